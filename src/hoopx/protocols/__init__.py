@@ -1,0 +1,3 @@
+"""
+Protocols: one package each, with a codec, a conversation and a view.
+"""

@@ -1,0 +1,210 @@
+# -*- test-case-name: tests.protocols.postgres.test_codec -*-
+"""
+Bytes to messages (PostgreSQL documentation, "Message Formats").
+
+A message is a type byte, a length (u32, counting itself) and a body. Two things are framed otherwise: what a client says before
+its session begins (no type byte), and the answer to an SSLRequest (one bare byte).
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from zope.interface import implementer
+
+from hoopx.errors import ProtocolViolation
+from hoopx.interfaces import IWireCodec
+
+CANCEL_REQUEST: Final = 80877102
+SSL_REQUEST: Final = 80877103
+GSSENC_REQUEST: Final = 80877104
+
+MAX_STARTUP: Final = 10_000
+"""Bytes of a startup packet: the server's own limit (MAX_STARTUP_PACKET_LENGTH)."""
+MAX_PASSWORD: Final = 64 * 1024
+"""Bytes of a password message: a JWT with many groups is some 10 KB."""
+MAX_UNIT: Final = 16 * 1024 * 1024
+"""Bytes of a message that must be held whole to be understood. Messages nobody cuts out have no limit but the protocol's."""
+MAX_MESSAGE: Final = 0x3FFFFFFF
+"""Bytes of any message: the server's own limit (PQ_LARGE_MESSAGE_LIMIT)."""
+
+ALL: Final = frozenset(bytes([kind]) for kind in range(256))
+"""As an interest: every message is cut out."""
+CLIENT_KINDS: Final = frozenset(bytes([kind]) for kind in b"BCDEFHPQSXcdfp")
+TARGET_KINDS: Final = frozenset(bytes([kind]) for kind in b"123ACDEGHIKNRSTVWZcdnstv")
+
+_u32 = Struct(">I").unpack_from
+_header = Struct(">cI").unpack_from
+
+
+@implementer(IWireCodec)
+class MessageCodec:
+    """
+    Messages of one direction.
+
+    @param interest: kinds (bytes of length 1) to cut out whole.
+    @param kinds: kinds that are allowed at all; anything else is a violation.
+    """
+
+    __slots__ = ("_interest", "_kinds", "_limit", "_need", "_partial", "_skip", "_table")
+
+    def __init__(self, interest: frozenset | set = ALL, kinds: frozenset = ALL, limit: int = MAX_UNIT) -> None:
+        self._kinds = kinds
+        self._limit = limit
+        self._skip = 0
+        self._need = 0
+        self._partial: bytes | bytearray = b""
+        self.interest = interest
+
+    @property
+    def interest(self) -> frozenset | set:
+        return self._interest
+
+    @interest.setter
+    def interest(self, interest: frozenset | set) -> None:
+        self._interest = interest
+        self._table = _table(frozenset(interest), self._kinds)
+
+    @property
+    def atBoundary(self) -> bool:
+        return not self._skip and not self._partial
+
+    @property
+    def buffered(self) -> int:
+        return len(self._partial)
+
+    def residue(self) -> bytes:
+        """@return: bytes that never became a unit, at the end of the stream."""
+        return bytes(self._partial)
+
+    def feed(self, data: bytes) -> list:
+        if self._partial:
+            if len(self._partial) + len(data) < self._need:
+                if type(self._partial) is bytes:
+                    self._partial = bytearray(self._partial)
+                self._partial += data  # type: ignore[operator]
+                return []
+            data = bytes(self._partial) + data
+            self._partial = b""
+        size = len(data)
+        position = self._skip
+        if position >= size:
+            self._skip = position - size
+            return [(None, data)]
+        table = self._table
+        start = 0
+        units: list = []
+        while size - position >= 5:
+            kind, length = _header(data, position)
+            end = position + 1 + length
+            wanted = table.get(kind)
+            if wanted is None or length < 4 or length > MAX_MESSAGE:
+                raise ProtocolViolation(f"no PostgreSQL message: type {kind!r}, length {length}")
+            if wanted:
+                if start < position:
+                    units.append((None, data[start:position]))
+                start = position
+                if end > size:
+                    if length > self._limit:
+                        raise ProtocolViolation(f"message {kind!r} of {length} bytes is larger than {self._limit} can be understood")
+                    break
+                units.append((kind, data[position:end]))
+                start = end
+            elif end > size:
+                self._skip = end - size
+                units.append((None, data[start:] if start else data))
+                return units
+            position = end
+        self._skip = 0
+        if position < size:
+            # A header that is not whole, or a wanted message that is not.
+            if start < position:
+                units.append((None, data[start:position]))
+            self._partial = data[position:]
+            self._need = _header(data, position)[1] + 1 if size - position >= 5 else 5
+        elif start < size:
+            units.append((None, data[start:] if start else data))
+        return units
+
+
+@implementer(IWireCodec)
+class StartupCodec:
+    """
+    What a client says first: packets without a type byte, until one of them is a StartupMessage, then messages. Every unit is cut
+    out, and a packet that asks for encryption must be answered before anything may follow.
+    """
+
+    __slots__ = ("_buffer", "_messages", "interest")
+
+    def __init__(self) -> None:
+        self.interest = ALL
+        self._buffer = bytearray()
+        self._messages: MessageCodec | None = None
+
+    @property
+    def atBoundary(self) -> bool:
+        return not self.buffered
+
+    @property
+    def buffered(self) -> int:
+        return self._messages.buffered if self._messages else len(self._buffer)
+
+    def residue(self) -> bytes:
+        return self._messages.residue() if self._messages else bytes(self._buffer)
+
+    def feed(self, data: bytes) -> list:
+        if self._messages is not None:
+            return self._messages.feed(data)
+        buffer = self._buffer
+        buffer += data
+        if len(buffer) < 8:
+            return []
+        length, code = _u32(buffer)[0], _u32(buffer, 4)[0]
+        if not 8 <= length <= MAX_STARTUP:
+            raise ProtocolViolation(f"no PostgreSQL startup packet: length {length} is not between 8 and {MAX_STARTUP}")
+        if len(buffer) < length:
+            return []
+        raw, rest = bytes(buffer[:length]), bytes(buffer[length:])
+        buffer.clear()
+        if code in (SSL_REQUEST, GSSENC_REQUEST, CANCEL_REQUEST):
+            if rest:
+                # CVE-2021-23214: bytes sent in the clear must not be taken for bytes under TLS.
+                raise ProtocolViolation("unencrypted data follows a request for encryption")
+            return [("startup", raw)]
+        self._messages = MessageCodec(ALL, CLIENT_KINDS, MAX_PASSWORD)
+        return [("startup", raw), *(self._messages.feed(rest) if rest else [])]
+
+
+@implementer(IWireCodec)
+class AnswerCodec:
+    """The answer to an SSLRequest: one bare byte and nothing behind it (CVE-2021-23222)."""
+
+    __slots__ = ("interest",)
+
+    atBoundary = True
+    buffered = 0
+
+    def __init__(self) -> None:
+        self.interest = ALL
+
+    def residue(self) -> bytes:
+        return b""
+
+    def feed(self, data: bytes) -> list:
+        if len(data) > 1 and data[:1] == b"S":
+            raise ProtocolViolation("the target sent unencrypted data behind its answer to the request for TLS")
+        if data[:1] not in (b"S", b"N", b"E"):
+            raise ProtocolViolation("the target's answer to the request for TLS is not one of PostgreSQL's: is it PostgreSQL?")
+        return [("answer", data)]
+
+
+_tables: dict = {}
+
+
+def _table(interest: frozenset, kinds: frozenset) -> dict:
+    """Kind -> wanted or not, absent when not allowed. Shared by all codecs: there are few combinations."""
+    key = (interest, kinds)
+    if key not in _tables:
+        _tables[key] = {kind: kind in interest for kind in kinds}
+    return _tables[key]

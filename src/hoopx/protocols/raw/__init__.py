@@ -1,0 +1,3 @@
+"""
+Any TCP protocol, recorded as it flows.
+"""
