@@ -1,0 +1,3 @@
+"""
+A whole gateway on one machine, with a guided tour.
+"""
