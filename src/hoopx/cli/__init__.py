@@ -1,0 +1,3 @@
+"""
+The command line. Every command is a module of its own, imported when it is used.
+"""

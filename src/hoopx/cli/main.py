@@ -1,0 +1,120 @@
+# -*- test-case-name: tests.cli.test_main -*-
+"""
+The C{hoopx} command: global options, and commands that are imported when they are used.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+import click
+
+import hoopx
+from hoopx.cli.output import EXIT_NO, EXIT_USAGE, complain
+from hoopx.cli.place import Place
+from hoopx.errors import ConfigurationError, HoopxError
+
+
+class Lazy(NamedTuple):
+    """Where a command is (C{module:attribute}) and its line in C{hoopx --help}, told without importing it."""
+
+    where: str
+    summary: str
+
+
+COMMANDS: Final[Mapping[str, Lazy]] = {
+    "demo": Lazy("hoopx.cli.demo:command", "Everything on one machine with a real PostgreSQL: a guided tour."),
+    "init": Lazy("hoopx.cli.init:command", "Write a commented hoopx.toml and the folders it speaks of."),
+    "check": Lazy("hoopx.cli.check:command", "Tell every error in the configuration, and what to do about it."),
+    "protocols": Lazy("hoopx.cli.protocols:command", "List the protocols that are installed."),
+    "reload": Lazy("hoopx.cli.reload:command", "Make the running gateway read its configuration again."),
+    "status": Lazy("hoopx.cli.status:command", "Show how the running gateway is."),
+    "tokens": Lazy("hoopx.cli.tokens:command", "Issue, list and revoke access tokens."),
+    "connect": Lazy("hoopx.cli.connect:command", "Start the stock client of a target through the gateway."),
+    "targets": Lazy("hoopx.cli.targets:command", "List the targets, their accounts and who may use them."),
+    "sessions": Lazy("hoopx.cli.sessions:command", "List, show, replay, export, follow and end sessions."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported at their first use, so that starting stays fast."""
+
+    def __init__(self, *args: Any, commands: Mapping[str, Lazy], **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self._lazy = commands
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = self._lazy.get(cmd_name)
+        if found is None:
+            return None
+        module, _, attribute = found.where.partition(":")
+        loaded: click.Command = getattr(import_module(module), attribute)
+        return loaded
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in self._lazy and not name.startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, self._lazy, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(self._lazy)}."
+            ctx.fail(f"There is no command {name!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.summary) for name, lazy in self._lazy.items()])
+
+
+@click.group(
+    "hoopx",
+    cls=LazyGroup,
+    commands=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A gateway that records what people and agents do on the systems they work on.",
+    epilog="Start the gateway itself with: twistd -n hoopx --config hoopx.toml",
+)
+@click.option(
+    "--config",
+    metavar="FILE",
+    envvar="HOOPX_CONFIG",
+    default="hoopx.toml",
+    help="Configuration; else $HOOPX_CONFIG, else ./hoopx.toml.",
+)
+@click.version_option(getattr(hoopx, "__version__", "0"), prog_name="hoopx")
+@click.pass_context
+def cli(context: click.Context, config: str) -> None:
+    context.obj = Place(config)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """
+    Run one command and exit: 0 done, 1 "no" (denied, not found, tampered, failed), 2 usage or configuration.
+
+    @param arguments: without the program's name; C{None} for C{sys.argv}.
+    """
+    try:
+        status = cli.main(args=None if arguments is None else list(arguments), prog_name="hoopx", standalone_mode=False)
+    except click.Abort:
+        click.echo("Aborted.", err=True)
+        sys.exit(EXIT_NO)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_NO)
+    except ConfigurationError as error:
+        complain(error)
+        sys.exit(EXIT_USAGE)
+    except HoopxError as error:
+        complain(error)
+        sys.exit(EXIT_NO)
+    except BrokenPipeError:
+        # Somebody closed our output (| head): nothing to say, and nobody to say it to.
+        sys.stderr.close()
+        sys.exit(EXIT_NO)
+    sys.exit(status if isinstance(status, int) else 0)
