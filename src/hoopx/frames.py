@@ -1,0 +1,350 @@
+# -*- test-case-name: tests.test_frames -*-
+"""
+The format of recordings, version 1, and nothing else: bytes to frames and back (docs/reference/format.rst).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from struct import Struct
+from typing import IO, Any, Final
+from zlib import crc32
+
+from hoopx.errors import HoopxError
+from hoopx.values import Frame
+
+MAGIC: Final = b"\x89HXR\r\n\x1a\n"
+"""First bytes of a segment. Like PNG's: a transfer as text, or one that strips the high bit, breaks it visibly."""
+FORMAT: Final = 1
+START: Final = MAGIC + FORMAT.to_bytes(2, "big")
+"""What a plain segment of this format begins with."""
+
+HEADER: Final = 32
+LIMIT: Final = 1 << 20
+"""Longest payload of one frame: what a reader must be ready to hold. Longer ones are cut, with L{CONTINUED}."""
+CONTINUED: Final = 1
+"""Flag: the payload goes on in the next frame of this channel and side."""
+
+HEAD: Final = 1
+LINK: Final = 2
+DATA: Final = 3
+EVENT: Final = 4
+CLOCK: Final = 5
+CHECK: Final = 6
+SEAL: Final = 7
+DONE: Final = 8
+RECOVERED: Final = 9
+KINDS: Final = {
+    HEAD: "head",
+    LINK: "link",
+    DATA: "data",
+    EVENT: "event",
+    CLOCK: "clock",
+    CHECK: "check",
+    SEAL: "seal",
+    DONE: "done",
+    RECOVERED: "recovered",
+}
+
+OPEN: Final = "open.hxr"
+"""Name of the segment that is being written."""
+
+EVENTS: Final[dict[str, str]] = {
+    "admitted": "The access policy let the session in: grant, account.",
+    "refused": "The session or a command was refused: code, message.",
+    "policy": "Which version of the rules is in force from here on: digest.",
+    "verdict": "A command was judged other than allowed: verdict, guard, reason, sequence of the frame it stands in.",
+    "approval": "A second person was asked, or answered: approval, state, by.",
+    "credential": "A target credential was fetched: the reference, never the secret.",
+    "connect": "A connection to the target is being opened: endpoint.",
+    "connected": "The connection to the target stands: address.",
+    "login": "The login at the target is over: method, username.",
+    "tls": "A side speaks TLS from here on: side, version, cipher, peer.",
+    "cancel": "A request to cancel what runs was passed to the target, or withdrew a held command.",
+    "channel-open": "A channel of the session begins: what it carries.",
+    "channel-close": "A channel of the session has ended.",
+    "half-close": "A side has said that it will send no more: side.",
+    "note": "A remark of the gateway that is worth keeping.",
+    "alarm": "Something that a person should look at.",
+    "killed": "A person or a rule ended the session: by, reason.",
+    "slow-disk": "Writing this recording took too long and went through a thread from here on: milliseconds.",
+    "startup": "The startup parameters the client sent, without its proof of identity.",
+}
+"""The catalogue of EVENT frames: name -> meaning. Whoever records a new kind adds it here."""
+
+_header: Final = Struct(">IIQQIBBBB")
+_prefix: Final = Struct(">II")
+_rest: Final = Struct(">QQIBBBB")
+packPrefix: Final = _prefix.pack
+packRest: Final = _rest.pack
+
+
+class FrameError(HoopxError):
+    """
+    A segment can not be read on.
+
+    @ivar segment: its file name, or C{""}.
+    @ivar offset: of the frame that is wrong, in bytes.
+    @ivar frame: its number in the segment, from 0.
+    @ivar torn: C{True} when the bytes simply end inside the frame.
+    """
+
+    def __init__(self, segment: str, offset: int, frame: int, reason: str, torn: bool = False) -> None:
+        super().__init__(f"{segment or 'segment'}: frame {frame} at byte {offset}: {reason}")
+        self.segment = segment
+        self.offset = offset
+        self.frame = frame
+        self.reason = reason
+        self.torn = torn
+
+
+def encode(
+    at: int, sequence: int, channel: int, kind: int, side: int = 0, origin: int = 0, flags: int = 0, payload: bytes = b""
+) -> bytes:
+    """
+    One frame as bytes.
+
+    @param at: nanoseconds since session start.
+    @param payload: at most L{LIMIT} bytes.
+    @raise ValueError: the payload is too long.
+    """
+    if len(payload) > LIMIT:
+        raise ValueError(f"a frame's payload is at most {LIMIT} bytes, not {len(payload)}")
+    body = packRest(at, sequence, channel, kind, side, origin, flags) + payload
+    return packPrefix(len(payload), crc32(body)) + body
+
+
+def pack(value: dict[str, Any]) -> bytes:
+    """Canonical JSON: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def unpack(payload: bytes) -> dict[str, Any]:
+    """@raise ValueError: not a JSON object."""
+    try:
+        value = json.loads(payload)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+class Decoder:
+    """
+    Bytes of one segment, in any splits, to frames. Holds back at most one frame.
+
+    @ivar offset: of the end of the last whole frame, counted from the segment's beginning.
+    @ivar frames: how many whole frames were read.
+    @ivar sequence: of the last whole frame.
+    """
+
+    def __init__(self, segment: str = "", sequence: int = -1) -> None:
+        self.segment = segment
+        self.offset = 0
+        self.frames = 0
+        self.sequence = sequence
+        self._buffer = bytearray()
+        self._error: FrameError | None = None
+
+    @property
+    def buffered(self) -> int:
+        """Bytes after L{offset} that are not a whole frame."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """
+        Take the next bytes.
+
+        @return: the frames that are whole now.
+        @raise FrameError: the bytes are no segment. Frames before the wrong one are returned first: then the next call raises,
+            every further one too, and L{finish} tells.
+        """
+        if self._error is not None:
+            raise self._error
+        found: list[Frame] = []
+        self._buffer += data
+        try:
+            self._cut(found)
+        except FrameError as error:
+            self._error = error
+            if not found:
+                raise
+        return found
+
+    def _cut(self, found: list[Frame]) -> None:
+        buffer = self._buffer
+        cursor = 0
+        try:
+            if not self.offset:
+                if not buffer.startswith(START):
+                    if len(buffer) < len(START) and START.startswith(buffer):
+                        return
+                    raise self._wrong(_whatStart(bytes(buffer[: len(START)])))
+                cursor = len(START)
+                self.offset = cursor
+            available = len(buffer)
+            while available - cursor >= HEADER:
+                size, crc, at, sequence, channel, kind, side, origin, flags = _header.unpack_from(buffer, cursor)
+                if size > LIMIT:
+                    raise self._wrong(f"length {size} is more than {LIMIT}")
+                end = cursor + HEADER + size
+                if end > available:
+                    return
+                if crc32(memoryview(buffer)[cursor + 8 : end]) != crc:
+                    raise self._wrong("checksum does not match")
+                if sequence <= self.sequence:
+                    raise self._wrong(f"sequence {sequence} follows {self.sequence}")
+                payload = bytes(buffer[cursor + HEADER : end])
+                found.append(Frame(at, sequence, channel, kind, side, origin, flags, payload))
+                self.sequence = sequence
+                self.offset += end - cursor
+                self.frames += 1
+                cursor = end
+        finally:
+            del buffer[:cursor]
+
+    def finish(self) -> FrameError | None:
+        """@return: C{None} when the bytes end with a whole frame; else what is wrong at L{offset}."""
+        if self._error is not None:
+            return self._error
+        if self._buffer or not self.offset:
+            return self._wrong(f"{len(self._buffer)} bytes of an unfinished frame", torn=True)
+        return None
+
+    def _wrong(self, reason: str, torn: bool = False) -> FrameError:
+        return FrameError(self.segment, self.offset, self.frames, reason, torn)
+
+
+def _whatStart(begin: bytes) -> str:
+    if begin.startswith(MAGIC):
+        return f"format {int.from_bytes(begin[len(MAGIC) :], 'big')} is not known to this version"
+    if begin.startswith(b"\x28\xb5\x2f\xfd"):
+        return "the segment is compressed (zstd)"
+    if begin.startswith(b"age-encr"):
+        return "the segment is encrypted (age)"
+    return "not a segment of a recording"
+
+
+CHUNK: Final = 1 << 18
+"""How much of a segment is read at once."""
+
+
+def readSegment(file: IO[bytes], segment: str = "", sequence: int = -1, torn: bool = False) -> Iterator[Frame]:
+    """
+    The frames of one segment.
+
+    @param file: open for reading, at its beginning.
+    @param sequence: of the last frame before this segment.
+    @param torn: tolerate that the bytes end inside a frame.
+    @raise FrameError: after the frames that are good.
+    """
+    decoder = Decoder(segment, sequence)
+    while data := file.read(CHUNK):
+        yield from decoder.feed(data)
+    wrong = decoder.finish()
+    if wrong is not None and not (torn and wrong.torn):
+        raise wrong
+
+
+def segmentName(number: int) -> str:
+    """File name of a sealed segment."""
+    return f"{number:06d}.hxr"
+
+
+def segmentNumber(frame: Frame) -> int | None:
+    """The number that a segment's first frame says, or C{None} when it is no first frame."""
+    if frame.kind == HEAD:
+        return 0
+    if frame.kind == LINK:
+        number = unpack(frame.payload).get("segment")
+        return number if isinstance(number, int) else None
+    return None
+
+
+def readSession(path: str | os.PathLike[str]) -> Iterator[Frame]:
+    """
+    The frames of one session, in order; of a live one, those that are there by now. A torn tail of C{open.hxr} is left out.
+
+    @param path: the session's directory.
+    @raise FrameError: a segment is missing or damaged.
+    """
+    number = 0
+    sequence = -1
+    last: tuple[int, int] | None = None
+    while True:
+        name, file = _openSegment(path, number)
+        if file is None:
+            if last is None:
+                raise FrameError(OPEN, 0, 0, "there is no segment at all")
+            return
+        with file:
+            status = os.fstat(file.fileno())
+            here = (status.st_dev, status.st_ino)
+            if here == last:  # between the two names of a segment that is just being sealed
+                return
+            first = True
+            for frame in readSegment(file, name, sequence, torn=name == OPEN):
+                if first:
+                    first = False
+                    said = _number(frame, name)
+                    if said != number:
+                        if name == OPEN and said > number and os.path.exists(os.path.join(path, segmentName(number))):
+                            break  # it was sealed while we looked: read it under its new name
+                        raise FrameError(name, len(START), 0, f"segment {said} stands where {number} should be")
+                sequence = frame.sequence
+                yield frame
+            else:
+                if name == OPEN and not os.path.exists(os.path.join(path, segmentName(number))):
+                    return
+                last = here
+                number += 1
+
+
+def _number(frame: Frame, name: str) -> int:
+    try:
+        said = segmentNumber(frame)
+    except ValueError as error:
+        raise FrameError(name, len(START), 0, f"LINK can not be read: {error}") from None
+    if said is None:
+        raise FrameError(name, len(START), 0, "the first frame is neither HEAD nor LINK")
+    return said
+
+
+def _openSegment(path: str | os.PathLike[str], number: int) -> tuple[str, IO[bytes] | None]:
+    for name in (segmentName(number), OPEN, segmentName(number)):
+        try:
+            return name, open(os.path.join(path, name), "rb")
+        except FileNotFoundError:
+            continue
+    return OPEN, None
+
+
+_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def ulid(now: float, random: bytes | None = None) -> str:
+    """
+    A session id: 48 bits of milliseconds and 80 random bits, 26 characters of Crockford's base 32 (the ULID specification).
+
+    @param now: seconds since the epoch.
+    @param random: 10 bytes, or C{None} for the system's.
+    """
+    number = int(now * 1000) << 80 | int.from_bytes(os.urandom(10) if random is None else random, "big")
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def ulidTime(name: str) -> float:
+    """
+    Seconds since the epoch at which a ULID was made.
+
+    @raise ValueError: it is none.
+    """
+    if len(name) != 26 or name[0] > "7" or any(letter not in _CROCKFORD for letter in name):
+        raise ValueError(f"not a session id: {name!r}")
+    number = 0
+    for letter in name[:10]:
+        number = number << 5 | _CROCKFORD.index(letter)
+    return number / 1000

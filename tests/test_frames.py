@@ -1,0 +1,219 @@
+"""The format of recordings."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from hoopx import frames
+from hoopx.frames import (
+    DATA,
+    EVENTS,
+    HEAD,
+    HEADER,
+    LIMIT,
+    LINK,
+    OPEN,
+    START,
+    Decoder,
+    FrameError,
+    encode,
+    pack,
+    readSegment,
+    readSession,
+    segmentName,
+    ulid,
+    ulidTime,
+    unpack,
+)
+from hoopx.values import Frame
+
+u8 = st.integers(0, 255)
+someFrame = st.tuples(
+    st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1), u8, u8, u8, u8, st.binary(max_size=200)
+)
+
+
+def segment(parts):
+    made = [Frame(at, n, channel, kind, side, origin, flags, payload) for n, (at, channel, kind, side, origin, flags, payload) in enumerate(parts)]
+    return made, START + b"".join(encode(*f) for f in made)
+
+
+class EncodeTests(SynchronousTestCase):
+    def test_layout(self):
+        """Byte for byte what docs/reference/format.rst says."""
+        data = encode(5, 6, 7, 3, 2, 1, 1, b"xyz")
+        self.assertEqual(len(data), HEADER + 3)
+        size, crc = struct.unpack(">II", data[:8])
+        self.assertEqual((size, crc), (3, zlib.crc32(data[8:])))
+        self.assertEqual(struct.unpack(">QQI4B", data[8:32]), (5, 6, 7, 3, 2, 1, 1))
+        self.assertEqual(START, b"\x89HXR\r\n\x1a\n\x00\x01")
+
+    def test_tooLong(self):
+        encode(0, 0, 0, DATA, payload=bytes(LIMIT))
+        self.assertRaises(ValueError, encode, 0, 0, 0, DATA, payload=bytes(LIMIT + 1))
+
+    def test_canonical(self):
+        self.assertEqual(pack({"b": "é", "a": [1, None]}), '{"a":[1,null],"b":"é"}'.encode())
+        self.assertEqual(unpack(pack({"a": "\udc80"})), {"a": "\udc80"})
+        for wrong in (b"[]", b"{", b"\xff", b"[" * 100000):
+            self.assertRaises(ValueError, unpack, wrong)
+
+    def test_catalogue(self):
+        for name, meaning in EVENTS.items():
+            self.assertRegex(name, r"^[a-z]+(-[a-z]+)*$")
+            self.assertTrue(meaning.endswith("."), name)
+
+
+class DecoderTests(SynchronousTestCase):
+    @settings(deadline=None)
+    @given(st.lists(someFrame, max_size=8), st.lists(st.integers(1, 60), min_size=1, max_size=20))
+    def test_anySplit(self, parts, cuts):
+        made, data = segment(parts)
+        decoder, found, at, turn = Decoder(), [], 0, 0
+        while at < len(data):
+            step = cuts[turn % len(cuts)]
+            found += decoder.feed(data[at : at + step])
+            at += step
+            turn += 1
+        self.assertEqual(found, made)
+        self.assertIsNone(decoder.finish())
+        self.assertEqual((decoder.offset, decoder.frames), (len(data), len(made)))
+
+    @settings(deadline=None)
+    @given(st.lists(someFrame, min_size=1, max_size=5), st.data())
+    def test_tornAnywhere(self, parts, data):
+        made, whole = segment(parts)
+        cut = data.draw(st.integers(0, len(whole) - 1))
+        decoder = Decoder("open.hxr")
+        found = decoder.feed(whole[:cut])
+        self.assertEqual(found, made[: len(found)])
+        ends = [len(START)]
+        for frame in made:
+            ends.append(ends[-1] + HEADER + len(frame.payload))
+        wrong = decoder.finish()
+        if cut in ends:
+            self.assertIsNone(wrong)
+        else:
+            self.assertTrue(wrong.torn)
+            self.assertEqual(wrong.offset, max([0] + [end for end in ends if end <= cut]))
+
+    @settings(deadline=None)
+    @given(st.binary(max_size=300), st.booleans(), st.integers(1, 100))
+    def test_anyBytes(self, noise, started, step):
+        data = START + noise if started else noise
+        decoder = Decoder()
+        try:
+            for at in range(0, len(data), step):
+                decoder.feed(data[at : at + step])
+                self.assertLessEqual(decoder.buffered, HEADER + LIMIT + step)
+        except FrameError:
+            self.assertRaises(FrameError, decoder.feed, b"")
+            self.assertIsInstance(decoder.finish(), FrameError)
+
+    @settings(deadline=None)
+    @given(st.lists(someFrame, min_size=1, max_size=4), st.data())
+    def test_anyFlippedBit(self, parts, data):
+        """No changed bit goes unnoticed."""
+        made, whole = segment(parts)
+        bit = data.draw(st.integers(0, len(whole) * 8 - 1))
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        decoder = Decoder()
+        try:
+            found = decoder.feed(bytes(changed))
+        except FrameError:
+            found = []
+        self.assertLess(len(found), len(made))
+        self.assertEqual(found, made[: len(found)])
+        self.assertIsNotNone(decoder.finish())
+
+    def test_lengthOverLimit(self):
+        """Refused from the header alone: nobody makes us keep a gigabyte."""
+        decoder = Decoder()
+        error = self.assertRaises(FrameError, decoder.feed, START + struct.pack(">II", LIMIT + 1, 0) + bytes(24))
+        self.assertIn("more than", str(error))
+
+    def test_sequence(self):
+        decoder = Decoder("000003.hxr")
+        data = START + encode(0, 5, 0, DATA) + encode(0, 5, 0, DATA)
+        self.assertEqual(len(decoder.feed(data)), 1)
+        error = decoder.finish()
+        self.assertEqual((error.segment, error.offset, error.frame, error.torn), ("000003.hxr", len(START) + HEADER, 1, False))
+        self.assertIn("sequence 5 follows 5", str(error))
+
+    def test_otherStarts(self):
+        for begin, word in (
+            (b"\x28\xb5\x2f\xfd" + bytes(20), "zstd"),
+            (b"age-encryption.org/v1\n", "age"),
+            (frames.MAGIC + b"\0\x02", "format 2"),
+            (b"hello, world", "not a segment"),
+        ):
+            self.assertIn(word, str(self.assertRaises(FrameError, Decoder().feed, begin)))
+
+    def test_segmentStrictOrTorn(self):
+        data = START + encode(0, 1, 0, HEAD, payload=b"{}")
+        self.assertEqual(len(list(readSegment(io.BytesIO(data)))), 1)
+        self.assertRaises(FrameError, list, readSegment(io.BytesIO(data + b"\0")))
+        self.assertEqual(len(list(readSegment(io.BytesIO(data + b"\0"), torn=True))), 1)
+
+
+class SessionTests(SynchronousTestCase):
+    def setUp(self):
+        self.path = self.mktemp()
+        os.mkdir(self.path)
+
+    def write(self, name, *encoded):
+        with open(os.path.join(self.path, name), "wb") as file:
+            file.write(START + b"".join(encoded))
+
+    def sequences(self):
+        return [frame.sequence for frame in readSession(self.path)]
+
+    def test_inOrder(self):
+        self.write(segmentName(0), encode(0, 1, 0, HEAD, payload=b"{}"), encode(0, 2, 0, DATA))
+        self.write(segmentName(1), encode(0, 3, 0, LINK, payload=pack({"segment": 1})), encode(0, 4, 0, DATA))
+        self.write(OPEN, encode(0, 5, 0, LINK, payload=pack({"segment": 2})), encode(0, 6, 0, DATA), b"\0\0")
+        self.assertEqual(self.sequences(), [1, 2, 3, 4, 5, 6])
+        os.remove(os.path.join(self.path, OPEN))
+        self.assertEqual(self.sequences(), [1, 2, 3, 4])
+
+    def test_sealedButNotReplaced(self):
+        """Between link(2) and rename(2) one segment has two names."""
+        self.write(segmentName(0), encode(0, 1, 0, HEAD, payload=b"{}"))
+        os.link(os.path.join(self.path, segmentName(0)), os.path.join(self.path, OPEN))
+        self.assertEqual(self.sequences(), [1])
+
+    def test_wrong(self):
+        self.assertRaises(FrameError, self.sequences)
+        self.write(segmentName(0), encode(0, 1, 0, HEAD, payload=b"{}"), b"\0\0")
+        self.assertIn("000000.hxr", str(self.assertRaises(FrameError, self.sequences)))
+        self.write(segmentName(0), encode(0, 1, 0, DATA))
+        self.assertIn("neither HEAD nor LINK", str(self.assertRaises(FrameError, self.sequences)))
+        self.write(segmentName(0), encode(0, 1, 0, LINK, payload=b"?"))
+        self.assertIn("LINK can not be read", str(self.assertRaises(FrameError, self.sequences)))
+        self.write(segmentName(0), encode(0, 1, 0, HEAD, payload=b"{}"))
+        self.write(OPEN, encode(0, 5, 0, LINK, payload=pack({"segment": 2})))
+        self.assertIn("segment 2 stands where 1", str(self.assertRaises(FrameError, self.sequences)))
+
+
+class UlidTests(SynchronousTestCase):
+    def test_known(self):
+        """From the ULID specification's own test: 1469918176385 begins 01ARYZ6S41."""
+        name = ulid(1469918176.385, bytes(10))
+        self.assertEqual(name, "01ARYZ6S41" + "0" * 16)
+        self.assertEqual(ulidTime(name), 1469918176.385)
+        self.assertEqual(ulid(0, b"\xff" * 10)[10:], "Z" * 16)
+
+    def test_distinct(self):
+        self.assertEqual(len({ulid(1) for _ in range(1000)}), 1000)
+
+    def test_wrong(self):
+        for wrong in ("", "x" * 26, "81ARYZ6S410000000000000000", "01ARYZ6S41000000000000000U"):
+            self.assertRaises(ValueError, ulidTime, wrong)
