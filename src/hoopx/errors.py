@@ -11,7 +11,13 @@ class HoopxError(Exception):
 
 
 class ProtocolViolation(HoopxError):
-    """A peer sent what its protocol does not allow. Ends the session."""
+    """
+    A peer sent what its protocol does not allow. Ends the session.
+
+    @ivar units: what a codec had cut whole before it.
+    """
+
+    units: list | tuple = ()
 
 
 class RecordingFailed(HoopxError):

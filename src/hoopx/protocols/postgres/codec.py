@@ -45,13 +45,19 @@ class MessageCodec:
 
     @param interest: kinds (bytes of length 1) to cut out whole.
     @param kinds: kinds that are allowed at all; anything else is a violation.
+    @param limit: bytes of a message that may be kept back.
+    @param clip: a wanted message that is larger than the limit is no violation: its first C{limit} bytes are the unit, the rest is
+        an uncut run (for readers of what has been recorded).
     """
 
-    __slots__ = ("_interest", "_kinds", "_limit", "_need", "_partial", "_skip", "_table")
+    __slots__ = ("_clip", "_interest", "_kinds", "_limit", "_need", "_partial", "_skip", "_table")
 
-    def __init__(self, interest: frozenset | set = ALL, kinds: frozenset = ALL, limit: int = MAX_UNIT) -> None:
+    def __init__(
+        self, interest: frozenset | set = ALL, kinds: frozenset = ALL, limit: int = MAX_UNIT, clip: bool = False
+    ) -> None:
         self._kinds = kinds
         self._limit = limit
+        self._clip = clip
         self._skip = 0
         self._need = 0
         self._partial: bytes | bytearray = b""
@@ -100,14 +106,26 @@ class MessageCodec:
             end = position + 1 + length
             wanted = table.get(kind)
             if wanted is None or length < 4 or length > MAX_MESSAGE:
-                raise ProtocolViolation(f"no PostgreSQL message: type {kind!r}, length {length}")
+                raise _violation(f"no PostgreSQL message: type {kind!r}, length {length}", units)
             if wanted:
                 if start < position:
                     units.append((None, data[start:position]))
                 start = position
+                if length > self._limit and self._clip:
+                    if size - position <= self._limit:
+                        break
+                    start += self._limit
+                    units.append((kind, data[position:start]))
+                    position = end
+                    if end < size:
+                        continue
+                    self._skip = end - size
+                    if start < size:
+                        units.append((None, data[start:]))
+                    return units
                 if end > size:
                     if length > self._limit:
-                        raise ProtocolViolation(f"message {kind!r} of {length} bytes is larger than {self._limit} can be understood")
+                        raise _violation(f"message {kind!r} of {length} bytes is larger than {self._limit} can be understood", units)
                     break
                 units.append((kind, data[position:end]))
                 start = end
@@ -122,7 +140,7 @@ class MessageCodec:
             if start < position:
                 units.append((None, data[start:position]))
             self._partial = data[position:]
-            self._need = _header(data, position)[1] + 1 if size - position >= 5 else 5
+            self._need = min(_header(data, position)[1] + 1, self._limit + 1) if size - position >= 5 else 5
         elif start < size:
             units.append((None, data[start:] if start else data))
         return units
@@ -197,6 +215,13 @@ class AnswerCodec:
         if data[:1] not in (b"S", b"N", b"E"):
             raise ProtocolViolation("the target's answer to the request for TLS is not one of PostgreSQL's: is it PostgreSQL?")
         return [("answer", data)]
+
+
+def _violation(text: str, units: list) -> ProtocolViolation:
+    """C{units} of the violation: what was whole before it."""
+    violation = ProtocolViolation(text)
+    violation.units = units
+    return violation
 
 
 _tables: dict = {}
