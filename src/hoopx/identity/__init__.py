@@ -1,0 +1,3 @@
+"""
+Who somebody is: access tokens, client certificates, services behind a listener.
+"""

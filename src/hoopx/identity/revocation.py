@@ -1,0 +1,95 @@
+# -*- test-case-name: tests.identity.test_revocation -*-
+"""
+Learns of revocations, whoever made them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Final, Iterable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hoopx.state.store import Store
+from hoopx.state.thread import Threads
+
+# A revoked credential's sessions end within 2 s: one question a second leaves a second for the answer and the end.
+POLL_SECONDS: Final = 1.0
+
+# Taken from the store in one question; further ones come with the next, at once.
+BATCH: Final = 1000
+
+# Remembered for admissions that were verified before the revocation and go live after it.
+REMEMBERED: Final = 10_000
+
+
+class Revocations:
+    """
+    Asks the state store once a second for what was revoked since, also by another process.
+
+    @param threads: where the store's calls run.
+    @param clock: L{twisted.internet.interfaces.IReactorTime}.
+    @param onRevoked: callable(list of credential ids): ends their sessions.
+    """
+
+    log = Logger()
+
+    def __init__(self, store: Store, threads: Threads, clock: Any, onRevoked: Callable[[list[str]], Any]) -> None:
+        self._store = store
+        self._threads = threads
+        self._onRevoked = onRevoked
+        self._last = 0
+        self._failing = False
+        self._revoked: dict[str, None] = {}
+        self._loop = LoopingCall(self.poll)
+        self._loop.clock = clock
+
+    def start(self) -> Deferred[None]:
+        """@return: fires when the present end of the list is known; only then may somebody be admitted."""
+
+        def known(last: int) -> None:
+            self._last = last
+            self._loop.start(POLL_SECONDS, now=False)
+
+        return self._threads.call(self._store.lastRevocation).addCallback(known)
+
+    def stop(self) -> None:
+        if self._loop.running:
+            self._loop.stop()
+
+    def told(self, credentials: Iterable[str]) -> None:
+        """Revoked by this process just now: do not wait for the next question."""
+        fresh = [one for one in credentials if one not in self._revoked]
+        for one in fresh:
+            self._revoked[one] = None
+        while len(self._revoked) > REMEMBERED:
+            del self._revoked[next(iter(self._revoked))]
+        if fresh:
+            self._onRevoked(fresh)
+
+    def isRevoked(self, credential: str | None) -> bool:
+        """@return: C{True} for a credential that was revoked lately: ask once more when a session goes live."""
+        return credential in self._revoked
+
+    def poll(self) -> Deferred[None]:
+        """Ask now. @return: fires when everything that was revoked is told; never fails."""
+        asked: Deferred[Any] = self._threads.call(self._store.revocationsAfter, self._last, BATCH)
+        return asked.addCallback(self._answered).addErrback(self._failed)
+
+    def _answered(self, rows: list[tuple[int, str]]) -> Deferred[None] | None:
+        self._failing = False
+        if not rows:
+            return None
+        self._last = rows[-1][0]
+        try:
+            self.told([credential for _, credential in rows])
+        except Exception:
+            self.log.failure("sessions of revoked credentials could not all be ended")
+        return self.poll() if len(rows) == BATCH else None
+
+    def _failed(self, why: Failure) -> None:
+        if not self._failing:  # once per outage
+            self._failing = True
+            self.log.failure("the state store can not be asked for revocations; asking again every second", why)

@@ -1,0 +1,3 @@
+"""
+What the gateway must not lose: tokens, revocations, audit. Migrated with alembic, backed up by the operator.
+"""

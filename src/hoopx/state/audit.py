@@ -1,0 +1,111 @@
+# -*- test-case-name: tests.state.test_audit -*-
+"""
+Who did what with the gateway itself.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any, Callable, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from hoopx.state.store import Store
+from hoopx.state.thread import Threads
+
+# Addresses counted one by one in a minute; further ones are counted together, so that a flood of them fills no disk.
+MAX_ADDRESSES: Final = 256
+OTHERS: Final = "others"
+
+FLUSH_SECONDS: Final = 60.0
+
+
+class Audit:
+    """
+    The audit: rows are added, never changed.
+
+    @param threads: where the store's calls run.
+    @param now: the wall clock, in seconds since the epoch.
+    """
+
+    def __init__(self, store: Store, threads: Threads, now: Callable[[], float]) -> None:
+        self._store = store
+        self._threads = threads
+        self._now = now
+
+    def write(self, actor: str, action: str, subject: str, details: dict[str, Any] | None = None) -> Deferred[None]:
+        """
+        Add one row.
+
+        @param actor: who, such as C{"uid 1000 (alice)"}.
+        @param action: what, such as C{"token.issue"}.
+        @param subject: to whom or what.
+        @param details: whatever JSON can say; no secrets.
+        @return: fires when the row is on the disk.
+        """
+        row = {"at": self._now(), "actor": actor, "action": action, "subject": subject, "details": details or {}}
+        return self._threads.call(self._store.addAudit, [row])
+
+
+class FailedLogins:
+    """
+    Failed logins, as one row per address and minute, whatever their number.
+
+    @param clock: L{twisted.internet.interfaces.IReactorTime}.
+    """
+
+    log = Logger()
+
+    def __init__(self, store: Store, threads: Threads, clock: Any, now: Callable[[], float]) -> None:
+        self._store = store
+        self._threads = threads
+        self._now = now
+        self._counts: dict[tuple[str, str], int] = {}
+        self._loop = LoopingCall(self.flush)
+        self._loop.clock = clock
+
+    def start(self) -> None:
+        self._loop.start(FLUSH_SECONDS, now=False)
+
+    def stop(self) -> Deferred[None]:
+        """@return: fires when the last counts are written."""
+        if self._loop.running:
+            self._loop.stop()
+        return self.flush()
+
+    def note(self, address: str, protocol: str) -> None:
+        """
+        Count one.
+
+        @param address: C{"host:port"} of the client.
+        """
+        key = (_network(address), protocol)
+        if key not in self._counts and len(self._counts) >= MAX_ADDRESSES:
+            key = (OTHERS, protocol)
+        self._counts[key] = self._counts.get(key, 0) + 1
+
+    def flush(self) -> Deferred[None]:
+        """Write what was counted since the last time."""
+        counts, self._counts = self._counts, {}
+        at = self._now()
+        rows = [
+            {"at": at, "actor": address, "action": "login.failed", "subject": protocol, "details": {"count": count}}
+            for (address, protocol), count in counts.items()
+        ]
+        written = self._threads.call(self._store.addAudit, rows)
+        # Losing a count is better than a gateway that stops counting.
+        return written.addErrback(lambda why: self.log.failure("failed logins could not be written to the audit", why))
+
+
+def _network(address: str) -> str:
+    """The address without its port; of IPv6 the /64, since one machine has all of it."""
+    host = address.rpartition(":")[0].strip("[]") or address
+    try:
+        parsed = ipaddress.ip_address(host)
+    except ValueError:
+        return host[:64]
+    if parsed.version == 6 and parsed.ipv4_mapped is None:
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)

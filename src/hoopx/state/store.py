@@ -1,0 +1,123 @@
+# -*- test-case-name: tests.state.test_store -*-
+"""
+The state store's questions and changes. Every method blocks: call them through L{hoopx.state.thread}.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Iterable, Mapping
+
+from sqlalchemy import Engine, bindparam, func, insert, select, update
+
+from hoopx.state.engine import connect, locate
+from hoopx.state.schema import upgrade
+from hoopx.state.tables import audit, revocations, tokens
+
+Row = dict[str, Any]
+
+# Built once: building a statement costs more than running it.
+_TOKEN_BY_HASH = select(tokens).where(tokens.c.hash == bindparam("digest"))
+_ALL_TOKENS = select(*(column for column in tokens.c if column.name != "hash")).order_by(tokens.c.created.desc(), tokens.c.id)
+_REVOCATIONS = (
+    select(revocations.c.sequence, revocations.c.credential)
+    .where(revocations.c.sequence > bindparam("after"))
+    .order_by(revocations.c.sequence)
+    .limit(bindparam("atMost"))
+)
+
+
+class Store:
+    """
+    Rows of the state store.
+
+    @ivar path: the database file.
+    """
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self.path = path
+        self._engine = engine
+        self._writing = engine.execution_options(write=True)
+
+    @classmethod
+    def open(cls, url: str, data: Path) -> Store:
+        """
+        Open, and migrate where needed.
+
+        @raise hoopx.errors.ConfigurationError: a URL this version can not use, or a store of a newer version.
+        """
+        path = locate(url, data)
+        store = cls(connect(path), path)
+        try:
+            with store._writing.begin() as connection:
+                upgrade(connection, str(path))
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    # Tokens
+
+    def addToken(self, row: Mapping[str, Any]) -> None:
+        """@param row: a value for every column of L{tokens}."""
+        with self._writing.begin() as connection:
+            connection.execute(insert(tokens).values(**row))
+
+    def tokenByHash(self, digest: str) -> Row | None:
+        """@param digest: SHA-256 of the token in hex."""
+        with self._engine.connect() as connection:
+            row = connection.execute(_TOKEN_BY_HASH, {"digest": digest}).mappings().first()
+        return None if row is None else dict(row)
+
+    def allTokens(self) -> list[Row]:
+        """@return: rows without the hash, newest first."""
+        with self._engine.connect() as connection:
+            return [dict(row) for row in connection.execute(_ALL_TOKENS).mappings()]
+
+    def revokeTokens(self, now: float, id: str | None = None, user: str | None = None) -> list[str]:
+        """
+        Revoke one token, or all of a user's.
+
+        @return: the ids that were revoked now; those revoked earlier are not among them.
+        """
+        chosen = tokens.c.id == id if user is None else tokens.c.user == user
+        with self._writing.begin() as connection:
+            found = list(connection.execute(select(tokens.c.id).where(chosen, tokens.c.revoked.is_(None))).scalars())
+            if found:
+                connection.execute(update(tokens).where(chosen, tokens.c.revoked.is_(None)).values(revoked=now))
+                connection.execute(insert(revocations), [{"credential": one, "at": now} for one in found])
+        return found
+
+    def hasToken(self, id: str) -> bool:
+        with self._engine.connect() as connection:
+            return connection.execute(select(tokens.c.id).where(tokens.c.id == id)).first() is not None
+
+    # Revocations
+
+    def lastRevocation(self) -> int:
+        """@return: sequence of the newest revocation, C{0} for none."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(func.max(revocations.c.sequence))).scalar() or 0
+
+    def revocationsAfter(self, sequence: int, limit: int) -> list[tuple[int, str]]:
+        """@return: C{(sequence, credential)}, oldest first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(_REVOCATIONS, {"after": sequence, "atMost": limit})
+            return [(row[0], row[1]) for row in rows]
+
+    # Audit
+
+    def addAudit(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """@param rows: C{at, actor, action, subject, details} each."""
+        values = [dict(row) for row in rows]
+        if values:
+            with self._writing.begin() as connection:
+                connection.execute(insert(audit), values)
+
+    def auditRows(self, limit: int = 1000) -> list[Row]:
+        """@return: the newest first."""
+        with self._engine.connect() as connection:
+            return [dict(row) for row in connection.execute(select(audit).order_by(audit.c.id.desc()).limit(limit)).mappings()]

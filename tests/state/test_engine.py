@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from twisted.trial.unittest import SynchronousTestCase
+
+from hoopx.errors import ConfigurationError
+from hoopx.state.engine import connect, locate
+
+
+class LocateTests(SynchronousTestCase):
+    def test_default(self) -> None:
+        self.assertEqual(locate("sqlite:", Path("/d")), Path("/d/state.sqlite"))
+
+    def test_others(self) -> None:
+        for url in ("postgresql://gw@db/hoopx", "sqlite:/elsewhere", "mysql:", ""):
+            error = self.assertRaises(ConfigurationError, locate, url, Path("/d"))
+            self.assertEqual(error.key, "state.url")
+            self.assertIn("sqlite:", error.message)
+
+    def test_passwordStaysOut(self) -> None:
+        error = self.assertRaises(ConfigurationError, locate, "postgresql://gw:hunter2@db/hoopx", Path("/d"))
+        self.assertNotIn("hunter2", str(error))
+
+
+class ConnectTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp()) / "data" / "state.sqlite"
+
+    def mode(self, suffix: str = "") -> int:
+        return stat.S_IMODE(os.stat(str(self.path) + suffix).st_mode)
+
+    def test_private(self) -> None:
+        self.addCleanup(os.umask, os.umask(0))
+        engine = connect(self.path)
+        self.addCleanup(engine.dispose)
+        with engine.execution_options(write=True).begin() as connection:
+            connection.execute(text("CREATE TABLE t (a)"))
+            self.assertEqual((self.mode(), self.mode("-wal"), self.mode("-shm")), (0o600, 0o600, 0o600))
+        self.assertEqual(stat.S_IMODE(self.path.parent.stat().st_mode), 0o700)
+
+    def test_tightens(self) -> None:
+        self.path.parent.mkdir(parents=True)
+        self.path.touch()
+        self.path.chmod(0o644)
+        connect(self.path).dispose()
+        self.assertEqual(self.mode(), 0o600)
+
+    def test_pragmas(self) -> None:
+        engine = connect(self.path)
+        self.addCleanup(engine.dispose)
+        with engine.connect() as connection:
+            values = [
+                connection.execute(text("PRAGMA " + name)).scalar()
+                for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            ]
+        self.assertEqual(values, ["wal", 2, 1, 5000])
+
+    def test_writersWait(self) -> None:
+        """A transaction that will write takes the lock at its beginning; a reader next to it is not disturbed."""
+        engine = connect(self.path)
+        self.addCleanup(engine.dispose)
+        other = connect(self.path)
+        self.addCleanup(other.dispose)
+        with engine.execution_options(write=True).begin() as connection:
+            connection.execute(text("CREATE TABLE t (a)"))
+        with engine.execution_options(write=True).begin():
+            with other.connect() as reader:
+                self.assertEqual(reader.execute(text("SELECT count(*) FROM t")).scalar(), 0)
+            with other.connect() as raw:
+                raw.exec_driver_sql("PRAGMA busy_timeout = 0")
+                raw.rollback()
+                self.assertRaises(OperationalError, raw.execution_options(write=True).begin)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from twisted.trial.unittest import SynchronousTestCase
+
+from hoopx.state.store import Store
+
+
+def row(id: str, user: str = "alice", **more: Any) -> dict[str, Any]:
+    return {
+        "id": id, "hash": "hash of " + id, "user": user, "groups": ["g"], "kind": "human", "actor": None, "targets": None,
+        "created": 1.0, "expires": 9.0, "revoked": None, "note": "",
+    } | more  # fmt: skip
+
+
+class StoreTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.store = Store.open("sqlite:", Path(self.mktemp()))
+        self.addCleanup(self.store.close)
+
+    def test_tokenByHash(self) -> None:
+        self.store.addToken(row("a", targets=["x*"]))
+        self.assertEqual(self.store.tokenByHash("hash of a"), row("a", targets=["x*"]))
+        self.assertIdentical(self.store.tokenByHash("hash of b"), None)
+
+    def test_allTokens(self) -> None:
+        """Newest first, and without the hash."""
+        self.store.addToken(row("a"))
+        self.store.addToken(row("b", created=2.0))
+        self.assertEqual([one["id"] for one in self.store.allTokens()], ["b", "a"])
+        self.assertNotIn("hash", self.store.allTokens()[0])
+
+    def test_noTargetsIsNull(self) -> None:
+        """"Not restricted" must not be the JSON text "null" in SQL."""
+        self.store.addToken(row("a"))
+        with self.store._engine.connect() as connection:
+            self.assertIdentical(connection.execute(text("SELECT targets FROM tokens")).scalar(), None)
+
+    def test_sameHash(self) -> None:
+        self.store.addToken(row("a"))
+        self.assertRaises(IntegrityError, self.store.addToken, row("b", hash="hash of a"))
+
+    def test_revokeOne(self) -> None:
+        self.store.addToken(row("a"))
+        self.store.addToken(row("b"))
+        self.assertEqual(self.store.revokeTokens(5.0, id="a"), ["a"])
+        self.assertEqual({one["id"]: one["revoked"] for one in self.store.allTokens()}, {"a": 5.0, "b": None})
+
+    def test_revokeUser(self) -> None:
+        for id, user in (("a", "alice"), ("b", "bob"), ("c", "alice")):
+            self.store.addToken(row(id, user))
+        self.assertEqual(sorted(self.store.revokeTokens(5.0, user="alice")), ["a", "c"])
+        self.assertEqual(self.store.revokeTokens(6.0, user="alice"), [])
+        self.assertEqual({one["id"]: one["revoked"] for one in self.store.allTokens()}, {"a": 5.0, "b": None, "c": 5.0})
+
+    def test_revocationsInOrder(self) -> None:
+        """In the order in which they were made, whatever their clocks said."""
+        for id in "abc":
+            self.store.addToken(row(id))
+        for id, at in (("b", 9.0), ("a", 1.0), ("c", 5.0)):
+            self.store.revokeTokens(at, id=id)
+        self.assertEqual(self.store.revocationsAfter(0, 10), [(1, "b"), (2, "a"), (3, "c")])
+        self.assertEqual(self.store.revocationsAfter(1, 1), [(2, "a")])
+        self.assertEqual(self.store.lastRevocation(), 3)
+
+    def test_lastRevocationOfNone(self) -> None:
+        self.assertEqual(self.store.lastRevocation(), 0)
+
+    def test_otherProcess(self) -> None:
+        """Two stores on one file see each other's changes."""
+        other = Store.open("sqlite:", self.store.path.parent)
+        self.addCleanup(other.close)
+        self.store.addToken(row("a"))
+        other.revokeTokens(5.0, id="a")
+        self.assertEqual(self.store.revocationsAfter(0, 10), [(1, "a")])
+
+
+class AuditTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.store = Store.open("sqlite:", Path(self.mktemp()))
+        self.addCleanup(self.store.close)
+        self.store.addAudit([{"at": 1.0, "actor": "uid 0", "action": "reload", "subject": "", "details": {"a": [1]}}])
+
+    def test_row(self) -> None:
+        expected = {"id": 1, "at": 1.0, "actor": "uid 0", "action": "reload", "subject": "", "details": {"a": [1]}}
+        self.assertEqual(self.store.auditRows(), [expected])
+
+    def test_onlyGrows(self) -> None:
+        """Not even by those who write SQL themselves."""
+        for statement in (
+            "UPDATE audit SET actor = 'nobody'",
+            "DELETE FROM audit",
+            "INSERT OR REPLACE INTO audit VALUES (1, 1.0, 'nobody', '', '', '{}')",
+        ):
+            with self.store._writing.connect() as connection:
+                error = self.assertRaises(IntegrityError, connection.execute, text(statement))
+                self.assertIn("only grows", str(error))
+        self.assertEqual([one["actor"] for one in self.store.auditRows()], ["uid 0"])
