@@ -117,11 +117,11 @@ class IConversation(Interface):
 
     def end(reason, message):
         """
-        The session ends by the gateway's doing: tell the client and the target, where the protocol can say so at this
-        point, by C{lane.forward} with origin C{MADE}, and cancel what runs at the target.
+        The session ends by the gateway's doing: cancel what runs at the target (C{door.aside}).
 
         @param reason: one word of the DONE frame's catalogue.
         @param message: a sentence for the client.
+        @return: bytes that say so to the client, or C{b""} where nothing can be said at this point.
         """
 
 
@@ -133,6 +133,7 @@ class IDoor(Interface):
     secure = Attribute("C{True} once the client's side speaks TLS.")
     requireTLS = Attribute("C{True} when the listener wants TLS from this client.")
     certificate = Attribute("L{hoopx.values.Certificate} the client has proved, or C{None}.")
+    startsTLS = Attribute("C{True} when the listener speaks TLS from the first byte.")
     pinned = Attribute("Name of the target the listener is pinned to, or C{None}.")
     listener = Attribute("L{hoopx.values.Listener} identity of the listener, or C{None}.")
 
@@ -239,6 +240,12 @@ class ILane(Interface):
         @param proceed: callable(raw) that forwards it.
         """
 
+    def judge(command):
+        """@return: the policy's verdict; a L{hoopx.values.Block} whenever something went wrong."""
+
+    def refuse(raw, command, verdict):
+        """Record a unit as attempted, with its verdict, and let the conversation tell the client."""
+
     def hold(deferred, raw, proceed):
         """Stop this lane until the Deferred fires. Success alone proceeds."""
 
@@ -276,6 +283,7 @@ class IRecording(Interface):
     """One session's recording. Every method runs on the reactor's thread."""
 
     session = Attribute("ULID")
+    sequence = Attribute("Sequence of the last frame.")
     lastActivity = Attribute("Nanoseconds (monotonic clock) of the last DATA or EVENT.")
 
     def append(channel, side, origin, payload):

@@ -203,16 +203,18 @@ class Block:
     @ivar reason: for the client: what and why.
     @ivar guard: the rule, or C{None}.
     @ivar hint: what to do next, or C{None}.
+    @ivar cause: C{"policy"}, C{"withdrawn"} (by the client itself) or C{"error"} (the gateway's own).
     """
 
     reason: str
     guard: str | None = None
     hint: str | None = None
+    cause: str = "policy"
 
 
-def block(reason: str, guard: str | None = None, hint: str | None = None) -> Block:
+def block(reason: str, guard: str | None = None, hint: str | None = None, cause: str = "policy") -> Block:
     """A verdict that refuses a command."""
-    return Block(reason, guard, hint)
+    return Block(reason, guard, hint, cause)
 
 
 @frozen
@@ -260,6 +262,7 @@ class Result:
     @ivar sample: the first rows, decoded like parameters.
     @ivar duration: seconds from command to end of result.
     @ivar error: C{{"code", "message", ...}} or C{None}.
+    @ivar fields: C{number} of the command it answers (as in the command's own fields), and what a protocol adds.
     """
 
     at: float
@@ -271,6 +274,7 @@ class Result:
     duration: float
     sample: Sequence[Sequence[str | None]] = ()
     sequence: int = 0
+    fields: Mapping[str, Any] = {}
 
 
 @frozen

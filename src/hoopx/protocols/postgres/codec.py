@@ -34,6 +34,9 @@ ALL: Final = frozenset(bytes([kind]) for kind in range(256))
 CLIENT_KINDS: Final = frozenset(bytes([kind]) for kind in b"BCDEFHPQSXcdfp")
 TARGET_KINDS: Final = frozenset(bytes([kind]) for kind in b"123ACDEGHIKNRSTVWZcdnstv")
 
+HANDSHAKE: Final = b"\x16"
+"""First byte of a TLS ClientHello (RFC 8446 §5.1). A startup packet's length never begins with it."""
+
 _u32 = Struct(">I").unpack_from
 _header = Struct(">cI").unpack_from
 
@@ -50,13 +53,13 @@ class MessageCodec:
         an uncut run (for readers of what has been recorded).
     """
 
-    __slots__ = ("_clip", "_interest", "_kinds", "_limit", "_need", "_partial", "_skip", "_table")
+    __slots__ = ("_clip", "_interest", "_kinds", "_need", "_partial", "_skip", "_table", "limit")
 
     def __init__(
         self, interest: frozenset | set = ALL, kinds: frozenset = ALL, limit: int = MAX_UNIT, clip: bool = False
     ) -> None:
         self._kinds = kinds
-        self._limit = limit
+        self.limit = limit
         self._clip = clip
         self._skip = 0
         self._need = 0
@@ -111,10 +114,10 @@ class MessageCodec:
                 if start < position:
                     units.append((None, data[start:position]))
                 start = position
-                if length > self._limit and self._clip:
-                    if size - position <= self._limit:
+                if length > self.limit and self._clip:
+                    if size - position <= self.limit:
                         break
-                    start += self._limit
+                    start += self.limit
                     units.append((kind, data[position:start]))
                     position = end
                     if end < size:
@@ -124,8 +127,8 @@ class MessageCodec:
                         units.append((None, data[start:]))
                     return units
                 if end > size:
-                    if length > self._limit:
-                        raise _violation(f"message {kind!r} of {length} bytes is larger than {self._limit} can be understood", units)
+                    if length > self.limit:
+                        raise _violation(f"message {kind!r} of {length} bytes is larger than {self.limit} can be understood", units)
                     break
                 units.append((kind, data[position:end]))
                 start = end
@@ -140,7 +143,7 @@ class MessageCodec:
             if start < position:
                 units.append((None, data[start:position]))
             self._partial = data[position:]
-            self._need = min(_header(data, position)[1] + 1, self._limit + 1) if size - position >= 5 else 5
+            self._need = min(_header(data, position)[1] + 1, self.limit + 1) if size - position >= 5 else 5
         elif start < size:
             units.append((None, data[start:] if start else data))
         return units
@@ -153,12 +156,13 @@ class StartupCodec:
     out, and a packet that asks for encryption must be answered before anything may follow.
     """
 
-    __slots__ = ("_buffer", "_messages", "interest")
+    __slots__ = ("_buffer", "_fresh", "interest", "messages")
 
     def __init__(self) -> None:
         self.interest = ALL
         self._buffer = bytearray()
-        self._messages: MessageCodec | None = None
+        self._fresh = True
+        self.messages: MessageCodec | None = None
 
     @property
     def atBoundary(self) -> bool:
@@ -166,14 +170,18 @@ class StartupCodec:
 
     @property
     def buffered(self) -> int:
-        return self._messages.buffered if self._messages else len(self._buffer)
+        return self.messages.buffered if self.messages else len(self._buffer)
 
     def residue(self) -> bytes:
-        return self._messages.residue() if self._messages else bytes(self._buffer)
+        return self.messages.residue() if self.messages else bytes(self._buffer)
 
     def feed(self, data: bytes) -> list:
-        if self._messages is not None:
-            return self._messages.feed(data)
+        if self.messages is not None:
+            return self.messages.feed(data)
+        if self._fresh:
+            self._fresh = False
+            if data[:1] == HANDSHAKE:
+                return [("tls", data)]
         buffer = self._buffer
         buffer += data
         if len(buffer) < 8:
@@ -190,8 +198,8 @@ class StartupCodec:
                 # CVE-2021-23214: bytes sent in the clear must not be taken for bytes under TLS.
                 raise ProtocolViolation("unencrypted data follows a request for encryption")
             return [("startup", raw)]
-        self._messages = MessageCodec(ALL, CLIENT_KINDS, MAX_PASSWORD)
-        return [("startup", raw), *(self._messages.feed(rest) if rest else [])]
+        self.messages = MessageCodec(ALL, CLIENT_KINDS, MAX_PASSWORD)
+        return [("startup", raw), *(self.messages.feed(rest) if rest else [])]
 
 
 @implementer(IWireCodec)

@@ -70,6 +70,10 @@ def parse(name: bytes, text: bytes) -> bytes:
     return message(b"P", name + b"\0" + text + b"\0\0\0")
 
 
+def bind(portal: bytes, statement: bytes) -> bytes:
+    return message(b"B", portal + b"\0" + statement + b"\0" + bytes(6))
+
+
 def execute(portal: bytes, rows: int = 0) -> bytes:
     return message(b"E", portal + b"\0" + _u32.pack(rows))
 

@@ -1,0 +1,232 @@
+# -*- test-case-name: tests.test_lane -*-
+"""
+One ordered flow of a session, and the only place from which its bytes leave.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Callable, Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hoopx.interfaces import ILane
+from hoopx.values import ALLOW, ATTEMPTED, CLIENT, HOLD, PASSED, Approval, Block, Command, block
+
+HELD_LIMIT: Final = 64 * 1024
+"""Bytes that a held lane takes in before its client is paused. Until then disconnects and Ctrl-C are still seen."""
+UNSAFE_LIMIT: Final = 64 * 1024
+"""Bytes that wait to be safe before both sides are paused."""
+REPEAT: Final = 15.0
+"""Seconds between two words to a client whose command is held; also finds dead peers."""
+
+INTERNAL: Final = block("the gateway could not judge this command", hint="Ask the gateway's operator: its log says why.", cause="error")
+
+
+@implementer(ILane)
+class Lane:
+    """
+    See L{ILane}.
+
+    @param session: the L{hoopx.session.Session}.
+    @param channel: its number in the recording.
+    @param out: C{(None, towards the target, towards the client)}, indexed by the speaking side.
+    @param flow: the door: C{pauseBoth(reason)}, C{pauseClient(reason)} and their resumes, C{conversation}.
+    """
+
+    __slots__ = (
+        "_append", "_command", "_flow", "_held", "_heldBytes", "_queue", "_repeat", "unsafe", "_withdrawn", "channel", "out", "session",
+    )  # fmt: skip
+
+    log = Logger()
+
+    def __init__(self, session: Any, channel: int, out: tuple, flow: Any) -> None:
+        self.session = session
+        self.channel = channel
+        self.out = out
+        self._flow = flow
+        self._append = session.recording.append
+        self.unsafe = 0
+        self._held: Deferred | None = None
+        self._heldBytes = 0
+        self._queue: deque | None = None
+        self._repeat: Any = None
+        self._command: Command | None = None
+        self._withdrawn: Block | None = None
+
+    def forward(self, side: int, sent: bytes, recorded: bytes | None = None, origin: int = PASSED) -> None:
+        pending = self._append(self.channel, side, origin, sent if recorded is None else recorded)
+        if pending is None:
+            self.out[side](sent)
+        else:
+            self.unsafe += len(sent)
+            if self.unsafe >= UNSAFE_LIMIT:
+                self._flow.pauseBoth("recording")
+            pending.addCallbacks(self._safe, self.session.recordingFailed, callbackArgs=(side, sent))
+            pending.addErrback(self.session.failed)
+
+    def _safe(self, _: object, side: int, sent: bytes) -> None:
+        self.unsafe -= len(sent)
+        if self.session.dead:
+            return
+        self.out[side](sent)
+        if not self.unsafe:
+            if self.session.ending is None:
+                self._flow.resumeBoth("recording")
+            elif not self.session.unsafe:
+                self.session.finish()
+
+    def attempt(self, side: int, raw: bytes) -> None:
+        # What is not forwarded needs no waiting for.
+        pending = self._append(self.channel, side, ATTEMPTED, raw)
+        if pending is not None:
+            pending.addErrback(self.session.recordingFailed)
+
+    def note(self, kind: str, **fields: Any) -> None:
+        self.session.note(kind, channel=self.channel, **fields)
+
+    def mask(self, fields: Any) -> None:
+        return None
+
+    # Judgement.
+
+    def submit(self, raw: bytes, command: Any, proceed: Callable[[bytes], None]) -> None:
+        if isinstance(command, Deferred):
+            self.hold(command.addCallback(self._judgeLate), raw, proceed)
+            return
+        verdict = self.judge(command)
+        if verdict is ALLOW:
+            proceed(raw)
+        elif verdict is HOLD:
+            self._command = command
+            self.hold(self._ask(command), raw, proceed)
+        else:
+            self.refuse(raw, command, verdict)
+
+    def judge(self, command: Command) -> Any:
+        """@return: C{ALLOW}, C{HOLD} or a L{Block}; a L{Block} whenever something went wrong."""
+        try:
+            verdict = self.session.broker.policy.judge(command, self.session)
+        except Exception:
+            self.log.failure("policy failed: the command is refused", session=self.session.id)
+            return INTERNAL
+        if verdict is ALLOW or verdict is HOLD or isinstance(verdict, Block):
+            return verdict
+        self.log.error("policy gave no verdict: the command is refused", session=self.session.id)
+        return INTERNAL
+
+    def _judgeLate(self, command: Command) -> Any:
+        self._command = command
+        verdict = self.judge(command)
+        return self._ask(command) if verdict is HOLD else verdict
+
+    def _ask(self, command: Command) -> Deferred:
+        session = self.session
+        approval = Approval(
+            session.broker.newId(), session.id, session.identity, session.target.name, command, session.broker.wall()
+        )
+        self.note("approval", approval=approval.id, state="asked")
+        try:
+            answer = session.broker.approver.request(approval)
+        except Exception:
+            self.log.failure("approver failed: the command is refused", session=session.id)
+            answer = succeed(INTERNAL)
+        if not answer.called:
+            self._wait(approval)
+        return answer
+
+    def _wait(self, approval: Approval) -> None:
+        self._repeat = self.session.broker.clock.callLater(REPEAT, self._wait, approval)
+        try:
+            self._flow.conversation.waiting(self, approval)
+        except Exception:
+            self.session.failed(Failure())
+
+    def refuse(self, raw: bytes, command: Command | None, verdict: Block) -> None:
+        """Record the attempt and the verdict, and let the conversation tell the client."""
+        self.attempt(CLIENT, raw)
+        self.note("verdict", verdict="block", reason=verdict.reason, guard=verdict.guard, sequence=self.session.recording.sequence)
+        self.session.broker.tell("blocked", session=self.session.id, guard=verdict.guard)
+        self._flow.conversation.refuse(self, command, verdict)
+
+    # Holds: this lane's client direction only.
+
+    @property
+    def held(self) -> bool:
+        return self._queue is not None
+
+    def hold(self, deferred: Deferred, raw: bytes, proceed: Callable[[bytes], None]) -> None:
+        self._queue = deque() if self._queue is None else self._queue
+        self._held = deferred
+        deferred.addCallbacks(self._released, self._unreleased, callbackArgs=(raw, proceed), errbackArgs=(raw,))
+        deferred.addErrback(self.session.failed)
+
+    def later(self, handler: Callable[[bytes], None] | None, raw: bytes) -> None:
+        """Take a unit that arrived during a hold; it is handled, in order, after the release."""
+        assert self._queue is not None
+        self._queue.append((handler, raw))
+        self._heldBytes += len(raw)
+        if self._heldBytes > HELD_LIMIT:
+            self._flow.pauseClient("hold")
+
+    def withdraw(self, message: str) -> bool:
+        if self._held is None:
+            return False
+        self._withdrawn = block(message, cause="withdrawn")
+        self._held.cancel()
+        return True
+
+    def _released(self, verdict: Any, raw: bytes, proceed: Callable[[bytes], None]) -> None:
+        self._settle()
+        if self.session.dead:
+            return
+        if verdict is ALLOW:
+            self.note("verdict", verdict="allow", held=True)
+            proceed(raw)
+        else:
+            self.refuse(raw, self._command, verdict if isinstance(verdict, Block) else INTERNAL)
+        self._drain()
+
+    def _unreleased(self, failure: Failure, raw: bytes) -> None:
+        withdrawn, self._withdrawn = self._withdrawn, None
+        self._settle()
+        if self.session.dead:
+            return
+        if withdrawn is None:
+            self.log.failure("a held command failed: it is refused", failure=failure, session=self.session.id)
+        self.refuse(raw, self._command, withdrawn or INTERNAL)
+        self._drain()
+
+    def _settle(self) -> None:
+        self._held = None
+        if self._repeat is not None and self._repeat.active():
+            self._repeat.cancel()
+        self._repeat = None
+
+    def _drain(self) -> None:
+        """Handle what waited, in order, until another command is held."""
+        queue = self._queue
+        while queue and self._held is None and not self.session.dead:
+            handler, raw = queue.popleft()
+            self._heldBytes -= len(raw)
+            if handler is None:
+                self.forward(CLIENT, raw)
+            else:
+                handler(raw)
+        if self._held is None:
+            self._queue = None
+            self._heldBytes = 0
+            self._flow.resumeClient("hold")
+
+    def abandon(self) -> None:
+        """The session is over: whoever was asked need not answer, and what waited is recorded as attempted."""
+        held, self._held = self._held, None
+        self._settle()
+        queue, self._queue = self._queue, None
+        if held is not None and not held.called:
+            held.cancel()
+        for _, raw in queue or ():
+            self.attempt(CLIENT, raw)

@@ -1,0 +1,204 @@
+# -*- test-case-name: tests.protocols.postgres.test_conversation -*-
+"""
+One PostgreSQL connection: the client's login, the target's, and then the session.
+
+Without rules in force nothing is cut out and nothing parsed. With rules, L{hoopx.protocols.postgres.judging} takes the commands.
+"""
+
+from __future__ import annotations
+
+from secrets import token_bytes
+from typing import Any, Final
+
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hoopx.errors import HoopxError, ProtocolViolation, Refusal
+from hoopx.interfaces import IConversation
+from hoopx.protocols.postgres import errors, messages
+from hoopx.protocols.postgres.cancel import CancelConversation
+from hoopx.protocols.postgres.codec import (
+    CANCEL_REQUEST,
+    GSSENC_REQUEST,
+    MAX_UNIT,
+    SSL_REQUEST,
+    TARGET_KINDS,
+    MessageCodec,
+    StartupCodec,
+)
+from hoopx.protocols.postgres.judging import Judging
+from hoopx.protocols.postgres.login import TargetLogin
+from hoopx.values import MADE, TARGET, Block, Claim, Command, Token
+
+LABEL_LIMIT: Final = 200
+"""Characters of a run label: it stands in every list."""
+NOTHING: Final[frozenset] = frozenset()
+
+
+@implementer(IConversation)
+class PostgresConversation:
+    """See L{IConversation}."""
+
+    __slots__ = (
+        "_door", "_judging", "_key", "_login", "_parameters", "_version", "clientCodec", "clientHandlers", "lane", "targetCodec",
+        "targetHandlers",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.clientCodec: Any = StartupCodec()
+        self.targetCodec: Any = MessageCodec(NOTHING, TARGET_KINDS)
+        self.clientHandlers: dict = {"startup": self._startup, "tls": self._directTLS}
+        self.targetHandlers: dict = {}
+        self.lane: Any = None
+        self._door: Any = None
+        self._login: TargetLogin | None = None
+        self._judging: Judging | None = None
+        self._parameters: dict[str, str] = {}
+        self._version = messages.VERSION_3_0
+        self._key: tuple[int, bytes] | None = None
+
+    def begin(self, door: Any) -> None:
+        self._door = door
+
+    # The client's login.
+
+    def _directTLS(self, received: bytes) -> None:
+        self._door.startTLS(1, received, [b"postgresql"]).addErrback(self._insecure)
+
+    def _startup(self, raw: bytes) -> None:
+        door = self._door
+        code, parameters = messages.readStartup(raw)
+        if code == SSL_REQUEST:
+            if door.secure:
+                raise ProtocolViolation("a request for TLS under TLS")
+            door.reply(b"S")
+            door.startTLS(1).addErrback(self._insecure)
+        elif code == GSSENC_REQUEST:
+            door.reply(b"N")
+        elif code == CANCEL_REQUEST:
+            door.call(messages.readCancel(raw))
+            door.close("cancel")
+        elif code >> 16 != 3:
+            raise Refusal("unsupported", "this is no PostgreSQL 3 client", "Protocol versions 3.0 and 3.2 are spoken here.")
+        else:
+            self._negotiate(code, parameters)
+            self._begin(parameters)
+
+    def _insecure(self, failure: Any) -> None:
+        self._door.close("violation")
+
+    def _negotiate(self, version: int, parameters: dict[str, str]) -> None:
+        unknown = [name for name in parameters if name.startswith("_pq_.")]
+        for name in unknown:
+            del parameters[name]
+        self._version = messages.VERSION_3_2 if version >= messages.VERSION_3_2 else messages.VERSION_3_0
+        if unknown or version > messages.VERSION_3_2:
+            self._door.reply(messages.negotiateProtocolVersion(self._version & 0xFFFF, unknown))
+
+    def _begin(self, parameters: dict[str, str]) -> None:
+        door = self._door
+        if door.requireTLS and not door.secure:
+            raise Refusal("tls-required", "this listener asks for TLS", "Connect with sslmode=require or better.")
+        if not parameters.get("user"):
+            raise Refusal("invalid", "the startup packet names no user", "Give the account to use as the user name.")
+        self._parameters = parameters
+        if door.certificate is not None or door.listener is not None:
+            self._admit(door.certificate or door.listener)
+        else:
+            self.clientHandlers = {b"p": self._password}
+            door.reply(messages.AUTHENTICATION_CLEARTEXT)
+
+    def _password(self, raw: bytes) -> None:
+        secret = messages.readPassword(raw)
+        self._admit(Token(secret.decode("utf-8", "replace")))
+
+    def _admit(self, proof: Any) -> None:
+        parameters, door = self._parameters, self._door
+        user = parameters["user"]
+        wanted = parameters.get("database") or user
+        if door.pinned is not None:
+            target, database = door.pinned, None if wanted in (door.pinned, user) else wanted
+        else:
+            target, _, rest = wanted.partition("/")
+            database = rest or None
+        labels = {}
+        if parameters.get("application_name"):
+            labels["application"] = parameters["application_name"][:LABEL_LIMIT]
+        self.clientHandlers = {}
+        door.admit(Claim("postgres", target, user, proof, database, labels, door.address))
+
+    def refused(self, refusal: Refusal) -> None:
+        self._door.reply(errors.refusal(refusal))
+
+    # The target's login.
+
+    def targetReady(self, session: Any, credential: Any) -> None:
+        door, grant = self._door, session.grant
+        parameters = {"user": credential.username, "database": grant.database or credential.username}
+        parameters.update((key, value) for key, value in self._parameters.items() if key not in ("user", "database"))
+        session.note("startup", parameters=parameters, protocol=f"3.{self._version & 0xFFFF}")
+        if session.judged:
+            self._judging = Judging(self, session)
+            self._judging.startup(self._parameters)
+        self._login = TargetLogin(
+            self, door, session.target, credential, self._version, parameters, lambda raw: self._loggedIn(session, raw), door.failed
+        )
+        self._login.begin()
+
+    def _loggedIn(self, session: Any, raw: bytes) -> None:
+        session.note("login", tls=session.target.tls)
+        self._login = None
+        self._parameters = {}
+        self._door.live()
+        self.lane = session.lane(0)
+        if self._judging is not None:
+            self._judging.begin(self.lane)
+            self.clientHandlers = self._judging.clientHandlers
+        self.clientCodec = self.clientCodec.messages
+        self.clientCodec.limit = MAX_UNIT
+        self.clientCodec.interest = frozenset(self.clientHandlers)
+        self.targetHandlers = {b"K": self._keyData, b"Z": self._ready}
+        self.lane.forward(TARGET, raw)
+
+    def _keyData(self, raw: bytes) -> None:
+        """The process id stays the server's; the secret is the gateway's own."""
+        process, secret = messages.readKeyData(raw)
+        self._key = (process, secret)
+        own = token_bytes(32 if self._version >= messages.VERSION_3_2 else 4)
+        self._door.offer((process, own), self._cancelled)
+        self.lane.forward(TARGET, messages.backendKeyData(process, own), origin=MADE)
+
+    def _ready(self, raw: bytes) -> None:
+        """The first ReadyForQuery: from here on only what somebody asks for is cut out."""
+        self.targetHandlers = self._judging.targetHandlers if self._judging else {}
+        self.targetCodec.interest = frozenset(self.targetHandlers)
+        self.lane.forward(TARGET, raw)
+
+    # Within the session.
+
+    def _cancelled(self) -> None:
+        """A CancelRequest with this session's key has come in on another connection."""
+        session = self.lane.session
+        try:
+            if not self.lane.withdraw("canceling statement due to user request"):
+                session.note("cancel")
+                self._cancel()
+        except HoopxError:
+            session.failed(Failure())
+
+    def _cancel(self) -> None:
+        if self._key is not None:
+            self._door.aside(CancelConversation(*self._key, self.lane.session.target.tls != "off"))
+
+    def refuse(self, lane: Any, command: Command, verdict: Block) -> None:
+        self._judging.refuse(command, verdict)  # type: ignore[union-attr]
+
+    def waiting(self, lane: Any, approval: Any) -> None:
+        if self.targetCodec.atBoundary:
+            text = f"this command waits for approval {approval.id}; press Ctrl-C to give it up"
+            lane.forward(TARGET, errors.notice(text, lane.session.id), origin=MADE)
+
+    def end(self, reason: str, message: str) -> bytes:
+        self._cancel()
+        session = self._door.session
+        return errors.ended(reason, message, session.id) if self.targetCodec.atBoundary else b""
