@@ -46,8 +46,8 @@ class FailedLoginsTests(SynchronousTestCase):
 
     def test_oneRowForMany(self) -> None:
         for port in range(5000):
-            self.failures.note(f"10.0.0.1:{port}", "postgres")
-        self.failures.note("10.0.0.2:1", "ssh")
+            self.failures.failedLogin(f"10.0.0.1:{port}", "postgres")
+        self.failures.failedLogin("10.0.0.2:1", "ssh")
         self.assertEqual(self.rows.batches, [])
         self.clock.advance(60)
         self.assertEqual(self.counted(), {("10.0.0.1", "postgres"): 5000, ("10.0.0.2", "ssh"): 1})
@@ -55,14 +55,14 @@ class FailedLoginsTests(SynchronousTestCase):
 
     def test_eachMinuteAnew(self) -> None:
         for _ in range(2):
-            self.failures.note("10.0.0.1:1", "postgres")
+            self.failures.failedLogin("10.0.0.1:1", "postgres")
             self.clock.advance(60)
         self.assertEqual([batch[0]["details"]["count"] for batch in self.rows.batches], [1, 1])
 
     def test_floodOfAddresses(self) -> None:
         """Memory and rows have a bound, and no login goes uncounted."""
         for n in range(10 * MAX_ADDRESSES):
-            self.failures.note(f"10.1.{n // 256}.{n % 256}:5", "postgres")
+            self.failures.failedLogin(f"10.1.{n // 256}.{n % 256}:5", "postgres")
         self.clock.advance(60)
         counted = self.counted()
         self.assertEqual(len(counted), MAX_ADDRESSES + 1)
@@ -71,16 +71,16 @@ class FailedLoginsTests(SynchronousTestCase):
     def test_ipv6(self) -> None:
         """One machine has a whole /64."""
         for last in range(100):
-            self.failures.note(f"[2001:db8::{last:x}]:5", "postgres")
-        self.failures.note("::ffff:10.0.0.1:77", "postgres")
-        self.failures.note("unix", "postgres")
+            self.failures.failedLogin(f"[2001:db8::{last:x}]:5", "postgres")
+        self.failures.failedLogin("::ffff:10.0.0.1:77", "postgres")
+        self.failures.failedLogin("unix", "postgres")
         self.clock.advance(60)
         self.assertEqual(
             self.counted(), {("2001:db8::/64", "postgres"): 100, ("10.0.0.1", "postgres"): 1, ("unix", "postgres"): 1}
         )
 
     def test_stopWritesTheRest(self) -> None:
-        self.failures.note("10.0.0.1:1", "postgres")
+        self.failures.failedLogin("10.0.0.1:1", "postgres")
         self.successResultOf(self.failures.stop())
         self.assertEqual(self.counted(), {("10.0.0.1", "postgres"): 1})
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -88,10 +88,10 @@ class FailedLoginsTests(SynchronousTestCase):
     def test_storeDown(self) -> None:
         """The gateway goes on counting."""
         self.failures._threads = Broken()
-        self.failures.note("10.0.0.1:1", "postgres")
+        self.failures.failedLogin("10.0.0.1:1", "postgres")
         self.clock.advance(60)
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
         self.failures._threads = Directly()
-        self.failures.note("10.0.0.1:1", "postgres")
+        self.failures.failedLogin("10.0.0.1:1", "postgres")
         self.clock.advance(60)
         self.assertEqual(self.counted(), {("10.0.0.1", "postgres"): 1})

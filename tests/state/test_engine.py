@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.errors import ConfigurationError
 from hoopx.state.engine import connect, locate
+from hoopx.values import Reference
 
 
 class LocateTests(SynchronousTestCase):
@@ -17,7 +18,7 @@ class LocateTests(SynchronousTestCase):
         self.assertEqual(locate("sqlite:", Path("/d")), Path("/d/state.sqlite"))
 
     def test_others(self) -> None:
-        for url in ("postgresql://gw@db/hoopx", "sqlite:/elsewhere", "mysql:", ""):
+        for url in ("postgresql://gw@db/hoopx", "sqlite:/elsewhere", "mysql:", "", Reference("file", "url")):
             error = self.assertRaises(ConfigurationError, locate, url, Path("/d"))
             self.assertEqual(error.key, "state.url")
             self.assertIn("sqlite:", error.message)

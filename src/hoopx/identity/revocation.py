@@ -76,7 +76,8 @@ class Revocations:
     def poll(self) -> Deferred[None]:
         """Ask now. @return: fires when everything that was revoked is told; never fails."""
         asked: Deferred[Any] = self._threads.call(self._store.revocationsAfter, self._last, BATCH)
-        return asked.addCallback(self._answered).addErrback(self._failed)
+        asked.addCallback(self._answered)
+        return asked.addErrback(self._failed)
 
     def _answered(self, rows: list[tuple[int, str]]) -> Deferred[None] | None:
         self._failing = False

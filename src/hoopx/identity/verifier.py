@@ -27,13 +27,11 @@ class Verifier:
     The local identities.
 
     @param tokens: L{hoopx.identity.tokens.Tokens}
-    @param failures: L{hoopx.state.audit.FailedLogins}: has C{note(address, protocol)}.
     """
 
     log = Logger()
 
-    def __init__(self, tokens: Tokens, failures: Any) -> None:
-        self._failures = failures
+    def __init__(self, tokens: Tokens) -> None:
         self._ways: dict[type, Callable[[Any], Any]] = {
             Token: lambda proof: tokens.verify(proof.secret),
             Certificate: certificates.identify,
@@ -42,9 +40,9 @@ class Verifier:
 
     def verify(self, claim: Claim) -> Deferred[Identity]:
         """
-        @return: fails with L{Unauthorized} (counted in the audit), or with another L{Refusal} when it can not be found out.
+        @return: fails with L{Unauthorized}, or with another L{Refusal} when it can not be found out.
         """
-        return maybeDeferred(self._verify, claim.proof).addErrback(self._failed, claim)
+        return maybeDeferred(self._verify, claim.proof).addErrback(self._failed)
 
     def _verify(self, proof: Any) -> Any:
         way = self._ways.get(type(proof))
@@ -52,9 +50,7 @@ class Verifier:
             raise Unauthorized()
         return way(proof)
 
-    def _failed(self, why: Failure, claim: Claim) -> Failure:
-        if isinstance(why.value, Unauthorized):
-            self._failures.note(claim.address, claim.protocol)
+    def _failed(self, why: Failure) -> Failure:
         if isinstance(why.value, Refusal):
             return why
         self.log.failure("an identity could not be checked", why)

@@ -75,7 +75,7 @@ class FailedLogins:
             self._loop.stop()
         return self.flush()
 
-    def note(self, address: str, protocol: str) -> None:
+    def failedLogin(self, address: str, protocol: str) -> None:
         """
         Count one.
 

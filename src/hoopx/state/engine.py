@@ -17,19 +17,19 @@ from hoopx.errors import ConfigurationError
 BUSY_SECONDS: Final = 5
 
 
-def locate(url: str, data: Path) -> Path:
+def locate(url: Any, data: Path) -> Path:
     """
     Where the database file is.
 
-    @param url: C{[state] url}.
+    @param url: C{[state] url}: a str, or a L{hoopx.values.Reference} where it is secret.
     @param data: the gateway's data directory.
     @raise ConfigurationError: a database that this version can not use.
     """
-    scheme, _, rest = url.partition(":")
+    scheme, _, rest = url.partition(":") if isinstance(url, str) else ("a secret URL", "", "")
     if scheme == "sqlite" and not rest:
         return data / "state.sqlite"
     raise ConfigurationError(
-        f"\"{scheme}:\" is not a database this version can keep its state in: use \"sqlite:\", "
+        f"{scheme} is not a database this version can keep its state in: use \"sqlite:\", "
         "which is state.sqlite in the data directory",
         key="state.url",
     )

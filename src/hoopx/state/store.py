@@ -40,7 +40,7 @@ class Store:
         self._writing = engine.execution_options(write=True)
 
     @classmethod
-    def open(cls, url: str, data: Path) -> Store:
+    def open(cls, url: Any, data: Path) -> Store:
         """
         Open, and migrate where needed.
 
