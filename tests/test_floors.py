@@ -83,7 +83,8 @@ def floorOf(module: str) -> int:
 
 def modules() -> Iterator[tuple[str, Path]]:
     """Every module that hoopx installs: dotted name and file."""
-    for base, prefix in ((ROOT / "src", ""), (ROOT / "plugins", "hoopx.plugins."), (ROOT / "twisted/plugins", "twisted.plugins.")):
+    for folder, prefix in (("src", ""), ("plugins", "hoopx.plugins."), ("twisted/plugins", "twisted.plugins.")):
+        base = ROOT / folder
         for path in sorted(base.rglob("*.py")):
             name = prefix + ".".join(path.relative_to(base).with_suffix("").parts)
             yield re.sub(r"\.?__init__$", "", name), path
@@ -180,7 +181,8 @@ class FloorTests(SynchronousTestCase):
             if match is None:
                 return [f"{module}: names no tests"]
             path = ROOT.joinpath(*match[1].split("."))
-            return [] if path.with_suffix(".py").exists() or path.joinpath("__init__.py").exists() else [f"{module}: no {match[1]}"]
+            known = path.with_suffix(".py").exists() or path.joinpath("__init__.py").exists()
+            return [] if known else [f"{module}: no {match[1]}"]
 
         self.complaints(check)
 

@@ -1,0 +1,1 @@
+``hoopx demo`` shows everything on one machine with a real PostgreSQL.
