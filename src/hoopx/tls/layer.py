@@ -22,8 +22,8 @@ from hoopx.errors import HoopxError
 
 RECORD: Final = 16384
 """The most plaintext one record holds (RFC 8446 §5.1): one read of this size empties it."""
-RUN: Final = 4 * RECORD
-"""Plaintext encrypted in one go. OpenSSL's buffers keep their largest size for the connection's life."""
+RUN: Final = RECORD
+"""Bytes given to OpenSSL in one go. Its buffers keep their largest size for the connection's life: small ones stay small."""
 EARLY_LIMIT: Final = 64 * 1024
 """Plaintext that may wait for the end of the handshake: error texts, first messages."""
 
@@ -103,28 +103,22 @@ class Layer:
     def dataReceived(self, data: bytes) -> None:
         if self._over:
             return
-        incoming = self._incoming
-        incoming.write(data)
         if not self._done:
+            self._incoming.write(data)
             self._shake()
             return
         pieces: list[bytes] = []
-        ended = False
-        try:
-            # What OpenSSL has not taken from us it has not looked at: it reads record by record, and gives all of each.
-            while incoming.pending:
-                piece = self._read(RECORD)
-                if not piece:
-                    ended = True
-                    break
-                pieces.append(piece)
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLZeroReturnError:
-            ended = True
-        except ssl.SSLError as error:
-            self._over = self._silent = self.disconnecting = True
-            self._reason = Failure(self._terms.explain(error, self._tls))
+        if len(data) <= RUN:
+            self._incoming.write(data)
+            ended = self._take(pieces)
+        else:
+            ended = False
+            with memoryview(data) as view:
+                for start in range(0, len(view), RUN):
+                    self._incoming.write(view[start : start + RUN])
+                    ended = self._take(pieces)
+                    if ended or self._over:
+                        break
         if self._outgoing.pending:
             self._send(self._outgoing.read())
         if pieces:
@@ -134,6 +128,24 @@ class Layer:
             self._ended()
         elif self._reason is not None:
             self.transport.loseConnection()
+
+    def _take(self, pieces: list[bytes]) -> bool:
+        """Decrypt what has come. @return: C{True} when the peer has said that it says no more (close_notify)."""
+        try:
+            # What OpenSSL has not taken from us it has not looked at: it reads record by record, and gives all of each.
+            while self._incoming.pending:
+                piece = self._read(RECORD)
+                if not piece:
+                    return True
+                pieces.append(piece)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            return True
+        except ssl.SSLError as error:
+            self._over = self._silent = self.disconnecting = True
+            self._reason = Failure(self._terms.explain(error, self._tls))
+        return False
 
     def _shake(self) -> None:
         tls: Any = self._tls
@@ -204,10 +216,12 @@ class Layer:
             self._encrypt(data)
             self._send(self._outgoing.read())
         else:
+            records = []
             with memoryview(data) as view:
                 for start in range(0, len(view), RUN):
                     self._encrypt(view[start : start + RUN])
-                    self._send(self._outgoing.read())
+                    records.append(self._outgoing.read())
+            self._send(b"".join(records))
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         self.write(b"".join(iovec))
@@ -246,7 +260,7 @@ class Layer:
 
     def loseWriteConnection(self) -> None:
         """Half-close: TLS has a word for it, and TCP after it."""
-        if self.disconnecting or not self._done:
+        if self._silent or not self._done:
             return
         self._notify()
         self.transport.loseWriteConnection()
