@@ -1,0 +1,3 @@
+"""
+Who may do what: pure, synchronous, and closed where nothing is said.
+"""

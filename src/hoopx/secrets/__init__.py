@@ -1,0 +1,3 @@
+"""
+Where credentials of targets come from. The configuration holds references only.
+"""

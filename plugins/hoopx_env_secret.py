@@ -1,0 +1,3 @@
+from hoopx.secrets.declared import DeclaredSource
+
+source = DeclaredSource("env", "hoopx.secrets.declared.startEnvironment")

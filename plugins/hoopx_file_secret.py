@@ -1,0 +1,3 @@
+from hoopx.secrets.declared import DeclaredSource
+
+source = DeclaredSource("file", "hoopx.secrets.declared.startFile")

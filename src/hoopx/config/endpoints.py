@@ -1,0 +1,52 @@
+# -*- test-case-name: tests.config.test_sense -*-
+"""
+Whether a Twisted endpoint description can be understood, found out without opening anything.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from twisted.internet.endpoints import clientFromString, serverFromString
+from twisted.internet.interfaces import IReactorPluggableNameResolver
+from zope.interface import implementer
+
+EXAMPLE_SERVER: Final = "tcp:15432:interface=127.0.0.1"
+EXAMPLE_CLIENT: Final = "tcp:db.internal:5432"
+
+
+@implementer(IReactorPluggableNameResolver)
+class _Nowhere:
+    """What endpoints want to know of a reactor before they are used."""
+
+    nameResolver: Any = None
+
+    def callLater(self, *arguments: Any) -> None:
+        raise RuntimeError("nothing is ever scheduled here")
+
+
+def serverProblem(description: str) -> str | None:
+    """@return: what is wrong with it, and what it should be like; or C{None}."""
+    port = re.match(r"tcp6?:(?:port=)?([^:]*)", description)
+    if port and not (port.group(1).isdecimal() and int(port.group(1)) < 65536):
+        return f'expected a port, such as "{EXAMPLE_SERVER}"'
+    return _problem(serverFromString, description, EXAMPLE_SERVER)
+
+
+def clientProblem(description: str) -> str | None:
+    """@return: like L{serverProblem}."""
+    parts = re.match(r"(?:tcp|tls):([^:]*|\[.*\]):([^:]*)(?:$|:)", description)
+    if parts and not (parts.group(1) and parts.group(2).isdecimal() and 0 < int(parts.group(2)) < 65536):
+        return f'expected a host and a port, such as "{EXAMPLE_CLIENT}"'
+    return _problem(clientFromString, description, EXAMPLE_CLIENT)
+
+
+def _problem(parse: Any, description: str, example: str) -> str | None:
+    try:
+        parse(_Nowhere(), description)
+    except Exception as error:
+        # Endpoints are checked by calling them: a wrong count of parts is a TypeError whose text says nothing to a reader.
+        reason = f" ({error})" if isinstance(error, (ValueError, OSError)) else ""
+        return f'is no endpoint{reason}; it is like "{example}"'
+    return None
