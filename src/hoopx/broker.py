@@ -8,10 +8,11 @@ from __future__ import annotations
 import time
 from typing import Any, Callable
 
-import txaio
+
 from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
+from txaio.tx import with_config
 
 from hoopx.frames import ulid
 from hoopx.offers import Offers
@@ -36,6 +37,7 @@ class Broker:
     @ivar approver: L{hoopx.interfaces.IApprover} or C{None}.
     @ivar sinks: L{hoopx.interfaces.IEventSink}s.
     @ivar policyDigest: SHA-256 of the rules in force, kept under data/policies.
+    @ivar protocols: name -> L{hoopx.interfaces.IProtocolRecorder}.
     @ivar sessions: those that have not ended, by id.
     """
 
@@ -52,6 +54,7 @@ class Broker:
     approver: Any = None
     sinks: tuple = ()
     policyDigest: str = ""
+    protocols: dict = field(factory=dict)
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], int] = time.monotonic_ns
     newId: Callable[[], str] = lambda: ulid(time.time())
@@ -65,7 +68,7 @@ class Broker:
     log = Logger()
 
     def __attrs_post_init__(self) -> None:
-        self.timers = txaio.with_config(loop=self.clock).make_batched_timer(TIMER_BUCKET)
+        self.timers = with_config(loop=self.clock).make_batched_timer(TIMER_BUCKET)
 
     def offersFor(self, protocol: str) -> Offers:
         """Offers are shared by all listeners of a protocol: a cancel may come in at another port."""

@@ -1,0 +1,205 @@
+# -*- test-case-name: tests.test_wiring -*-
+"""
+Puts a gateway's parts together, in the order in which they need each other, and takes them apart again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import asdict
+from twisted.internet.defer import inlineCallbacks, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
+
+from hoopx import __version__, registry
+from hoopx.api.socket import ControlSocket
+from hoopx.broker import Broker
+from hoopx.config.errors import ConfigurationErrors
+from hoopx.config.targets import ConfiguredTargets
+from hoopx.config.unsupported import unsupported
+from hoopx.identity.revocation import Revocations
+from hoopx.identity.tokens import Tokens
+from hoopx.identity.verifier import Verifier
+from hoopx.policy.access import Access
+from hoopx.recording.settings import RecordingSettings
+from hoopx.recording.store import Recordings
+from hoopx.recording.threads import Threads
+from hoopx.secrets.broker import Secrets
+from hoopx.state.audit import Audit, FailedLogins
+from hoopx.state.store import Store
+from hoopx.state.thread import StateThread
+from hoopx.tls.contexts import serverOptions
+from hoopx.tls.ends import Ends
+
+THREADS: Final = 8
+"""For files and keys: enough that one slow disk call does not hold up the next, few enough for two cores."""
+
+
+def checkSupported(settings: Any) -> None:
+    """@raise ConfigurationErrors: the settings ask for what this version can not do."""
+    errors = unsupported(settings, registry.protocols())
+    if errors:
+        raise ConfigurationErrors(errors)
+
+
+class Machine:
+    """
+    Everything with a life of its own: threads, files, timers, the control socket.
+
+    @param reactor: time, connections, threads.
+    @param settings: L{hoopx.config.settings.Settings}.
+    @param parts: replacements for parts of the broker.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, settings: Any, parts: dict) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._parts = parts
+        self._undo: list = []
+        self.tokens: Any = None
+        self.audit: Any = None
+        self.revocations: Any = None
+        self.broker: Any = None
+
+    @inlineCallbacks
+    def start(self, gateway: Any) -> Any:
+        """@return: Deferred[L{Broker}]. What was begun before a failure is undone by L{stop}."""
+        settings, reactor = self._settings, self._reactor
+        data = Path(settings.gateway.data)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        pool = ThreadPool(0, THREADS, "hoopx files")
+        pool.start()
+        self._undo.append(pool.stop)
+        threads = Threads(reactor, pool)
+
+        protocols = registry.protocols()
+        recordings = self._parts.get("recordings") or (yield self._recordings(threads))
+        stateThread = StateThread(reactor)
+        stateThread.start()
+        self._undo.append(stateThread.stop)
+        store = yield stateThread.call(Store.open, settings.state.url, data)
+        self._undo.append(lambda: stateThread.call(store.close))
+        self.audit = Audit(store, stateThread, time.time)
+        failures = FailedLogins(store, stateThread, reactor, time.time)
+        failures.start()
+        self._undo.append(failures.stop)
+        self.tokens = Tokens(store, stateThread, time.time, settings.identity.tokens.maxAge)
+        server = yield threads.call(serverOptions, settings.tls, str(data), [settings.gateway.name])
+
+        self.broker = broker = Broker(
+            clock=reactor,
+            limits=settings.gateway,
+            identity=self._parts.get("identity") or Verifier(self.tokens, failures),
+            access=self._parts.get("access") or Access(settings.grants),
+            targets=self._parts.get("targets") or ConfiguredTargets(settings.targets),
+            secrets=self._parts.get("secrets") or Secrets(registry.credentialSources(threads)),
+            recordings=recordings,
+            tls=Ends(server),
+            audit=failures,
+            policy=self._parts.get("policy"),
+            approver=self._parts.get("approver"),
+            sinks=tuple(self._parts.get("sinks", ())),
+            policyDigest=keepPolicy(settings, data),
+            protocols=protocols,
+        )
+        self.revocations = Revocations(store, stateThread, reactor, self._revoked)
+        yield self.revocations.start()
+        self._undo.append(self.revocations.stop)
+        control = ControlSocket(reactor, data, gateway, gateway.tail)
+        control.start()
+        self._undo.append(control.stop)
+        return broker
+
+    @inlineCallbacks
+    def _recordings(self, threads: Threads) -> Any:
+        settings = self._settings
+        recording = settings.recording
+        recordings = Recordings(
+            settings.gateway.data,
+            settings.gateway.name,
+            __version__,
+            registry.identities(),
+            self._reactor,
+            threads,
+            RecordingSettings(
+                recording.durability, recording.segmentSize, recording.segmentAge, settings.gateway.diskReserve,
+                settings.gateway.diskRefuseBelow,
+            ),
+        )  # fmt: skip
+        yield recordings.start()
+        self._undo.append(recordings.stop)
+        return recordings
+
+    def _revoked(self, credentials: list[str]) -> None:
+        revoked = frozenset(credentials)
+        self.broker.endWhere(lambda session: session.identity.credential in revoked, "revoked")
+
+    def apply(self, settings: Any) -> list[str]:
+        """
+        Put new settings in force for what comes, and end sessions whose grant is gone.
+
+        @return: sentences that say what changed, and what needs a restart.
+        """
+        old, self._settings = self._settings, settings
+        said = []
+        broker = self.broker
+        broker.access = Access(settings.grants)
+        broker.targets = ConfiguredTargets(settings.targets)
+        broker.limits = settings.gateway
+        broker.policyDigest = keepPolicy(settings, Path(old.gateway.data))
+        if broker.tls.reload():
+            said.append("certificates were read again")
+        ended = broker.endWhere(lambda session: not _stillGranted(broker, session), "grant-lost")
+        said.append(f"{len(settings.targets)} targets and {len(settings.grants)} grants are in force")
+        if ended:
+            said.append(f"{ended} sessions ended because their grant is gone")
+        for name in ("listeners", "recording", "state", "tls"):
+            if getattr(old, name) != getattr(settings, name):
+                said.append(f"[{name}] has changed: that takes a restart")
+        return said
+
+    @inlineCallbacks
+    def stop(self) -> Any:
+        """Undo, last first. One failure does not keep the rest."""
+        while self._undo:
+            undo = self._undo.pop()
+            try:
+                yield maybeDeferred(undo)
+            except Exception:
+                self.log.failure("a part of the gateway did not stop properly")
+
+
+def _stillGranted(broker: Any, session: Any) -> bool:
+    if session.grant.account is None:
+        return True  # not admitted yet, or refused: admission decides
+    target = broker.targets.get(session.target.name)
+    try:
+        grant = broker.access.admit(session.identity, session.claim, target)
+    except Exception:
+        return False
+    return grant.account.name == session.grant.account.name and grant.database == session.grant.database
+
+
+def keepPolicy(settings: Any, data: Path) -> str:
+    """Keep the rules in force under data/policies, named by their SHA-256, so that a recording's digest can be looked up."""
+    rules = {"grants": [asdict(grant) for grant in settings.grants]}
+    text = json.dumps(rules, sort_keys=True, default=str, separators=(",", ":")).encode()
+    digest = hashlib.sha256(text).hexdigest()
+    folder = data / "policies"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / f"{digest}.json"
+    if not path.exists():
+        fresh = path.with_suffix(".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text)
+        os.rename(fresh, path)
+    return digest
