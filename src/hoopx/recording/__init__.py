@@ -1,0 +1,3 @@
+"""
+Recordings: written before anything is forwarded, sealed, recovered, read, verified.
+"""

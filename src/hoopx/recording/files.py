@@ -1,0 +1,75 @@
+# -*- test-case-name: tests.recording.test_files -*-
+"""
+The one place that touches the disk. Tests hand in another L{Files} to make it full, slow or broken.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from typing import Final
+
+APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class Files:
+    """The system calls, under their own names. Every one may raise L{OSError}."""
+
+    write = staticmethod(os.write)
+    fsync = staticmethod(os.fsync)
+    fdatasync = staticmethod(os.fdatasync)
+    ftruncate = staticmethod(os.ftruncate)
+    close = staticmethod(os.close)
+    link = staticmethod(os.link)
+    rename = staticmethod(os.rename)
+    unlink = staticmethod(os.unlink)
+    mkdir = staticmethod(os.mkdir)
+    fchmod = staticmethod(os.fchmod)
+    statvfs = staticmethod(os.statvfs)
+    fallocate = staticmethod(os.posix_fallocate)
+
+    def create(self, path: str, flags: int = os.O_EXCL, mode: int = 0o600) -> int:
+        """@return: a descriptor that appends."""
+        return os.open(path, APPEND | flags, mode)
+
+    def lock(self, descriptor: int) -> None:
+        """@raise BlockingIOError: somebody else holds the lock."""
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def writeAll(self, descriptor: int, data: bytes) -> None:
+        """Write all of it, or raise; a short write is told as the disk being full."""
+        done = self.write(descriptor, data)
+        while done < len(data):
+            more = self.write(descriptor, data[done:])
+            if not more:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            done += more
+
+    def syncDirectory(self, path: str) -> None:
+        """Make the names in a directory safe."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def makeDirectories(self, path: str) -> list[str]:
+        """
+        Make a directory and those above it, mode 0700.
+
+        @return: the directories that hold new names, to be synced.
+        """
+        try:
+            self.mkdir(path, 0o700)
+        except FileExistsError:
+            return []
+        except FileNotFoundError:
+            above = self.makeDirectories(os.path.dirname(path))
+            try:
+                self.mkdir(path, 0o700)
+            except FileExistsError:  # another thread was faster
+                return above
+            return [*above, os.path.dirname(path)]
+        return [os.path.dirname(path)]

@@ -1,0 +1,513 @@
+# -*- test-case-name: tests.recording.test_writer -*-
+"""
+The writing of one session's recording.
+
+Two owners of the file, never at once: the reactor's thread writes inline while the disk is fast; a writer thread does while a
+batch is under way (a big payload, a slow disk, a segment being sealed), and what comes meanwhile queues behind it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hoopx.errors import RecordingFailed
+from hoopx.frames import CLOCK, CONTINUED, DATA, DONE, EVENT, EVENTS, LIMIT, encode, pack, packPrefix, packRest
+from hoopx.interfaces import IRecording
+from hoopx.recording.files import DISK_FULL
+from hoopx.recording.segment import Segment, Written
+from hoopx.values import CLIENT, MADE, TARGET
+
+if TYPE_CHECKING:
+    from hoopx.recording.store import Recordings
+
+INLINE: Final = 256 * 1024
+"""Payloads up to this are written on the reactor's thread: on a healthy disk 64 KiB take 15 µs and 256 KiB 55 µs, a hand-off to a
+thread and back 60 µs and a turn of the reactor."""
+ARMED: Final = -1
+"""In place of L{INLINE}: there is something to see to before the next frame."""
+SLOW: Final = 20_000_000
+"""Nanoseconds. A write that took longer has stalled every session: the next ones of this file go through a thread."""
+FAST: Final = 5_000_000
+"""Nanoseconds. A thread's writes that took less bring the file back to the reactor's thread."""
+HASH_AT: Final = 256 * 1024
+"""Bytes that wait to be hashed before they are hashed in bulk, in a thread."""
+HASH_BOUND: Final = 8 * 1024 * 1024
+"""Bytes that may wait while a thread hashes; then the lane waits too."""
+QUEUE_BOUND: Final = 16 * 1024 * 1024
+"""Bytes that may queue for the writer thread. Lanes pause at the first Deferred; only a lane that does not comes this far."""
+CLOCK_EVERY: Final = 10_000_000_000
+"""Nanoseconds between CLOCK frames while there is traffic."""
+LITTLE: Final = 64 * 1024
+"""A segment with less is kept open 30 times as long."""
+SECOND: Final = 1_000_000_000
+
+
+@implementer(IRecording)
+class Recording:
+    """
+    One session's recording. Made by L{hoopx.recording.store.Recordings.open} with HEAD on the disk.
+
+    @ivar due: monotonic nanoseconds: when the store's sweep should look at it next.
+    """
+
+    log = Logger()
+
+    __slots__ = (
+        "session",
+        "sequence",
+        "lastActivity",
+        "due",
+        "_store",
+        "_segment",
+        "_write",
+        "_monotonic",
+        "_fd",
+        "_began",
+        "_inline",
+        "_mark",
+        "_hashAt",
+        "_synced",
+        "_clientBytes",
+        "_clientFrames",
+        "_targetBytes",
+        "_targetFrames",
+        "_queue",
+        "_queued",
+        "_busy",
+        "_hashing",
+        "_slow",
+        "_failure",
+        "_closing",
+        "_clocked",
+        "_checked",
+        "_since",
+        "_number",
+        "_rolling",
+    )
+
+    def __init__(self, store: Recordings, segment: Segment, session: str, began: int) -> None:
+        self.session = session
+        self.sequence = 1
+        self.lastActivity = began
+        self.due = 0
+        self._store = store
+        self._segment = segment
+        self._write = store.files.write
+        self._monotonic = store.monotonic
+        self._fd = segment.descriptor
+        self._began = began
+        self._inline = ARMED
+        self._mark = 0
+        self._hashAt = 0
+        self._synced = store.journal is not None
+        self._clientBytes = self._clientFrames = self._targetBytes = self._targetFrames = 0
+        self._queue: list[tuple[Any, Any, Any]] | None = None
+        self._queued = 0
+        self._busy = self._hashing = self._slow = False
+        self._failure: RecordingFailed | None = None
+        self._closing: Deferred[None] | None = None
+        self._clocked = began
+        self._checked = 1
+        self._since = 0
+        self._number = 0
+        self._rolling = False
+
+    # -- the byte path
+
+    def append(self, channel: int, side: int, origin: int, payload: bytes) -> Deferred[None] | None:
+        size = len(payload)
+        if size > self._inline:
+            return self._record(DATA, channel, side, origin, payload)
+        now = self._monotonic()
+        sequence = self.sequence + 1
+        body = packRest(now - self._began, sequence, channel, 3, side, origin, 0) + payload
+        frame = packPrefix(size, crc32(body)) + body
+        try:
+            done = self._write(self._fd, frame)
+        except OSError as error:
+            raise self.fail(error) from None
+        if done != size + 32:
+            raise self.fail(_noSpace())
+        self.sequence = sequence
+        if origin < 3:
+            if side == 1:
+                self._clientBytes += size
+                self._clientFrames += 1
+            else:
+                self._targetBytes += size
+                self._targetFrames += 1
+        segment = self._segment
+        segment.pending.append(frame)
+        segment.offset = offset = segment.offset + done
+        self.lastActivity = after = self._monotonic()
+        if offset >= self._mark or after - now > SLOW:
+            self._pause(after, after - now)
+        return None
+
+    def note(self, kind: str, channel: int = 0, **fields: Any) -> Deferred[None] | None:
+        if kind not in EVENTS:
+            raise ValueError(f"{kind!r} is not in the catalogue of events")
+        return self._record(EVENT, channel, 0, 0, pack(dict(fields, event=kind)))
+
+    def close(self, reason: str) -> Deferred[None]:
+        if self._closing is None:
+            self._closing = Deferred()
+            self._inline = ARMED
+            self.sequence += 2
+            self._enqueue((self._finish, (reason, self.sequence - 1, self._at()), None))
+        if self._closing.called:
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        self._closing.addCallback(lambda _: done.callback(None))
+        return done
+
+    # -- off the byte path, on the reactor's thread
+
+    @property
+    def path(self) -> str:
+        """The session's directory."""
+        return self._segment.path
+
+    @property
+    def totals(self) -> dict[str, Any]:
+        """What each side sent so far, as DONE and LINK say it."""
+        return {
+            "bytes": {"client": self._clientBytes, "target": self._targetBytes},
+            "frames": {"client": self._clientFrames, "target": self._targetFrames},
+        }
+
+    def _at(self) -> int:
+        return self._monotonic() - self._began
+
+    def _pause(self, now: int, took: int) -> None:
+        """The last write was slow, or filled something: see to it before the next frame."""
+        if took > SLOW:
+            self._goSlow(took)
+        elif self._segment.offset >= self._hashAt and self._segment.offset < self._rollAt(now):
+            self._hash()
+            return
+        self._inline = ARMED
+
+    def _goSlow(self, took: int) -> None:
+        self._slow = True
+        self._inline = ARMED
+        self.log.warn("Writing the recording {session} took {ms} ms: it goes through a thread.", session=self.session, ms=took // 1000000)
+
+    def _rollAt(self, now: int) -> int:
+        """The offset at which the segment is to be sealed: in bulk, it may hold 16 times as much."""
+        size = self._store.settings.size
+        return size if now - self._since > SECOND else size * 16
+
+    def _record(self, kind: int, channel: int, side: int, origin: int, payload: bytes) -> Deferred[None] | None:
+        """Everything that is not a small payload on a healthy disk, with nothing else to do."""
+        if self._failure is not None:
+            raise self._failure
+        if self._closing is not None:
+            raise RecordingFailed(f"the recording {self.session} is closed")
+        if self._store.full:
+            raise self.fail(_noSpace())
+        now = self._monotonic()
+        self._stir(now)
+        if kind == DATA and origin < MADE:
+            self._count(side, len(payload))
+        if len(payload) <= INLINE and not self._threaded():
+            written = self._put(now, kind, channel, side, origin, payload)
+            self.lastActivity = after = self._monotonic()
+            if after - now > SLOW:
+                self._goSlow(after - now)
+            elif not self._synced:
+                self._inline = INLINE
+            if self._segment.offset >= self._mark:
+                self._pause(after, 0)
+            return written
+        self.lastActivity = now
+        return self._later(now, kind, channel, side, origin, payload)
+
+    def _threaded(self) -> bool:
+        """C{True} when frames have to go through the writer thread."""
+        return self._busy or self._slow or self._queue is not None
+
+    def _count(self, side: int, size: int) -> None:
+        if side == CLIENT:
+            self._clientBytes += size
+            self._clientFrames += 1
+        elif side == TARGET:
+            self._targetBytes += size
+            self._targetFrames += 1
+
+    def _stir(self, now: int) -> None:
+        """A frame is about to be written: see to what it starts and to what is due."""
+        segment = self._segment
+        if self._since and not self._rolling and not self._hashing and segment.offset >= self._rollAt(now):
+            self._roll(now)
+        if not self._since:
+            self._since = now
+        self._store.wake(self, now + SECOND)
+        if now - self._clocked >= CLOCK_EVERY:
+            self._clocked = now
+            clock = pack({"wall": self._store.wall()})
+            if self._threaded():
+                self._later(now, CLOCK, 0, 0, 0, clock).addErrback(_told)
+            else:
+                safe = self._put(now, CLOCK, 0, 0, 0, clock)
+                if safe is not None:
+                    safe.addErrback(_told)
+        if not self._busy:
+            self._hashAt = segment.offset - segment.unhashed() + HASH_AT
+            self._mark = min(self._hashAt, self._rollAt(now))
+
+    def _put(self, now: int, kind: int, channel: int, side: int, origin: int, payload: bytes) -> Deferred[None] | None:
+        """Write one frame inline."""
+        sequence = self.sequence + 1
+        frame = encode(now - self._began, sequence, channel, kind, side, origin, 0, payload)
+        segment = self._segment
+        offset = segment.offset
+        try:
+            segment.add(frame)
+        except OSError as error:
+            raise self.fail(error) from None
+        self.sequence = sequence
+        if self._store.journal is None:
+            return None
+        return self._journal(segment.number, offset, frame)
+
+    def _journal(self, number: int, offset: int, frame: bytes) -> Deferred[None]:
+        safe = self._store.journal.add(self.session, number, offset, frame)
+        return safe.addErrback(self._unsafe)
+
+    def _unsafe(self, failure: Failure) -> Failure:
+        error = failure.value
+        return Failure(self.fail(error if isinstance(error, OSError) else OSError(errno.EIO, str(error))))
+
+    def _later(self, now: int, kind: int, channel: int, side: int, origin: int, payload: bytes) -> Deferred[None]:
+        """Queue frames for the writer thread."""
+        if self._queued + len(payload) > QUEUE_BOUND and self._queued:
+            raise self.fail(OSError(errno.ENOBUFS, "too much waits for the disk"))
+        self._queued += len(payload)
+        waiting: Deferred[None] = Deferred()
+        at = now - self._began
+        for cut in range(0, len(payload) or 1, LIMIT):
+            part = payload[cut : cut + LIMIT]
+            last = cut + LIMIT >= len(payload)
+            self.sequence += 1
+            frame = encode(at, self.sequence, channel, kind, side, origin, 0 if last else CONTINUED, part)
+            self._enqueue((None, (self.sequence, frame), waiting if last else None), pump=last)
+        return waiting
+
+    def _enqueue(self, item: tuple[Any, Any, Any], pump: bool = True) -> None:
+        if self._queue is None:
+            self._queue = []
+        self._queue.append(item)
+        if pump:
+            self._pump()
+
+    def _pump(self) -> None:
+        if self._busy or self._hashing or self._queue is None:
+            return
+        items, self._queue = self._queue, None
+        self._queued = 0
+        self._busy = True
+        self._inline = ARMED
+        work = self._store.threads.call(self._segment.work, items)
+        work.addCallbacks(self._worked, self._broke, errbackArgs=(items,))
+
+    def _worked(self, outcome: Written) -> None:
+        """A batch is through: on the reactor's thread again."""
+        journal = self._store.journal
+        self._fd = self._segment.descriptor
+        if outcome.retired or (journal is not None and self._segment.number != self._number):
+            self._number = self._segment.number
+            self._rolling = False
+            if journal is not None:
+                journal.release(self.session)
+            self._store.retire(self, outcome.retired)
+        for number, offset, frame, waiting in outcome.written:
+            if journal is None:
+                if waiting is not None:
+                    waiting.callback(None)
+                continue
+            safe = self._journal(number, offset, frame)
+            if waiting is not None:
+                safe.addCallbacks(waiting.callback, waiting.errback)
+            else:
+                safe.addErrback(_told)
+        if outcome.error is not None:
+            self.sequence = outcome.sequence or self.sequence
+            self.fail(outcome.error)
+            self._discard(outcome.left)
+        elif outcome.slowest > SLOW:
+            if not self._slow:
+                self._goSlow(outcome.slowest)
+        elif outcome.slowest < FAST:
+            self._slow = False
+        self._busy = False
+        if outcome.closed:
+            self._closed()
+        else:
+            self._pump()
+
+    def _broke(self, failure: Failure, items: list[tuple[Any, Any, Any]]) -> None:
+        """A defect of ours, not the disk's: fail closed."""
+        self.log.failure("Recording {session} failed.", failure, session=self.session)
+        self._busy = False
+        self.fail(OSError(errno.EIO, "internal error"))
+        self._discard(items)
+        self._pump()
+
+    def _discard(self, items: list[tuple[Any, Any, Any]]) -> None:
+        """Items that will not be done, and those behind them; but a recording that failed is closed all the same."""
+        behind, self._queue = self._queue or [], None
+        for item in items + behind:
+            if item[0] == self._finish:
+                self._enqueue(item, pump=False)
+            elif item[2] is not None:
+                item[2].errback(Failure(self._failure))
+
+    # -- sealing
+
+    def sweep(self, now: int) -> bool:
+        """
+        See to what is due: CHECK, CLOCK, the segment's age.
+
+        @return: C{True} when a signature was made.
+        """
+        if self._failure is not None or self._closing is not None:
+            self._store.sleep(self)
+            return False
+        if self._rolling or self._hashing:
+            self.due = now + SECOND
+            return False
+        if now - self._clocked >= CLOCK_EVERY - SECOND:
+            self._inline = ARMED
+        settings = self._store.settings
+        little = self._segment.offset < min(LITTLE, settings.size)
+        expires = self._since + int(settings.age * (30 if little else 1) * SECOND)
+        if now >= expires:
+            self._roll(now)
+            return True
+        self._inline = ARMED  # the next frame stirs again
+        self.due = expires
+        if self.sequence > self._checked:
+            self._check(now)
+            return True
+        return False
+
+    def _check(self, now: int) -> None:
+        self.sequence += 1
+        self._checked = self.sequence
+        self._inline = ARMED
+        if self._threaded():
+            self._enqueue((self._segment.check, (self.sequence, now - self._began), None))
+            return
+        number, offset = self._segment.number, self._segment.offset
+        try:
+            frame = self._segment.check(self.sequence, now - self._began)
+        except OSError as error:
+            self.sequence -= 1
+            self.fail(error)
+            return
+        if self._store.journal is not None:
+            self._journal(number, offset, frame).addErrback(_told)
+
+    def _roll(self, now: int) -> None:
+        """Seal the segment and begin the next one, in a thread."""
+        self.sequence += 2
+        self._checked = self.sequence
+        self._since = 0
+        self._rolling = True
+        self._store.sleep(self)
+        self._enqueue((self._segment.roll, (self.sequence - 1, now - self._began, self.totals), None))
+
+    def _hash(self) -> None:
+        """Hash in a thread what was written; the writing goes on."""
+        segment = self._segment
+        if self._hashing:
+            if segment.unhashed() >= HASH_BOUND:
+                self._inline = ARMED
+                if self._queue is None:
+                    self._queue = []  # what comes now waits until the thread is through
+            else:
+                self._hashAt = self._mark = segment.offset + HASH_AT
+            return
+        self._hashing = True
+        self._hashAt = segment.offset + HASH_AT
+        self._mark = min(self._hashAt, self._rollAt(self._monotonic()))
+        self._store.threads.call(segment.hash, segment.take()).addBoth(self._hashed)
+
+    def _hashed(self, outcome: Any) -> None:
+        self._hashing = False
+        if isinstance(outcome, Failure):
+            self.fail(OSError(errno.EIO, "internal error"))
+        if self._queue == []:
+            self._queue = None
+        self._pump()
+
+    # -- the end
+
+    def fail(self, error: OSError) -> RecordingFailed:
+        """Now and ever after."""
+        if self._failure is None:
+            reason = error.strerror or str(error)
+            self._failure = RecordingFailed(f"the recording {self.session} can not be continued: {reason}")
+            self._inline = ARMED
+            self.log.error("Recording {session} failed: {reason}.", session=self.session, reason=reason)
+            if not self._busy:
+                self._segment.cut()
+            self._store.failed(self, error.errno in DISK_FULL, reason)
+        return self._failure
+
+    def _finish(self, reason: str, sequence: int, at: int) -> None:
+        """In a thread: DONE and the last SEAL, from the reserve when the disk is full. What can not be, recovery does."""
+        segment, disk = self._segment, self._store.disk
+        totals = self.totals
+        done = pack(dict(totals, reason=reason, duration=at / SECOND, wall=self._store.wall()))
+        try:
+            if self._store.full:
+                disk.release()
+            try:
+                segment.finish(done, sequence, at, totals)
+            except OSError as error:
+                if error.errno not in DISK_FULL:
+                    raise
+                segment.cut()
+                disk.release()
+                segment.finish(done, sequence, at, totals)
+        except OSError as error:
+            segment.cut()
+            self.log.error(
+                "Recording {session} was not closed, the next start recovers it: {reason}.",
+                session=self.session,
+                reason=error.strerror,
+            )
+        finally:
+            segment.shut()
+
+    def _closed(self) -> None:
+        closing = self._closing
+        self._store.closed(self)
+        if self._store.journal is not None:
+            self._store.journal.release(self.session)
+        assert closing is not None
+        closing.callback(None)
+
+    def arm(self, clock: bool = False) -> None:
+        """Look before the next frame: the disk is full, or (C{clock}) the wall clock has jumped."""
+        self._inline = ARMED
+        if clock:
+            self._clocked -= CLOCK_EVERY
+
+
+def _told(failure: Failure) -> None:
+    """The recording knows already; nobody waits for this frame."""
+
+
+def _noSpace() -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
