@@ -1,0 +1,1 @@
+"""Redis for hoopx, in a distribution of its own."""
