@@ -20,7 +20,6 @@ from hoopx.errors import ProtocolViolation, TargetFailed
 from hoopx.tls.contexts import ClientOptions, ServerOptions
 from hoopx.tls.layer import EARLY_LIMIT, HalfCloseableLayer, Layer, wrap
 from hoopx.values import Target
-
 from tests.tls.certificates import Peer, TestAuthority, Wire
 
 

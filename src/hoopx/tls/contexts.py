@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from twisted.logger import Logger
 
 from hoopx.errors import ConfigurationError, HoopxError, ProtocolViolation
 from hoopx.tls import failures
+from hoopx.tls.authority import Authority
 from hoopx.tls.endpoint import hostOf
 from hoopx.values import Target
 
@@ -70,7 +72,7 @@ class ServerOptions:
     half done) change nothing until they do.
 
     @param certificate: path of the PEM file with the gateway's certificate and what lies between it and its authority.
-    @param privateKey: path of its key, PEM, unencrypted.
+    @param privateKey: path of its key, PEM, unencrypted; C{None} when it is in the certificate's file.
     @param clientAuthorities: path of a PEM file: clients may prove themselves with certificates of these authorities.
     @param renew: called before files are looked at, to make new ones when it is time.
     """
@@ -80,7 +82,7 @@ class ServerOptions:
     def __init__(
         self,
         certificate: str,
-        privateKey: str,
+        privateKey: str | None,
         clientAuthorities: str | None = None,
         renew: Callable[[], object] | None = None,
     ) -> None:
@@ -132,7 +134,7 @@ class ServerOptions:
             # A key with a passphrase must not ask for it on a terminal.
             context.load_cert_chain(str(certificate), privateKey, password=_noPassword)
         except (OSError, ValueError) as error:
-            raise failures.ofFiles(error, f"certificate {certificate} with private key {privateKey}", "tls") from error
+            raise failures.ofFiles(error, f"certificate {certificate}, private_key {privateKey or certificate}", "tls") from error
         if clientAuthorities is not None:
             try:
                 context.load_verify_locations(clientAuthorities)
@@ -214,34 +216,17 @@ class ClientOptions:
 
 
 def serverOptions(
-    settings: Any, dataDirectory: str, names: Sequence[str] = (), clock: Callable[[], float] | None = None
+    settings: Any, dataDirectory: str, names: Sequence[str] = (), clock: Callable[[], float] = time.time
 ) -> ServerOptions:
     """
-    @param settings: the C{[tls]} table (C{certificate}, C{private_key} or C{privateKey}, C{client_authorities} or
-        C{clientAuthorities}), or C{None}. Without a certificate an authority of the gateway's own is made under the data
+    @param settings: L{hoopx.config.TlsSettings}, or C{None}: then an authority of the gateway's own is made under the data
         directory.
     @param dataDirectory: C{data}.
     @param names: by which clients call the gateway, beside localhost and the host's name.
     @param clock: seconds since the epoch.
     @raise ConfigurationError: the files can not be used.
     """
-    certificate = _setting(settings, "certificate")
-    privateKey = _setting(settings, "private_key", "privateKey")
-    clientAuthorities = _setting(settings, "client_authorities", "clientAuthorities")
-    if certificate is None and privateKey is None:
-        from hoopx.tls.authority import Authority
-
-        authority = Authority(os.path.join(dataDirectory, "tls"), names, *((clock,) if clock else ()))
-        return ServerOptions(authority.certificate, authority.privateKey, clientAuthorities, authority.renew)
-    if certificate is None or privateKey is None:
-        lacking = "certificate" if certificate is None else "private_key"
-        raise ConfigurationError(f"{lacking} is missing: give both, or neither for an authority of the gateway's own", key="tls")
-    return ServerOptions(certificate, privateKey, clientAuthorities)
-
-
-def _setting(settings: Any, *names: str) -> str | None:
-    for name in names:
-        value = getattr(settings, name, None)
-        if value is not None:
-            return str(value)
-    return None
+    if settings is not None:
+        return ServerOptions(settings.certificate, settings.privateKey, settings.clientAuthorities)
+    authority = Authority(os.path.join(dataDirectory, "tls"), names, clock)
+    return ServerOptions(authority.certificate, authority.privateKey, renew=authority.renew)
