@@ -113,7 +113,7 @@ def makeResource(gateway: Any, clock: Any, tail: Callable[[str], Any], peerOf: C
         await audited(request, "token.revoke", str(asked["id"] or asked["user"])[:256], **asked)
         return answer(request, {"revoked": await gateway.revokeTokens(**asked)})
 
-    @app.handle_errors(Exception)
+    @app.handle_errors(Exception)  # type: ignore[arg-type]
     def failed(request: Any, why: Failure) -> Any:
         error = why.value
         if request.startedWriting:  # a stream that broke: an end without its last chunk is the only way to say so

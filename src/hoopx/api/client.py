@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Iterator
 from urllib.parse import quote
 
-from hoopx.api.control import SOCKET
-from hoopx.api.socket import reachable
+from hoopx.api.address import SOCKET, reachable
 from hoopx.errors import HoopxError
 
 # A gateway answers in milliseconds; one that reloads or waits for its disk, in seconds.
@@ -53,6 +52,19 @@ class Client:
     def __init__(self, data: Path, config: str = "hoopx.toml") -> None:
         self._data = data
         self._config = config
+
+    def runs(self) -> bool:
+        """@return: C{True} when a gateway listens. @raise Refused: (403) it is somebody else's."""
+        connection = _UnixConnection(self._data / SOCKET)
+        try:
+            connection.connect()
+        except PermissionError:
+            raise self._foreign() from None
+        except OSError:
+            return False
+        finally:
+            connection.close()
+        return True
 
     def status(self) -> dict[str, Any]:
         return self._ask("GET", "/status")
@@ -121,8 +133,7 @@ class Client:
             raise NoGateway(self._data, self._config) from None
         except PermissionError:
             connection.close()
-            message = f"{self._data / SOCKET} is for the gateway's own user: run this command as that user, or as root"
-            raise Refused(403, message) from None
+            raise self._foreign() from None
         except (OSError, HTTPException) as error:
             connection.close()
             raise Refused(0, f"the gateway on {self._data} does not answer: {error}") from None
@@ -132,6 +143,9 @@ class Client:
             connection.close()
             raise Refused(response.status, str(said.get("error") or response.reason), said.get("errors"))
         return connection, response
+
+    def _foreign(self) -> Refused:
+        return Refused(403, f"{self._data / SOCKET} is for the gateway's own user: run this command as that user, or as root")
 
 
 class _UnixConnection(HTTPConnection):

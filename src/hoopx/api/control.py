@@ -5,12 +5,7 @@ What the API asks of the gateway.
 
 from __future__ import annotations
 
-from typing import Final
-
 from zope.interface import Interface
-
-SOCKET: Final = "control.sock"
-"""In the data directory."""
 
 
 class IControl(Interface):

@@ -14,15 +14,12 @@ from typing import Any, Callable, Final
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.unix import Port
 
+from hoopx.api.address import SOCKET, reachable
 from hoopx.api.app import makeResource
-from hoopx.api.control import SOCKET
 from hoopx.api.peer import Peer, peerOf
 from hoopx.errors import ConfigurationError
 
 LOCK: Final = "control.lock"
-
-# sockaddr_un has room for 107 bytes and a zero.
-MAX_PATH: Final = 107
 
 
 class PrivatePort(Port):
@@ -56,13 +53,22 @@ class ControlSocket:
         self._folder: int | None = None
         self._port: Port | None = None
 
+    def claim(self) -> None:
+        """
+        Lock the data directory, before anything in it is touched. L{start} does it where it has not been done.
+
+        @raise ConfigurationError: another gateway runs on this data directory.
+        """
+        if self._lock is None:
+            self._lock = _locked(self.path.with_name(LOCK))
+
     def start(self) -> None:
         """
         Listen.
 
         @raise ConfigurationError: another gateway runs on this data directory, or something else has the socket's name.
         """
-        self._lock = _locked(self.path.with_name(LOCK))
+        self.claim()
         try:
             self._clear()
             self._folder, path = reachable(self.path)
@@ -100,18 +106,6 @@ class ControlSocket:
             if descriptor is not None:
                 os.close(descriptor)
         self._folder = self._lock = None
-
-
-def reachable(path: Path) -> tuple[int | None, str]:
-    """
-    A name of the socket that fits into an address, however deep it lies.
-
-    @return: the descriptor to keep open while the name is used (or C{None}), and the name.
-    """
-    if len(os.fsencode(path)) <= MAX_PATH:
-        return None, str(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    return folder, f"/proc/self/fd/{folder}/{path.name}"
 
 
 def _locked(path: Path) -> int:

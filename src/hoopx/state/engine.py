@@ -43,7 +43,11 @@ def connect(path: Path) -> Engine:
     half-way for a lock.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = not path.exists()
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    if fresh and os.geteuid() == 0:  # root at the command line makes it for the gateway's user
+        folder = path.parent.stat()
+        os.chown(path, folder.st_uid, folder.st_gid)
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
     # isolation_level: sqlite3 must not begin and commit by itself, which would split migrations.
