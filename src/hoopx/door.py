@@ -303,7 +303,7 @@ class Door:
             return
         if self._live:
             self._residue(self.conversation.targetCodec, TARGET)
-            self.session.end("target-left")
+            self.session.end(self.session.leaving)
         else:
             self.failed(Failure(TargetFailed("the target closed the connection during the login")))
 

@@ -14,7 +14,7 @@ from zope.interface import implementer
 from hoopx import __version__
 from hoopx.api.control import IControl, ITail
 from hoopx.config.loader import load
-from hoopx.recording import catalogue
+catalogue = None
 from hoopx.telling import tell
 
 

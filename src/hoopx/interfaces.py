@@ -196,6 +196,7 @@ class ISession(Interface):
     target = Attribute("L{hoopx.values.Target}")
     grant = Attribute("L{hoopx.values.Grant}: account, database, permissions.")
     claim = Attribute("L{hoopx.values.Claim}")
+    leaving = Attribute("The DONE reason, should the target close now: a protocol that hears goodbye sets C{\"client-left\"}.")
     judged = Attribute("C{True} when rules are in force for this session: the conversation must understand commands.")
 
     def lane(channel, out):
@@ -217,6 +218,9 @@ class ISession(Interface):
 
 class ILane(Interface):
     """The only place from which bytes of a session leave."""
+
+    last = Attribute("Who spoke last: C{CLIENT} when it waits for an answer.")
+    held = Attribute("C{True} while units of the client wait.")
 
     def forward(side, sent, recorded=None, origin=1):
         """

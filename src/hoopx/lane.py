@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hoopx.interfaces import ILane
-from hoopx.values import ALLOW, ATTEMPTED, CLIENT, HOLD, PASSED, Approval, Block, Command, block
+from hoopx.values import ALLOW, ATTEMPTED, CLIENT, HOLD, PASSED, TARGET, Approval, Block, Command, block
 
 HELD_LIMIT: Final = 64 * 1024
 """Bytes that a held lane takes in before its client is paused. Until then disconnects and Ctrl-C are still seen."""
@@ -34,11 +34,13 @@ class Lane:
     @param session: the L{hoopx.session.Session}.
     @param channel: its number in the recording.
     @param out: C{(None, towards the target, towards the client)}, indexed by the speaking side.
+    @ivar last: who spoke last: C{CLIENT} when it waits for an answer.
+    @ivar unsafe: bytes that are recorded, but not yet safe and so not yet sent.
     @param flow: the door: C{pauseBoth(reason)}, C{pauseClient(reason)} and their resumes, C{conversation}.
     """
 
     __slots__ = (
-        "_append", "_command", "_flow", "_held", "_heldBytes", "_queue", "_repeat", "unsafe", "_withdrawn", "channel", "out", "session",
+        "_append", "_command", "_flow", "_held", "_heldBytes", "_queue", "_repeat", "unsafe", "_withdrawn", "channel", "last", "out", "session",
     )  # fmt: skip
 
     log = Logger()
@@ -50,6 +52,7 @@ class Lane:
         self._flow = flow
         self._append = session.recording.append
         self.unsafe = 0
+        self.last = TARGET
         self._held: Deferred | None = None
         self._heldBytes = 0
         self._queue: deque | None = None
@@ -59,6 +62,7 @@ class Lane:
 
     def forward(self, side: int, sent: bytes, recorded: bytes | None = None, origin: int = PASSED) -> None:
         pending = self._append(self.channel, side, origin, sent if recorded is None else recorded)
+        self.last = side
         if pending is None:
             self.out[side](sent)
         else:

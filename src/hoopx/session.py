@@ -14,7 +14,7 @@ from zope.interface import implementer
 from hoopx.errors import ProtocolViolation, RecordingFailed, Refusal
 from hoopx.interfaces import ISession
 from hoopx.lane import Lane
-from hoopx.values import MADE, TARGET, Claim, Grant, Identity, Target
+from hoopx.values import CLIENT, MADE, TARGET, Claim, Grant, Identity, Target
 
 REASONS: Final = {
     "client-left": "the client closed its connection",
@@ -47,10 +47,16 @@ LINGER: Final = 10.0
 
 @implementer(ISession)
 class Session:
-    """See L{ISession}. Made by L{hoopx.admission}, ended once."""
+    """
+    See L{ISession}. Made by L{hoopx.admission}, ended once.
+
+    @ivar leaving: the reason, should the target close its connection now.
+    @ivar ending: the reason, from the moment the end begins.
+    @ivar dead: nothing is sent any more.
+    """
 
     __slots__ = (
-        "_idle", "_lanes", "_maximum", "broker", "claim", "dead", "door", "ending", "grant", "id", "identity", "judged", "recording",
+        "_idle", "_lanes", "_maximum", "broker", "claim", "dead", "door", "ending", "grant", "id", "identity", "judged", "leaving", "recording",
         "started", "target",
     )  # fmt: skip
 
@@ -69,6 +75,7 @@ class Session:
         self.started = broker.clock.seconds()
         self.ending: str | None = None
         self.dead = False
+        self.leaving = "target-left"
         self._lanes: list[Lane] = []
         self._idle: Any = None
         self._maximum: Any = None
@@ -106,9 +113,10 @@ class Session:
             self._maximum = self.broker.timers.call_later(left + 1, self._setMaximum, when, reason)
 
     def _checkIdle(self) -> None:
+        # A client that waits for a person or for its answer is not idle, however long that takes.
         self._idle = None
         left = self.broker.limits.idleTimeout - (self.broker.monotonic() - self.recording.lastActivity) / 1e9
-        if left <= 0 and not any(lane.held for lane in self._lanes):
+        if left <= 0 and not any(lane.held or lane.last == CLIENT for lane in self._lanes):
             self.end("idle")
         else:
             self._idle = self.broker.timers.call_later(max(left, 1.0) + 1, self._checkIdle)

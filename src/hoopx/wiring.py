@@ -26,11 +26,11 @@ from hoopx.config.unsupported import unsupported
 from hoopx.identity.revocation import Revocations
 from hoopx.identity.tokens import Tokens
 from hoopx.identity.verifier import Verifier
-from hoopx.policy.access import Access
+from hoopx.policy.access import AccessPolicy, Grants
 from hoopx.recording.settings import RecordingSettings
 from hoopx.recording.store import Recordings
 from hoopx.recording.threads import Threads
-from hoopx.secrets.broker import Secrets
+from hoopx.secrets.declared import startSources
 from hoopx.state.audit import Audit, FailedLogins
 from hoopx.state.store import Store
 from hoopx.state.thread import StateThread
@@ -81,7 +81,7 @@ class Machine:
         threads = Threads(reactor, pool)
 
         protocols = registry.protocols()
-        recordings = self._parts.get("recordings") or (yield self._recordings(threads))
+        recordings = self._parts.get("recordings") or (yield self._recordings(threads, protocols))
         stateThread = StateThread(reactor)
         stateThread.start()
         self._undo.append(stateThread.stop)
@@ -97,10 +97,10 @@ class Machine:
         self.broker = broker = Broker(
             clock=reactor,
             limits=settings.gateway,
-            identity=self._parts.get("identity") or Verifier(self.tokens, failures),
-            access=self._parts.get("access") or Access(settings.grants),
+            identity=self._parts.get("identity") or Verifier(self.tokens),
+            access=self._parts.get("access") or AccessPolicy(Grants(settings.grants)),
             targets=self._parts.get("targets") or ConfiguredTargets(settings.targets),
-            secrets=self._parts.get("secrets") or Secrets(registry.credentialSources(threads)),
+            secrets=self._parts.get("secrets") or startSources(registry.credentialSources(), threads, references(settings)),
             recordings=recordings,
             tls=Ends(server),
             audit=failures,
@@ -119,24 +119,34 @@ class Machine:
         return broker
 
     @inlineCallbacks
-    def _recordings(self, threads: Threads) -> Any:
+    def _recordings(self, threads: Threads, protocols: dict) -> Any:
         settings = self._settings
         recording = settings.recording
+        durability = RecordingSettings(
+            recording.durability, recording.segmentSize, recording.segmentAge, settings.gateway.diskReserve,
+            settings.gateway.diskRefuseBelow,
+        )  # fmt: skip
+        journal = ThreadPool(0, 1, "hoopx journal")
+        journal.start()
+        self._undo.append(journal.stop)
         recordings = Recordings(
             settings.gateway.data,
-            settings.gateway.name,
-            __version__,
-            registry.identities(),
-            self._reactor,
-            threads,
-            RecordingSettings(
-                recording.durability, recording.segmentSize, recording.segmentAge, settings.gateway.diskReserve,
-                settings.gateway.diskRefuseBelow,
-            ),
-        )  # fmt: skip
+            node=settings.gateway.name,
+            version=__version__,
+            plugins=plugins(protocols),
+            clock=self._reactor,
+            threads=threads,
+            journalThreads=Threads(self._reactor, journal),
+            settings=durability,
+            alarm=self._alarm,
+        )
         yield recordings.start()
         self._undo.append(recordings.stop)
         return recordings
+
+    def _alarm(self, alarm: str, fields: Any) -> None:
+        if self.broker is not None:
+            self.broker.tell("alarm", alarm=alarm, **fields)
 
     def _revoked(self, credentials: list[str]) -> None:
         revoked = frozenset(credentials)
@@ -151,7 +161,7 @@ class Machine:
         old, self._settings = self._settings, settings
         said = []
         broker = self.broker
-        broker.access = Access(settings.grants)
+        broker.access = AccessPolicy(Grants(settings.grants))
         broker.targets = ConfiguredTargets(settings.targets)
         broker.limits = settings.gateway
         broker.policyDigest = keepPolicy(settings, Path(old.gateway.data))
@@ -175,6 +185,18 @@ class Machine:
                 yield maybeDeferred(undo)
             except Exception:
                 self.log.failure("a part of the gateway did not stop properly")
+
+
+def references(settings: Any) -> list:
+    """Every secret reference that a session may need."""
+    return [
+        reference for target in settings.targets.values() for account in target.accounts.values() for reference in account.secrets.values()
+    ]
+
+
+def plugins(protocols: dict) -> dict:
+    """Which plugins are in use, for HEAD: name -> distribution, version and hash."""
+    return {name: asdict(registry.identity(recorder)) for name, recorder in protocols.items()}
 
 
 def _stillGranted(broker: Any, session: Any) -> bool:

@@ -22,6 +22,9 @@ class _Nowhere:
 
     nameResolver: Any = None
 
+    def installNameResolver(self, resolver: Any) -> Any:
+        raise RuntimeError("nothing is ever resolved here")
+
     def callLater(self, *arguments: Any) -> None:
         raise RuntimeError("nothing is ever scheduled here")
 

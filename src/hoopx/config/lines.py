@@ -8,7 +8,7 @@ The text has been accepted by a TOML parser before: this one checks nothing, it 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 Path = tuple[str | int, ...]
@@ -29,7 +29,7 @@ def locate(text: str) -> dict[Path, int]:
     return _Scanner(text).document()
 
 
-def lineOf(found: dict[Path, int], path: Sequence[str | int]) -> int | None:
+def lineOf(found: Mapping[Path, int], path: Sequence[str | int]) -> int | None:
     """@return: the line of a path, or of the nearest thing around it, or C{None}."""
     for end in range(len(path), 0, -1):
         line = found.get(tuple(path[:end]))

@@ -30,7 +30,7 @@ else:
 LARGEST: Final = 4 * 1024 * 1024
 """Bytes of a configuration. Ten thousand targets fit; /dev/zero does not."""
 
-_PLACE: Final = re.compile(r" \(at line (\d+), column \d+\)$")
+_PLACE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
 def load(path: str | os.PathLike, protocols: Mapping[str, Any] | None = None) -> Settings:
@@ -55,7 +55,7 @@ def parse(text: str, path: str, protocols: Mapping[str, Any] | None = None) -> S
     try:
         document = tomllib.loads(text.replace("\r\n", "\n"))
     except tomllib.TOMLDecodeError as error:
-        raise _unreadable(path, error)
+        raise _notToml(path, text, error)
     except RecursionError:
         raise ConfigurationErrors([ConfigurationError("tables or lists are nested too deeply", path)])
     lines = locate(text)
@@ -110,8 +110,8 @@ def _read(path: str) -> str:
         raise ConfigurationErrors([ConfigurationError("is not UTF-8 here", path, line=line)])
 
 
-def _unreadable(path: str, error: Exception) -> ConfigurationErrors:
-    text = str(error)
-    place = _PLACE.search(text)
-    message = "is not TOML: " + _PLACE.sub("", text)
-    return ConfigurationErrors([ConfigurationError(message, path, line=int(place.group(1)) if place else None)])
+def _notToml(path: str, text: str, error: Exception) -> ConfigurationErrors:
+    said = str(error)
+    place = _PLACE.search(said)
+    line = int(place.group(1)) if place and place.group(1) else 1 + text.rstrip().count("\n")
+    return ConfigurationErrors([ConfigurationError("is not TOML: " + _PLACE.sub("", said), path, line=line)])

@@ -67,13 +67,13 @@ def _listeners(settings: Settings, targets: list[str], protocols: Mapping[str, A
         elif endpoints.setdefault(listener.endpoint, number) != number:
             yield (*here, "endpoint"), "another listener has the same endpoint"
         recorder = protocols.get(listener.protocol)
-        if listener.target is not None and listener.target not in targets:
-            yield (*here, "target"), f"there is no such target; {nearest(listener.target, targets)}"
-        elif listener.target in settings.targets:
-            protocol = settings.targets[listener.target].protocol
-            if recorder and protocol != listener.protocol:
-                yield (*here, "target"), f'the target speaks "{protocol}" and the listener "{listener.protocol}"'
-        elif listener.target is None and recorder and recorder.listenerPinned:
+        if listener.target is not None:
+            target = settings.targets.get(listener.target)
+            if listener.target not in targets:
+                yield (*here, "target"), f"there is no such target; {nearest(listener.target, targets)}"
+            elif target and recorder and target.protocol != listener.protocol:
+                yield (*here, "target"), f'the target speaks "{target.protocol}" and the listener "{listener.protocol}"'
+        elif recorder and recorder.listenerPinned:
             yield here, f'a listener of protocol "{listener.protocol}" names its one target, such as target = "legacy"'
         if listener.identity is not None and not (listener.identity.startswith("service:") and listener.identity[8:]):
             yield (*here, "identity"), 'expected "service:" and a name, such as "service:legacy-batch"'

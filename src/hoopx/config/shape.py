@@ -9,7 +9,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
 from os.path import abspath, expanduser, join
-from typing import Any, Final, Literal, Union, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin
 
 import attrs
 from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError, IterableValidationError, IterableValidationNote
@@ -17,7 +17,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from hoopx.config.amounts import duration, size
 from hoopx.config.settings import Duration, Endpoint, FilePath, Name, Network, Size
-from hoopx.config.words import keyOf, nearest, shown
+from hoopx.config.words import keyOf, mayBeSecret, near, nearest, shown
 from hoopx.values import Reference
 
 SCHEMES: Final = ("file", "env", "vault")
@@ -87,14 +87,18 @@ class Shape:
         if isinstance(error, ClassValidationError):
             known = {name: key for key, name in keys(error.cl).items()}
             noted, plain = error.group_exceptions()
+            extra = {key for each in plain if isinstance(each, ForbiddenExtraKeysError) for key in each.extra_fields}
             for each, note in noted:
-                self._explain(each, (*path, known.get(note.name, note.name)), note.type, ())
+                key = known.get(note.name, note.name)
+                # A key that is misspelt is not missing, too.
+                if not (isinstance(each, KeyError) and any(near(other, [*known.values(), *more]) == key for other in extra)):
+                    self._explain(each, (*path, key), note.type, ())
             for each in plain:
                 self._explain(each, path, error.cl, more)
         elif isinstance(error, IterableValidationError):
-            noted, plain = error.group_exceptions()
-            for each, note in noted:
-                self._explain(each, (*path, note.index), note.type, ())
+            items, plain = error.group_exceptions()
+            for inner, place in items:
+                self._explain(inner, (*path, place.index), place.type, ())
             for each in plain:
                 self._explain(each, path, kind, ())
         elif isinstance(error, ForbiddenExtraKeysError):
@@ -107,7 +111,8 @@ class Shape:
         elif isinstance(error, KeyError):
             self.wrong(path, "is missing")
         elif isinstance(error, ValueError):
-            self.wrong(path, str(error))
+            # A plugin's validator may speak of the value.
+            self.wrong(path, str(error) if not mayBeSecret(str(error)) else "is not valid")
         else:
             self.wrong(path, f"can not be read ({type(error).__name__})")
 
@@ -119,7 +124,10 @@ class Shape:
         converter = Converter(detailed_validation=True, forbid_extra_keys=True)
 
         def exactly(kind: Any, hook: Callable[[Any], Any]) -> None:
-            converter.register_structure_hook_func(lambda given: given is kind, lambda value, _: hook(value))
+            if isinstance(kind, type):
+                converter.register_structure_hook(kind, lambda value, _: hook(value))
+            else:
+                converter.register_structure_hook_func(lambda given: given is kind, lambda value, _: hook(value))
 
         exactly(str, _text)
         exactly(bool, lambda value: _of(value, bool, "true or false"))
@@ -133,7 +141,7 @@ class Shape:
         exactly(FilePath, lambda value: self.resolve(_filled(value, 'a path, such as "gateway.pem"')))
         exactly(Reference, self._reference)
         converter.register_structure_hook_func(
-            lambda given: given == Union[str, Reference],
+            lambda given: set(get_args(given)) == {str, Reference},
             lambda value, _: value if isinstance(value, str) else self._reference(value),
         )
         converter.register_structure_hook_func(lambda given: get_origin(given) is Literal, _choice)
@@ -144,10 +152,6 @@ class Shape:
             lambda given: get_origin(given) in (dict, Mapping), lambda value, kind: _table(converter, value, kind)
         )
         converter.register_structure_hook_factory(attrs.has, lambda kind: _class(converter, kind))
-        # Factories come last first: a Reference is an attrs class, too.
-        converter.register_structure_hook_factory(
-            lambda given: given is Reference, lambda _: lambda value, _: self._reference(value)
-        )
         return converter
 
     def _reference(self, value: Any) -> Reference:
@@ -173,9 +177,9 @@ def isReference(value: Any) -> bool:
 
 
 def _class(converter: Converter, kind: type) -> Callable[[Any, Any], Any]:
-    renamed = {name: override(rename=key) for key, name in keys(kind).items()}
-    hidden = {each.name: override(omit=True) for each in attrs.fields(kind) if each.name not in renamed}
-    fill = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True, **renamed, **hidden)
+    renamed: dict[str, Any] = {name: override(rename=key) for key, name in keys(kind).items()}
+    renamed |= {each.name: override(omit=True) for each in attrs.fields(kind) if each.name not in renamed}
+    fill: Any = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True, **renamed)
 
     def structure(value: Any, given: Any) -> Any:
         if not isinstance(value, dict):

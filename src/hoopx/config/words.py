@@ -37,6 +37,11 @@ def dotted(path: Sequence[str | int]) -> str:
     return text
 
 
+def mayBeSecret(text: str) -> bool:
+    """C{True} for what has the look of a token, key, password or of an address that holds one."""
+    return _SECRET_VALUE.search(text) is not None
+
+
 def shown(value: Any, path: Sequence[str | int] = ()) -> str:
     """A wrong value as an error may show it: its type alone, when it may be a secret."""
     if isinstance(value, dict):
@@ -48,22 +53,31 @@ def shown(value: Any, path: Sequence[str | int] = ()) -> str:
     names = [part for part in path if isinstance(part, str)]
     hidden = bool(names) and bool(_SECRET_KEY.search(names[-1]))
     if isinstance(value, str):
-        if hidden or _SECRET_VALUE.search(value):
+        if hidden or mayBeSecret(value):
             return "a text"
         cut = value if len(value) <= SHOWN else value[:SHOWN] + "..."
         return '"' + cut.encode("unicode_escape").decode() + '"'
     return "a number" if hidden else str(value)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What somebody who wrote C{name} may have meant: one known name, or all of them."""
+def near(name: str, known: Iterable[str]) -> str | None:
+    """@return: the one known name that somebody who wrote C{name} may have meant."""
     names = sorted(known)
-    flat = {re.sub(r"[-_. ]", "", each).lower(): each for each in names}
     found = get_close_matches(name, names, 1, 0.6)
-    if not found:
-        found = [flat[each] for each in get_close_matches(re.sub(r"[-_. ]", "", name).lower(), flat, 1, 0.75)]
     if found:
-        return f'did you mean "{found[0]}"?'
-    if not names:
-        return "there are none"
-    return "there are: " + ", ".join(names)
+        return found[0]
+    flat = {_flat(each): each for each in names}
+    return next((flat[each] for each in get_close_matches(_flat(name), flat, 1, 0.75)), None)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What to say to somebody who wrote C{name}: one known name, or all of them."""
+    names = sorted(known)
+    meant = near(name, names)
+    if meant:
+        return f'did you mean "{meant}"?'
+    return "there are: " + ", ".join(names) if names else "there are none"
+
+
+def _flat(name: str) -> str:
+    return re.sub(r"[-_. ]", "", name).lower()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import Any, Final
 
-from attrs import define, frozen
+from attrs import Factory, define, frozen
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.logger import Logger
 
@@ -40,7 +40,7 @@ from hoopx.recording.segment import NEXT, begin, linkFrame
 from hoopx.recording.signing import publicHex, sign
 from hoopx.values import CLIENT, MADE, TARGET
 
-OUTCOMES: Final = ("recovered", "finished", "removed", "quarantined", "locked", "failed")
+TOTALS: Final = ("bytes_from_client", "bytes_from_target", "frames_from_client", "frames_from_target")
 
 
 @frozen
@@ -75,12 +75,8 @@ class Scan:
     last: int = 0
     ended: int = 0
     connected: bool = False
-    bytes: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    digest: Any = None
-
-    def totals(self) -> dict[str, Any]:
-        return {"bytes": self.bytes, "frames": self.counts}
+    totals: dict[str, int] = Factory(lambda: dict.fromkeys(TOTALS, 0))
+    digest: Any = Factory(sha256)
 
 
 class Recovery:
@@ -273,7 +269,7 @@ class Recovery:
     def _succeed(self, path: str, session: str, scan: Scan, cut: int) -> None:
         """A segment of its own for RECOVERED, behind one that is sealed."""
         number = (scan.number or 0) + 1
-        link = linkFrame(session, number, scan.digest.hexdigest(), scan.sequence + 1, scan.at, scan.totals())
+        link = linkFrame(session, number, scan.digest.hexdigest(), scan.sequence + 1, scan.at, scan.totals)
         scan.number, scan.sequence = number, scan.sequence + 1
         recovered = self._recoveredFrame(session, scan, cut)
         digest = sha256(START + link + recovered).hexdigest()
@@ -296,7 +292,7 @@ class Recovery:
             "wall": self._wall(),
             "connected": scan.connected,
             "key": publicHex(self._key),
-            **scan.totals(),
+            **scan.totals,
         }
         return encode(scan.at, scan.sequence + 1, 0, RECOVERED, payload=sign(self._key, "recovered", value))
 
@@ -357,7 +353,7 @@ def scanSegment(path: str) -> Scan:
 
     @raise ValueError: its first frame is whole and is none that a segment begins with.
     """
-    scan = Scan(size=os.path.getsize(path), bytes={"client": 0, "target": 0}, counts={"client": 0, "target": 0}, digest=sha256())
+    scan = Scan(size=os.path.getsize(path))
     decoder = Decoder(os.path.basename(path))
     wrong: FrameError | None = None
     with open(path, "rb") as file:
@@ -392,12 +388,11 @@ def _count(scan: Scan, frame: Any) -> None:
         value = unpack(frame.payload)
         if frame.kind == LINK:
             scan.connected = True
-            scan.bytes = dict(value["bytes"])
-            scan.counts = dict(value["frames"])
+            scan.totals = {name: int(value[name]) for name in TOTALS}
     if frame.kind == DATA and frame.origin < MADE and frame.side in (CLIENT, TARGET):
         side = "client" if frame.side == CLIENT else "target"
-        scan.bytes[side] += len(frame.payload)
-        scan.counts[side] += 1
+        scan.totals[f"bytes_from_{side}"] += len(frame.payload)
+        scan.totals[f"frames_from_{side}"] += 1
     if frame.kind == DATA or (frame.kind == EVENT and b'"event":"connected"' in frame.payload):
         scan.connected = True
     if frame.kind in (DONE, RECOVERED):

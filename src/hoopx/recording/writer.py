@@ -176,12 +176,13 @@ class Recording:
         """The session's directory."""
         return self._segment.path
 
-    @property
-    def totals(self) -> dict[str, Any]:
+    def totals(self) -> dict[str, int]:
         """What each side sent so far, as DONE and LINK say it."""
         return {
-            "bytes": {"client": self._clientBytes, "target": self._targetBytes},
-            "frames": {"client": self._clientFrames, "target": self._targetFrames},
+            "bytes_from_client": self._clientBytes,
+            "bytes_from_target": self._targetBytes,
+            "frames_from_client": self._clientFrames,
+            "frames_from_target": self._targetFrames,
         }
 
     def _at(self) -> int:
@@ -424,7 +425,7 @@ class Recording:
         self._since = 0
         self._rolling = True
         self._store.sleep(self)
-        self._enqueue((self._segment.roll, (self.sequence - 1, now - self._began, self.totals), None))
+        self._enqueue((self._segment.roll, (self.sequence - 1, now - self._began, self.totals()), None))
 
     def _hash(self) -> None:
         """Hash in a thread what was written; the writing goes on."""
@@ -467,7 +468,7 @@ class Recording:
     def _finish(self, reason: str, sequence: int, at: int) -> None:
         """In a thread: DONE and the last SEAL, from the reserve when the disk is full. What can not be, recovery does."""
         segment, disk = self._segment, self._store.disk
-        totals = self.totals
+        totals = self.totals()
         done = pack(dict(totals, reason=reason, duration=at / SECOND, wall=self._store.wall()))
         try:
             if self._store.full:

@@ -28,7 +28,7 @@ from hoopx.protocols.postgres.codec import (
 )
 from hoopx.protocols.postgres.judging import Judging
 from hoopx.protocols.postgres.login import TargetLogin
-from hoopx.values import MADE, TARGET, Block, Claim, Command, Token
+from hoopx.values import CLIENT, MADE, TARGET, Block, Claim, Command, Token
 
 LABEL_LIMIT: Final = 200
 """Characters of a run label: it stands in every list."""
@@ -63,7 +63,7 @@ class PostgresConversation:
     # The client's login.
 
     def _directTLS(self, received: bytes) -> None:
-        self._door.startTLS(1, received, [b"postgresql"]).addErrback(self._insecure)
+        self._door.startTLS(CLIENT, received, [b"postgresql"]).addErrback(self._insecure)
 
     def _startup(self, raw: bytes) -> None:
         door = self._door
@@ -72,7 +72,7 @@ class PostgresConversation:
             if door.secure:
                 raise ProtocolViolation("a request for TLS under TLS")
             door.reply(b"S")
-            door.startTLS(1).addErrback(self._insecure)
+            door.startTLS(CLIENT).addErrback(self._insecure)
         elif code == GSSENC_REQUEST:
             door.reply(b"N")
         elif code == CANCEL_REQUEST:
@@ -151,9 +151,10 @@ class PostgresConversation:
         self._parameters = {}
         self._door.live()
         self.lane = session.lane(0)
+        self.clientHandlers = {b"X": self._terminate}
         if self._judging is not None:
             self._judging.begin(self.lane)
-            self.clientHandlers = self._judging.clientHandlers
+            self.clientHandlers.update(self._judging.clientHandlers)
         self.clientCodec = self.clientCodec.messages
         self.clientCodec.limit = MAX_UNIT
         self.clientCodec.interest = frozenset(self.clientHandlers)
@@ -175,6 +176,11 @@ class PostgresConversation:
         self.lane.forward(TARGET, raw)
 
     # Within the session.
+
+    def _terminate(self, raw: bytes) -> None:
+        """Terminate: whoever closes first now, it was the client that left."""
+        self.lane.session.leaving = "client-left"
+        self.lane.forward(CLIENT, raw)
 
     def _cancelled(self) -> None:
         """A CancelRequest with this session's key has come in on another connection."""
@@ -199,6 +205,7 @@ class PostgresConversation:
             lane.forward(TARGET, errors.notice(text, lane.session.id), origin=MADE)
 
     def end(self, reason: str, message: str) -> bytes:
-        self._cancel()
+        if self.lane.last == CLIENT:
+            self._cancel()
         session = self._door.session
         return errors.ended(reason, message, session.id) if self.targetCodec.atBoundary else b""
