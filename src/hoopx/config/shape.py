@@ -43,6 +43,10 @@ class Wrong(Exception):
         self.value = value
 
 
+class Misplaced(ValueError):
+    """Like L{Wrong}, with a text of ours that says it all and holds no value."""
+
+
 class LiteralSecret(Exception):
     """A secret itself stands where a reference belongs. Does not hold it."""
 
@@ -110,6 +114,8 @@ class Shape:
             self.wrong(path, f"a secret does not stand in the configuration: put it elsewhere and write {REFERENCE}")
         elif isinstance(error, KeyError):
             self.wrong(path, "is missing")
+        elif isinstance(error, Misplaced):
+            self.wrong(path, str(error))
         elif isinstance(error, ValueError):
             # A plugin's validator may speak of the value.
             self.wrong(path, str(error) if not mayBeSecret(str(error)) else "is not valid")
@@ -161,13 +167,13 @@ class Shape:
             raise Wrong(f"a reference to a secret, such as {REFERENCE}", value)
         ((scheme, name),) = value.items()
         if scheme not in SCHEMES:
-            raise ValueError(f"there is no secret reference of this kind; write {REFERENCE}")
+            raise Misplaced(f"there is no secret reference of this kind; write {REFERENCE}")
         if not isinstance(name, str) or not name or "\0" in name:
             raise Wrong(f"a reference to a secret, such as {REFERENCE}", value)
         if scheme == "env" and not _VARIABLE.fullmatch(name):
-            raise ValueError('expected the name of an environment variable, such as { env = "ORDERS_PASSWORD" }')
+            raise Misplaced('expected the name of an environment variable, such as { env = "ORDERS_PASSWORD" }')
         if scheme == "vault" and not all(name.partition("#")):
-            raise ValueError('expected a path and a field, such as { vault = "secret/orders#password" }')
+            raise Misplaced('expected a path and a field, such as { vault = "secret/orders#password" }')
         return Reference(scheme, self.resolve(name) if scheme == "file" else name)
 
 
@@ -223,7 +229,7 @@ def _of(value: Any, kinds: Any, expected: str) -> Any:
 
 def _text(value: Any) -> str:
     if isReference(value):
-        raise ValueError('expected a text, such as "name": a secret reference does not belong here')
+        raise Misplaced('expected a text, such as "name": a secret reference does not belong here')
     text: str = _of(value, str, 'a text, such as "name"')
     if "\0" in text:
         raise ValueError("holds a zero byte")

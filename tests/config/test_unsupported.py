@@ -1,0 +1,186 @@
+"""
+What a gateway refuses to start with: everything that it could only pretend to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from hoopx.config import ConfiguredTargets, Settings, load, parse, references, unreadable, unsupported
+from hoopx.interfaces import ITargets
+from hoopx.values import Reference
+
+DOCS = Path(__file__).parent.parent.parent / "docs" / "reference"
+
+GUARD = "[[guards]]\nname='g'\naction='block'\nsql={ statements=['DROP'] }\n"
+RAW = "[targets.l]\nprotocol='raw'\nendpoint='tcp:a:1'\n"
+
+REFUSED = [
+    (GUARD, "guards[0]"),
+    ("[[masks]]\nname='m'\ncolumns=['*.ssn']\n", "masks[0]"),
+    ("[[retention]]\nkeep='90d'\n", "retention[0]"),
+    ("[[alerts]]\nwebhook={ url='https://a' }\n", "alerts[0]"),
+    ("[detect]\n", "detect"),
+    ("[api]\nadmins=['a']\n", "api"),
+    ("[metrics]\nendpoint='tcp:1'\n", "metrics"),
+    ("[identity.oidc.a]\nissuer='i'\naudiences=['a']\n", "identity.oidc.a"),
+    ("[identity.saml.a]\nmetadata='m'\nentity_id='e'\n", "identity.saml.a"),
+    ("[secrets.vault]\naddress='https://v'\n", "secrets.vault"),
+    ("[state]\nurl={ file='u' }\n", "state.url"),
+    ("[index]\nurl={ env='U' }\n", "index.url"),
+    ("[recording]\nstore='s3:b/p'\n", "recording.store"),
+    ("[recording]\nencrypt_to=['age1x']\n", "recording.encrypt_to"),
+    ("[recording]\noriginal='sealed'\n", "recording.original"),
+    ("[recording]\nwitness_quorum=1\n", "recording.witness_quorum"),
+    ("[recording]\nsigning_key={ file='k' }\n", "recording.signing_key"),
+    ("[recording]\nlocal_keep='7d'\n", "recording.local_keep"),
+    ("[[recording.witnesses]]\nurl='u'\nkey='k'\n", "recording.witnesses"),
+    ("[recording.s3]\n", "recording.s3"),
+    ("[[listeners]]\nprotocol='postgres'\nendpoint='tcp:1'\nproxy_protocol=['10.0.0.0/8']\n", "listeners[0].proxy_protocol"),
+    ("[[listeners]]\nprotocol='postgres'\nendpoint='tcp:1'\ntls=true\n", "listeners[0].tls"),
+    ("[[listeners]]\nprotocol='postgrs'\nendpoint='tcp:1'\n", "listeners[0].protocol"),
+    (RAW + "via='b'\n", "targets.l.via"),
+    (RAW.replace("raw", "ssh"), "targets.l.protocol"),
+    ("[[grants]]\nname='g'\nusers=['*']\ntargets=['*']\nmfa='15m'\n", "grants[0].mfa"),
+    ("[[grants]]\nname='g'\nusers=['*']\ntargets=['*']\napproval={ by=['a'] }\n", "grants[0].approval"),
+]
+
+ALLOWED = """\
+[gateway]
+name = "gw1"
+[tls]
+certificate = "c.pem"
+[[listeners]]
+protocol = "postgres"
+endpoint = "tcp:15432"
+require_tls = true
+[[listeners]]
+protocol = "raw"
+endpoint = "tcp:9000"
+target = "legacy"
+identity = "service:batch"
+[identity.tokens]
+max_age = "1h"
+[targets.orders]
+protocol = "postgres"
+endpoint = "tcp:db:5432"
+database = "orders"
+allow_md5 = true
+authorities = "ca.pem"
+labels = { env = "prod" }
+[targets.orders.accounts.app]
+username = "a"
+password = { env = "HOOPX_TEST_APP" }
+[targets.orders.accounts.b]
+password = { file = "b" }
+[targets.legacy]
+protocol = "raw"
+endpoint = "tcp:legacy:1"
+[[grants]]
+name = "g"
+groups = ["a"]
+labels = { env = "prod" }
+max_duration = "4h"
+permit = ["opaque"]
+[recording]
+durability = "synced"
+segment = { size = "2MiB", age = "5s" }
+compress = false
+index = "full"
+[state]
+url = "sqlite:"
+"""
+
+
+class UnsupportedTests(SynchronousTestCase):
+    def test_refused(self) -> None:
+        """Each of them alone keeps the gateway from starting, and says where it stands."""
+        for text, key in REFUSED:
+            found = unsupported(parse(text, "/x.toml"))
+            self.assertEqual([error.key for error in found], [key], text)
+            self.assertTrue(found[0].line)
+
+    def test_allowed(self) -> None:
+        self.assertEqual(unsupported(parse(ALLOWED, "/x.toml")), [])
+        self.assertEqual(unsupported(parse("", "/x.toml")), [])
+
+    def test_vault(self) -> None:
+        """A kind of secret that nobody can fetch is refused before somebody waits for it."""
+        text = ALLOWED.replace('{ file = "b" }', '{ vault = "a#b" }')
+        (error,) = unsupported(parse(text, "/x.toml"))
+        self.assertEqual(error.key, "targets.orders.accounts.b.password")
+        self.assertIn("file", error.message)
+        self.assertEqual(unsupported(parse(text, "/x.toml"), schemes=("file", "env", "vault")), [])
+
+    def test_missingProtocol(self) -> None:
+        (error,) = unsupported(parse("[[listeners]]\nprotocol='postgrs'\nendpoint='tcp:1'\n", "/x.toml"))
+        self.assertIn('protocol "postgrs" is not installed; did you mean "postgres"?', error.message)
+
+    def test_everySectionIsConsidered(self) -> None:
+        """A new section of the settings has to be judged here, too."""
+        kept = {
+            "gateway",
+            "tls",
+            "listeners",
+            "targets",
+            "grants",
+            "identity",
+            "recording",
+            "state",
+            "index",
+            "secrets",
+            "path",
+            "lines",
+        }
+        refused = {"guards", "masks", "retention", "alerts", "metrics", "api", "detect"}
+        self.assertEqual({each.name for each in attrs.fields(Settings)}, kept | refused)
+
+    def test_referenceFile(self) -> None:
+        """The complete example asks for much of what is not there."""
+        keys = {error.key for error in unsupported(load(DOCS / "hoopx.reference.toml"))}
+        self.assertTrue({"guards[0]", "masks[0]", "recording.encrypt_to", "grants[0].mfa", "listeners[1].protocol"} <= keys)
+
+
+class UnreadableTests(SynchronousTestCase):
+    def test_files(self) -> None:
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        read = parse(ALLOWED, str(folder / "x.toml"))
+        found = {error.key: error.message for error in unreadable(read, {})}
+        self.assertEqual(
+            sorted(found),
+            [
+                "targets.orders.accounts.app.password",
+                "targets.orders.accounts.b.password",
+                "targets.orders.authorities",
+                "tls.certificate",
+            ],
+        )
+        self.assertIn("HOOPX_TEST_APP is not set", found["targets.orders.accounts.app.password"])
+        self.assertIn("No such file", found["tls.certificate"])
+        for name in ("c.pem", "ca.pem", "b"):
+            (folder / name).write_text("x")
+        self.assertEqual(unreadable(read, {"HOOPX_TEST_APP": "x"}), [])
+
+    def test_references(self) -> None:
+        found = dict(references(parse(ALLOWED, "/x.toml")))
+        self.assertEqual(
+            found,
+            {
+                ("targets", "orders", "accounts", "app", "password"): Reference("env", "HOOPX_TEST_APP"),
+                ("targets", "orders", "accounts", "b", "password"): Reference("file", "/b"),
+            },
+        )
+
+
+class TargetsTests(SynchronousTestCase):
+    def test_lookUp(self) -> None:
+        targets = ConfiguredTargets(parse(ALLOWED, "/x.toml").targets)
+        verifyObject(ITargets, targets)
+        self.assertEqual(targets.get("orders").name, "orders")
+        self.assertIdentical(targets.get("order"), None)
+        self.assertEqual(list(targets.names()), ["orders", "legacy"])
