@@ -42,8 +42,8 @@ class TellTests(SynchronousTestCase):
         self.assertEqual(
             told,
             {
-                "at": 1.0, "kind": "command", "channel": 0, "sequence": 3, "type": "sql", "text": "select", "parameters": ["1", None],
-                "verdict": "block", "guard": "g", "number": 1,
+                "at": 1.0, "kind": "command", "channel": 0, "sequence": 3, "type": "sql", "text": "select",
+                "parameters": ["1", None], "verdict": "block", "guard": "g", "number": 1,
             },
         )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """
-L{hoopx.protocols.postgres.types}, C{numbers}, C{moments}: see also L{tests.protocols.postgres.test_view}, which compares them with a
-real server's text.
+L{hoopx.protocols.postgres.types}, C{numbers}, C{moments}: see also L{tests.protocols.postgres.test_view}, which compares them
+with a real server's text.
 """
 
 from __future__ import annotations

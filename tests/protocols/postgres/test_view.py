@@ -258,14 +258,20 @@ class ExtendedTests(SynchronousTestCase):
 
     def test_failedCommit(self):
         told = seen(
-            [says(parse("insert") + bind() + execute() + SYNC), hears(PARSED + BOUND + complete("INSERT 0 1") + error("23503") + READY)]
+            [
+                says(parse("insert") + bind() + execute() + SYNC),
+                hears(PARSED + BOUND + complete("INSERT 0 1") + error("23503") + READY),
+            ]
         )
         self.assertEqual(short(told), [("command", 1, "insert"), ("result", 1, 1, "INSERT 0 1"), ("result", 1, 0, "23503")])
         self.assertEqual(told[2]["step"], "commit")
 
     def test_noData(self):
         told = seen(
-            [says(parse("set x") + bind() + describe() + execute() + SYNC), hears(PARSED + BOUND + NODATA + complete("SET") + READY)]
+            [
+                says(parse("set x") + bind() + describe() + execute() + SYNC),
+                hears(PARSED + BOUND + NODATA + complete("SET") + READY),
+            ]
         )
         self.assertEqual(told[1]["columns"], None)
 
@@ -369,7 +375,12 @@ class CopyTests(SynchronousTestCase):
                     ]
                 )
             ),
-            [("command", 1, "START_REPLICATION"), ("file", "copy in", 1), ("file", "copy out", 6), ("result", 1, 0, "START_STREAMING")],
+            [
+                ("command", 1, "START_REPLICATION"),
+                ("file", "copy in", 1),
+                ("file", "copy out", 6),
+                ("result", 1, 0, "START_STREAMING"),
+            ],
         )
 
 
@@ -461,8 +472,12 @@ class LimitTests(SynchronousTestCase):
 
     def test_wideRows(self):
         wide = hears(row(b"x" * 100_000, b"\xff" * 100_000))
-        told = seen([says(query(b"q")), hears(columns("a", "b", types=(25, 17))), *[wide] * 30, hears(complete("SELECT 30") + READY)])
-        self.assertLess(sum(len(value) for line in told[1]["sample"] for value in line), shelf.SAMPLE_BYTES + 3 * shelf.VALUE_LIMIT)
+        told = seen(
+            [says(query(b"q")), hears(columns("a", "b", types=(25, 17))), *[wide] * 30, hears(complete("SELECT 30") + READY)]
+        )
+        self.assertLess(
+            sum(len(value) for line in told[1]["sample"] for value in line), shelf.SAMPLE_BYTES + 3 * shelf.VALUE_LIMIT
+        )
         self.assertTrue(told[1]["sample"][0][0].endswith("… (100000 bytes)"))
 
     def test_hugeMessage(self):
@@ -609,7 +624,9 @@ MESSAGES = some.tuples(
         some.builds(
             message,
             some.sampled_from([bytes([letter]) for letter in b"QPBDESFCHdcfXp123TDCIZEGWVNASRKnstv"]),
-            some.one_of(some.binary(max_size=40), some.sampled_from([query(b"x")[5:], parse("x")[5:], bind()[5:], row(b"1")[5:]])),
+            some.one_of(
+                some.binary(max_size=40), some.sampled_from([query(b"x")[5:], parse("x")[5:], bind()[5:], row(b"1")[5:]])
+            ),
         ),
     ),
 )

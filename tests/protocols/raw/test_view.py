@@ -39,7 +39,8 @@ class RawViewTests(SynchronousTestCase):
         view = RawView()
         self.assertEqual(view.feed(Frame(0, 1, 0, DATA, CLIENT, ORIGINAL, 0, b"sealed")), [])
         self.assertEqual(
-            view.feed(Frame(2_000_000_000, 2, 0, DONE, 0, 0, 0, b'{"reason":"idle"}')), [Notice(2.0, 0, "done", {"reason": "idle"}, 2)]
+            view.feed(Frame(2_000_000_000, 2, 0, DONE, 0, 0, 0, b'{"reason":"idle"}')),
+            [Notice(2.0, 0, "done", {"reason": "idle"}, 2)],
         )
 
     @given(some.binary())

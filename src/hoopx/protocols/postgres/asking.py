@@ -29,7 +29,11 @@ from hoopx.values import Command, FileTransfer, Notice, Result
 PENDING: Final = 50_000
 """Messages of a pipeline without an answer. Beyond them answers are no longer followed until both sides are in step again."""
 
-SKIPPED: Final[Mapping[str, str]] = {"severity": "SKIPPED", "code": "", "message": "skipped: an earlier command of its pipeline failed"}
+SKIPPED: Final[Mapping[str, str]] = {
+    "severity": "SKIPPED",
+    "code": "",
+    "message": "skipped: an earlier command of its pipeline failed",
+}
 
 ENDS_WITH_READY: Final = frozenset((b"Q", b"F", b"S"))
 """Messages that ReadyForQuery answers."""
@@ -40,8 +44,8 @@ class Asking:
     What the client has asked for.
 
     @param emit: callable(item) with each L{Command}, L{Result}, L{FileTransfer} or L{Notice}.
-    @ivar at: seconds; C{sequence} and C{first}: numbers of the frame that is being read and of the one in which the present message
-        begins; C{channel}. All set by the owner.
+    @ivar at: seconds; C{sequence} and C{first}: numbers of the frame that is being read and of the one in which the present
+        message begins; C{channel}. All set by the owner.
     @ivar judgement: of the present client message; set by the owner.
     @ivar codec: Python's name of C{client_encoding}.
     """
@@ -125,7 +129,9 @@ class Asking:
         (asked, kind, text, parameters, fields), self._undecided = self._undecided, None
         judgement = asked.judgement
         said = {"number": asked.number, **fields, **judgement.fields()}
-        self._out(Command(asked.at, self.channel, kind, text, parameters, judgement.verdict, judgement.guard, asked.sequence, said))
+        self._out(
+            Command(asked.at, self.channel, kind, text, parameters, judgement.verdict, judgement.guard, asked.sequence, said)
+        )
 
     def _emit(self, item: FileTransfer | Notice | Result) -> None:
         self._decide()
@@ -138,7 +144,8 @@ class Asking:
         """Tell what has come back for one command, and be ready for its next result."""
         for copied, operation, path in ((asked.copyIn, "copy in", "STDIN"), (asked.copyOut, "copy out", "STDOUT")):
             if copied is not None:
-                self._emit(FileTransfer(self.at, self.channel, operation, path, copied.bytes, copied.sha256, copied.sequence))
+                size, digest = copied.size, copied.sha256
+                self._emit(FileTransfer(self.at, self.channel, operation, path, size, digest, copied.sequence))
         asked.copyIn = asked.copyOut = None
         asked.taking = False
         asked.answers += 1

@@ -2,8 +2,8 @@
 """
 Which answer belongs to which command: the order of PostgreSQL's two streams (PostgreSQL documentation, "Message Flow").
 
-What the server answers is for the head of the queue. After an error in the extended protocol it passes over everything until Sync;
-ReadyForQuery puts both sides in step again.
+What the server answers is for the head of the queue. After an error in the extended protocol it passes over everything until
+Sync; ReadyForQuery puts both sides in step again.
 """
 
 from __future__ import annotations

@@ -147,12 +147,12 @@ class Copied:
     """Bytes of one COPY in one direction, counted and hashed, not kept."""
 
     sequence: int
-    bytes: int = 0
+    size: int = 0
     hash: Any = field(factory=hashlib.sha256)
     ended: bool = False
 
     def add(self, data: bytes, size: int) -> None:
-        self.bytes += size
+        self.size += size
         if self.hash is not None and len(data) == size:
             self.hash.update(data)
         else:

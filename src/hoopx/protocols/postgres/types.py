@@ -56,7 +56,7 @@ def _inet(data: bytes, codec: str) -> str:
     packed = data[4:]
     if length != len(packed):
         raise ValueError("length of an address")
-    address: IPv4Address | IPv6Address = {2: IPv4Address, 3: IPv6Address}[family](packed)
+    address = IPv4Address(packed) if family == 2 else IPv6Address(packed)
     return f"{address}/{bits}" if isNetwork or bits != address.max_prefixlen else str(address)
 
 
@@ -154,7 +154,7 @@ def _quoted(text: str) -> str:
 
 
 def _array(data: bytes, codec: str) -> str:
-    """Shape: dimensions i4, has-null i4, element type i4, (length i4, lower bound i4) each, then (length i4, bytes) per element."""
+    """Shape: dimensions i4, has-null i4, element type u4, (length i4, lower bound i4) each, then (length i4, bytes) per value."""
     dimensions, _, element = struct.unpack_from("!iiI", data)
     if not 0 <= dimensions <= ARRAY_DIMENSIONS:
         raise ValueError("dimensions of an array")

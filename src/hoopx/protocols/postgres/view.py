@@ -109,7 +109,8 @@ class PostgresView:
         for kind, raw, dialogue.first in units:
             if frame.side == CLIENT:
                 attempted = frame.origin == ATTEMPTED
-                dialogue.judgement = Judgement("block" if attempted else "allow", held=self._held) if attempted or self._held else ALLOWED
+                plain = not (attempted or self._held)
+                dialogue.judgement = ALLOWED if plain else Judgement("block" if attempted else "allow", held=self._held)
                 self._held = False
             try:
                 take(kind, raw)
