@@ -32,15 +32,15 @@ class _Nowhere:
 def serverProblem(description: str) -> str | None:
     """@return: what is wrong with it, and what it should be like; or C{None}."""
     port = re.match(r"tcp6?:(?:port=)?([^:]*)", description)
-    if port and not (port.group(1).isdecimal() and int(port.group(1)) < 65536):
+    if port and not (re.fullmatch("[0-9]{1,5}", port.group(1)) and int(port.group(1)) < 65536):
         return f'expected a port, such as "{EXAMPLE_SERVER}"'
     return _problem(serverFromString, description, EXAMPLE_SERVER)
 
 
 def clientProblem(description: str) -> str | None:
     """@return: like L{serverProblem}."""
-    parts = re.match(r"(?:tcp|tls):([^:]*|\[.*\]):([^:]*)(?:$|:)", description)
-    if parts and not (parts.group(1) and parts.group(2).isdecimal() and 0 < int(parts.group(2)) < 65536):
+    parts = re.match(r"(?:tcp|tls):(?:host=)?((?:\\.|[^:\\])*)(?::(?:port=)?([^:]*))?(?:$|:)", description)
+    if parts and not (parts.group(1) and re.fullmatch("[0-9]{1,5}", parts.group(2) or "") and 0 < int(parts.group(2)) < 65536):
         return f'expected a host and a port, such as "{EXAMPLE_CLIENT}"'
     return _problem(clientFromString, description, EXAMPLE_CLIENT)
 
