@@ -163,17 +163,17 @@ class AccessTests(SynchronousTestCase):
         bot = Identity("local", "bot", "bot", groups=("analysts",), kind="agent")
         delegate = Identity("local", "alice", "alice@example.com", groups=("analysts",), kind="agent", actor="claude")
         for grant, alice, direct, delegated in [
-            (dict(groups=("analysts",)), True, True, False),
-            (dict(users=("alice@example.com",)), True, False, False),
-            (dict(users=("*@example.com",)), True, False, False),
-            (dict(users=("*@example.com", "claude")), True, False, True),
-            (dict(kinds=("agent",)), False, True, True),
-            (dict(kinds=("human",)), True, False, False),
-            (dict(groups=("analysts",), kinds=("agent",)), False, True, True),
-            (dict(groups=("others",), kinds=("agent",)), False, False, False),
-            (dict(groups=("others",), users=("bot",)), False, True, False),
-            (dict(users=("claude",)), False, False, False),
-            (dict(groups=("analyst*",)), False, False, False),
+            ({"groups": ("analysts",)}, True, True, False),
+            ({"users": ("alice@example.com",)}, True, False, False),
+            ({"users": ("*@example.com",)}, True, False, False),
+            ({"users": ("*@example.com", "claude")}, True, False, True),
+            ({"kinds": ("agent",)}, False, True, True),
+            ({"kinds": ("human",)}, True, False, False),
+            ({"groups": ("analysts",), "kinds": ("agent",)}, False, True, True),
+            ({"groups": ("others",), "kinds": ("agent",)}, False, False, False),
+            ({"groups": ("others",), "users": ("bot",)}, False, True, False),
+            ({"users": ("claude",)}, False, False, False),
+            ({"groups": ("analyst*",)}, False, False, False),
         ]:
             rule = GrantSettings("r", targets=("*",), **grant)
             self.assertEqual(
