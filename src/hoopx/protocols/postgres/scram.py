@@ -78,7 +78,9 @@ def saslprep(password: bytes) -> bytes:
         text = password.decode("utf-8")
     except UnicodeDecodeError:
         return password
-    mapped = "".join(" " if stringprep.in_table_c12(char) else char for char in text if not stringprep.in_table_b1(char))
+    # U+200B is in both tables: a space to PostgreSQL.
+    spaced = (" " if stringprep.in_table_c12(char) else char for char in text)
+    mapped = "".join(char for char in spaced if not stringprep.in_table_b1(char))
     if not mapped or any(forbidden(char) for char in mapped for forbidden in _PROHIBITED):
         return password
     if any(map(stringprep.in_table_d1, mapped)):
