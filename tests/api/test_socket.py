@@ -80,16 +80,6 @@ class ListeningTests(SocketCase):
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(self.data / "control.sock"))
 
-    async def test_claim(self) -> None:
-        """The data directory is ours before the socket is there, and is given back."""
-        first = self.control()
-        first.claim()
-        self.assertRaises(ConfigurationError, self.control().claim)
-        self.assertEqual([one.name for one in self.data.iterdir()], ["control.lock"])
-        first.start()
-        await first.stop()
-        self.control().claim()
-
     async def test_deadGateway(self) -> None:
         """What a killed gateway left behind is in nobody's way."""
         with socket.socket(socket.AF_UNIX) as dead:

@@ -53,22 +53,13 @@ class ControlSocket:
         self._folder: int | None = None
         self._port: Port | None = None
 
-    def claim(self) -> None:
-        """
-        Lock the data directory, before anything in it is touched. L{start} does it where it has not been done.
-
-        @raise ConfigurationError: another gateway runs on this data directory.
-        """
-        if self._lock is None:
-            self._lock = _locked(self.path.with_name(LOCK))
-
     def start(self) -> None:
         """
         Listen.
 
         @raise ConfigurationError: another gateway runs on this data directory, or something else has the socket's name.
         """
-        self.claim()
+        self._lock = _locked(self.path.with_name(LOCK))
         try:
             self._clear()
             self._folder, path = reachable(self.path)
@@ -128,11 +119,11 @@ def _peer(request: Any) -> Peer:
 def _site(resource: Any, reactor: Any) -> Any:
     from twisted.web.server import Site
 
-    class Quiet(Site):
+    class ControlSite(Site):
         displayTracebacks = False
         noisy = False
 
         def log(self, request: Any) -> None:
             """The audit says it."""
 
-    return Quiet(resource, reactor=reactor)
+    return ControlSite(resource, reactor=reactor)

@@ -21,8 +21,12 @@ POLL_SECONDS: Final = 1.0
 # Taken from the store in one question; further ones come with the next, at once.
 BATCH: Final = 1000
 
-# Remembered for admissions that were verified before the revocation and go live after it.
-REMEMBERED: Final = 10_000
+# Told again with every question for so long: a login that was verified just before the revocation becomes a session after it.
+# No login takes longer.
+AGAIN_SECONDS: Final = 60.0
+
+# Told again at most: the newest. A revocation of more tokens at once is of one user, whose logins are few.
+MAX_AGAIN: Final = 10_000
 
 
 class Revocations:
@@ -31,7 +35,7 @@ class Revocations:
 
     @param threads: where the store's calls run.
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
-    @param onRevoked: callable(list of credential ids): ends their sessions.
+    @param onRevoked: callable(list of credential ids): ends their sessions. Told of a credential more than once.
     """
 
     log = Logger()
@@ -42,7 +46,8 @@ class Revocations:
         self._onRevoked = onRevoked
         self._last = 0
         self._failing = False
-        self._revoked: dict[str, None] = {}
+        self._clock = clock
+        self._recent: dict[str, float] = {}
         self._loop = LoopingCall(self.poll)
         self._loop.clock = clock
 
@@ -61,20 +66,23 @@ class Revocations:
 
     def told(self, credentials: Iterable[str]) -> None:
         """Revoked by this process just now: do not wait for the next question."""
-        fresh = [one for one in credentials if one not in self._revoked]
-        for one in fresh:
-            self._revoked[one] = None
-        while len(self._revoked) > REMEMBERED:
-            del self._revoked[next(iter(self._revoked))]
+        now = self._clock.seconds()
+        fresh = list(credentials)
+        self._recent |= dict.fromkeys(fresh, now)
+        while len(self._recent) > MAX_AGAIN:
+            del self._recent[next(iter(self._recent))]
         if fresh:
-            self._onRevoked(fresh)
-
-    def isRevoked(self, credential: str | None) -> bool:
-        """@return: C{True} for a credential that was revoked lately: ask once more when a session goes live."""
-        return credential in self._revoked
+            self._tell(fresh)
 
     def poll(self) -> Deferred[None]:
         """Ask now. @return: fires when everything that was revoked is told; never fails."""
+        since = self._clock.seconds() - AGAIN_SECONDS
+        self._recent = {credential: at for credential, at in self._recent.items() if at > since}
+        if self._recent:
+            self._tell(list(self._recent))
+        return self._ask()
+
+    def _ask(self) -> Deferred[None]:
         asked: Deferred[Any] = self._threads.call(self._store.revocationsAfter, self._last, BATCH)
         asked.addCallback(self._answered)
         return asked.addErrback(self._failed)
@@ -84,11 +92,14 @@ class Revocations:
         if not rows:
             return None
         self._last = rows[-1][0]
+        self.told([credential for _, credential in rows])
+        return self._ask() if len(rows) == BATCH else None
+
+    def _tell(self, credentials: list[str]) -> None:
         try:
-            self.told([credential for _, credential in rows])
+            self._onRevoked(credentials)
         except Exception:
             self.log.failure("sessions of revoked credentials could not all be ended")
-        return self.poll() if len(rows) == BATCH else None
 
     def _failed(self, why: Failure) -> None:
         if not self._failing:  # once per outage
