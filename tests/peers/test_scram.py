@@ -16,10 +16,9 @@ from hoopx.protocols.postgres.scram import PLAIN, PLUS, Known, ScramClient
 from tests.peers.harness.postgres import Postgres, debian, embedded
 
 PASSWORDS = [
-    "plain", "with 'quote\"", "\u00e4\u00f6\u00fc\u20ac", "a\u00a0b", "I\u00adX", "\u00aa\u2168", "\u0340x", "\u0627\u0031", 
-    "\u0627x\u0627",
-    "\u0627\u0628", "\u0221", "\U0001f600", "\u2000x\u200b", "\ufb01", "\u1e9b\u0323", "e\u0301", "\u00e9", "\u2126", "\u212b", "\uff21",
-    "\ue000",
+    "plain", "with 'quote\"", "\u00e4\u00f6\u00fc\u20ac", "a\u00a0b", "I\u00adX", "\u00aa\u2168", "\u0340x", "\u0627\u0031",
+    "\u0627x\u0627", "\u0627\u0628", "\u0221", "\U0001f600", "\u2000x\u200b", "\ufb01", "\u1e9b\u0323", "e\u0301", "\u00e9",
+    "\u2126", "\u212b", "\uff21", "\ue000",
 ]  # fmt: skip
 """Mapped, normalised, forbidden, right to left, unassigned in Unicode 3.2, of private use."""
 
