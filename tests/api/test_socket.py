@@ -190,12 +190,21 @@ class RoutesTests(SocketCase):
 
     async def test_nothingWithoutAudit(self) -> None:
         self.gateway.auditFails = True
-        for method, args in (("status", ()), ("kill", (SESSION,)), ("revoke", ("id1",)), ("_ask", ("GET", "/sessions/x/tail"))):
+        tail, token = ("GET", "/sessions/x/tail"), ("POST", "/tokens", {"user": "alice"})
+        for method, args in (("sessions", ()), ("revoke", ("id1",)), ("_ask", tail), ("_ask", token)):
             error = await self.refused(method, *args)
             self.assertEqual(error.status, 500)
             self.assertNotIn("space", str(error))
         self.assertEqual(self.gateway.calls, [])
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 4)
+
+    async def test_troubleIsSeenAndStopped(self) -> None:
+        """With a full disk the operator still sees how it is, and can end sessions; the log says what the audit can not."""
+        self.gateway.auditFails = True
+        await self.ask("status")
+        await self.ask("kill", SESSION, "enough")
+        self.assertEqual(self.gateway.calls, ["status", ("kill", SESSION, "enough", myself())])
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 2)
 
     async def test_strangers(self) -> None:
         """The file's mode keeps them out; should it ever fail, they are refused by what the kernel says of them."""

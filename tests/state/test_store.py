@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from twisted.trial.unittest import SynchronousTestCase
 
+from hoopx.errors import ConfigurationError
 from hoopx.state.store import Store
 
 
@@ -15,6 +16,33 @@ def row(id: str, user: str = "alice", **more: Any) -> dict[str, Any]:
         "id": id, "hash": "hash of " + id, "user": user, "groups": ["g"], "kind": "human", "actor": None, "targets": None,
         "created": 1.0, "expires": 9.0, "revoked": None, "note": "",
     } | more  # fmt: skip
+
+
+class OpenTests(SynchronousTestCase):
+    def refused(self, data: Path) -> str:
+        error = self.assertRaises(ConfigurationError, Store.open, "sqlite:", data)
+        self.assertIn(str(data / "state.sqlite"), str(error))
+        return str(error)
+
+    def test_notADatabase(self) -> None:
+        data = Path(self.mktemp())
+        data.mkdir()
+        (data / "state.sqlite").write_bytes(b"precious" * 1000)
+        self.assertIn("not a database", self.refused(data))
+        self.assertEqual((data / "state.sqlite").read_bytes(), b"precious" * 1000)
+
+    def test_notAFile(self) -> None:
+        data = Path(self.mktemp())
+        (data / "state.sqlite").mkdir(parents=True)
+        self.refused(data)
+
+    def test_whileSomebodyWrites(self) -> None:
+        """An up-to-date store is opened without waiting for anybody."""
+        data = Path(self.mktemp())
+        first = Store.open("sqlite:", data)
+        self.addCleanup(first.close)
+        with first._writing.begin():
+            Store.open("sqlite:", data).close()
 
 
 class StoreTests(SynchronousTestCase):

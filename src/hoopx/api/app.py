@@ -47,12 +47,20 @@ def makeResource(gateway: Any, clock: Any, tail: Callable[[str], Any], peerOf: C
     gateway = IControl(gateway)
     app = Klein()
 
-    def audited(request: Any, action: str, subject: str = "", **details: Any) -> Deferred[Any]:
-        """Nothing is answered or done before it stands in the audit."""
+    def audited(request: Any, action: str, subject: str = "", always: bool = False, **details: Any) -> Deferred[Any]:
+        """
+        Nothing is answered or done before it stands in the audit.
+
+        @param always: go on without, and say so in the log: what is needed to see and stop trouble when the disk is full.
+        """
         peer = peerOf(request)
         if peer.uid not in (0, os.geteuid()):
             raise Problem(403, "only the gateway's own user and root may use the control socket")
-        return gateway.audit(peer.name, action, subject, {"pid": peer.pid, **details})
+        written: Deferred[Any] = gateway.audit(peer.name, action, subject, {"pid": peer.pid, **details})
+        if always:
+            lacking = "{action} {subject} by {peer} is not in the audit, which can not be written"
+            written.addErrback(lambda why: log.failure(lacking, why, action=action, subject=subject, peer=peer.name))
+        return written
 
     def answer(request: Any, value: Any, status: int = 200) -> bytes:
         request.setResponseCode(status)
@@ -61,7 +69,7 @@ def makeResource(gateway: Any, clock: Any, tail: Callable[[str], Any], peerOf: C
 
     @app.route("/status", methods=["GET"])
     async def status(request: Any) -> bytes:
-        await audited(request, "status")
+        await audited(request, "status", always=True)
         return answer(request, gateway.status())
 
     @app.route("/sessions", methods=["GET"])
@@ -72,7 +80,7 @@ def makeResource(gateway: Any, clock: Any, tail: Callable[[str], Any], peerOf: C
     @app.route("/sessions/<session>/kill", methods=["POST"])
     async def kill(request: Any, session: str) -> bytes:
         reason = fields(request, reason=str).get("reason", "")
-        await audited(request, "session.kill", session[:256], reason=reason)
+        await audited(request, "session.kill", session[:256], always=True, reason=reason)
         if not gateway.kill(session, reason, peerOf(request).name):
             raise Problem(404, f"there is no live session {session}")
         return answer(request, {"killed": session})

@@ -5,6 +5,7 @@ Where a client on this machine finds the gateway, and how it verifies it.
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from pathlib import Path
@@ -77,7 +78,7 @@ def verified(settings: Any, data: Path, host: str, port: int, authorities: str |
     """
     if not local:
         own = data / "tls" / "ca.pem"
-        bundle = authorities or (str(own) if own.exists() else ssl.get_default_verify_paths().cafile)
+        bundle = authorities or (str(own) if os.path.exists(own) else ssl.get_default_verify_paths().cafile)
         if bundle is None:
             raise HoopxError("there is nothing to verify the gateway with: say --authorities FILE")
         return Route(host, port, None, bundle)
@@ -88,7 +89,7 @@ def verified(settings: Any, data: Path, host: str, port: int, authorities: str |
             raise HoopxError("there is nothing to verify the gateway with: say --authorities FILE")
         return Route(name or host, port, host if name else None, bundle)
     own = data / "tls" / "ca.pem"
-    if authorities or own.exists():
+    if authorities or os.path.exists(own):  # not Path.exists, which raises where the folder is another user's
         return Route(host, port, None, authorities or str(own))
     if host in ("localhost", "127.0.0.1", "::1"):
         return Route(host, port, None, None)

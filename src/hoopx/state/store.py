@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Iterable, Mapping
 
 from sqlalchemy import Engine, bindparam, func, insert, select, update
+from sqlalchemy.exc import DatabaseError
 
+from hoopx.errors import ConfigurationError
 from hoopx.state.engine import connect, locate
-from hoopx.state.schema import upgrade
+from hoopx.state.schema import HEAD, revision, upgrade
 from hoopx.state.tables import audit, revocations, tokens
 
 Row = dict[str, Any]
@@ -44,17 +46,30 @@ class Store:
         """
         Open, and migrate where needed.
 
-        @raise hoopx.errors.ConfigurationError: a URL this version can not use, or a store of a newer version.
+        @raise hoopx.errors.ConfigurationError: a URL this version can not use, a store of a newer version, or a file that can not
+            be opened.
         """
         path = locate(url, data)
-        store = cls(connect(path), path)
         try:
-            with store._writing.begin() as connection:
-                upgrade(connection, str(path))
+            store = cls(connect(path), path)
+        except OSError as error:
+            raise _unusable(path, error.strerror or str(error)) from None
+        try:
+            store._migrate()
+        except DatabaseError as error:
+            store.close()
+            raise _unusable(path, str(error.orig)) from None
         except BaseException:
             store.close()
             raise
         return store
+
+    def _migrate(self) -> None:
+        with self._engine.connect() as connection:
+            if revision(connection) == HEAD:
+                return
+        with self._writing.begin() as connection:
+            upgrade(connection, str(self.path))
 
     def close(self) -> None:
         self._engine.dispose()
@@ -121,3 +136,11 @@ class Store:
         """@return: the newest first."""
         with self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(select(audit).order_by(audit.c.id.desc()).limit(limit)).mappings()]
+
+
+def _unusable(path: Path, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the state store can not be used: {why}. See to the file's owner and the disk, or restore a backup",
+        path=str(path),
+        key="state.url",
+    )
