@@ -13,7 +13,7 @@ OBJECTS = (
     {"at": 0.6, "kind": "result", "tag": "SELECT 1", "error": None, "duration": 0.0015},
     {"at": 0.7, "kind": "result", "tag": None, "error": {"code": "42601", "message": "no"}, "duration": 0.1},
     {"at": 0.8, "kind": "output", "channel": 1, "stream": "target", "text": "hello"},
-    {"at": 0.9, "kind": "event", "event": "connected", "to": "db"},
+    {"at": 0.9, "kind": "event", "event": "connected", "to": "db", "channel": 0, "sequence": 5},
 )
 
 

@@ -66,6 +66,6 @@ def _said(one: dict[str, Any]) -> str:
     elif kind == "file":
         text = f"{one.get('operation', '')} {one.get('path', '')} {one.get('bytes', '')} bytes"
     else:
-        rest = {name: value for name, value in one.items() if name not in ("at", "kind", "event")}
+        rest = {name: value for name, value in one.items() if name not in ("at", "kind", "event", "channel", "sequence")}
         text = f"{one.get('event', '')} " + " ".join(f"{name}={value}" for name, value in rest.items())
     return f"{one.get('at', 0.0):10.3f}  {kind:8} {harmless(text)}"
