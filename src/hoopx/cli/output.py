@@ -12,6 +12,8 @@ from typing import Any, Final, NoReturn
 
 import click
 
+from hoopx.cli.harmless import harmless
+
 EXIT_DONE: Final = 0
 EXIT_NO: Final = 1
 """Denied, not found, tampered, failed."""
@@ -20,14 +22,6 @@ EXIT_USAGE: Final = 2
 
 json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="JSON for scripts.")
 """Adds C{--json}; the command's parameter is C{as_json}."""
-
-_HARMLESS: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
-_HARMLESS.update({ord("\n"): "\\n", ord("\t"): "\\t", ord("\r"): "\\r"})
-
-
-def harmless(text: str) -> str:
-    """Control characters as escapes: what clients and targets said must not steer the reader's terminal."""
-    return text.translate(_HARMLESS)
 
 
 def onTerminal() -> bool:
@@ -41,8 +35,8 @@ def say(text: str) -> None:
 
 
 def dump(value: Any) -> str:
-    """One line of JSON; what JSON can not say is said as text."""
-    return jsonlib.dumps(value, ensure_ascii=False, default=str)
+    """One line of JSON, in plain ASCII: harmless on a terminal. What JSON can not say is said as text."""
+    return jsonlib.dumps(value, default=str).replace("\x7f", "\\u007f")
 
 
 def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json: bool, title: str = "") -> None:

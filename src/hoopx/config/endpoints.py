@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.config.test_sense -*-
+# -*- test-case-name: tests.config.test_loader -*-
 """
 Whether a Twisted endpoint description can be understood, found out without opening anything.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.config.test_sense -*-
+# -*- test-case-name: tests.config.test_loader -*-
 """
 What can be wrong with a configuration whose every single key is right.
 """

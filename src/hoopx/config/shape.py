@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.config.test_shape -*-
+# -*- test-case-name: tests.config.test_loader -*-
 """
 From what TOML says to settings, strictly: nothing is converted by guessing, and every error of a table is found in one go.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.config.test_systems -*-
+# -*- test-case-name: tests.config.test_loader -*-
 """
 C{[targets]}: keys that every protocol has, and keys that are one protocol's own.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.config.test_targets -*-
+# -*- test-case-name: tests.config.test_unsupported -*-
 """
 Targets as the configuration file names them.
 """

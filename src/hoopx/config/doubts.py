@@ -1,0 +1,101 @@
+# -*- test-case-name: tests.config.test_doubts -*-
+"""
+What is no error in a configuration, and yet hardly meant.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from hoopx.config.lines import lineOf
+from hoopx.config.settings import Settings
+from hoopx.config.unsupported import references
+from hoopx.config.words import dotted
+from hoopx.errors import ConfigurationError
+from hoopx.policy.access import covers
+
+PER_SESSION: Final = 3
+"""Descriptors of a session: client, target, recording."""
+BESIDES: Final = 256
+"""Descriptors of the gateway itself: listeners, state, journal, control socket, recordings that are being closed."""
+
+
+def doubts(settings: Settings) -> list[ConfigurationError]:
+    """@return: warnings, in the shape of errors, which they are not."""
+    found = [*_grants(settings), *_targets(settings), *_listeners(settings), *_secrets(settings)]
+    problem = descriptors(settings.gateway.maxSessions)
+    if problem:
+        found.append((("gateway", "max_sessions"), problem))
+    return [ConfigurationError(message, settings.path, dotted(place), lineOf(settings.lines, place)) for place, message in found]
+
+
+def descriptors(sessions: int, limit: int | None = None) -> str | None:
+    """
+    @param limit: how many files this process may ever open; C{None} for its hard limit.
+    @return: what is wrong with it for as many sessions, or C{None}.
+    """
+    needed = sessions * PER_SESSION + BESIDES
+    if limit is None:
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if limit == resource.RLIM_INFINITY or limit >= needed:
+        return None
+    fit = max(0, (limit - BESIDES) // PER_SESSION)
+    return (
+        f"{sessions} sessions need {needed} open files and this machine allows {limit}, enough for {fit}: "
+        f"set LimitNOFILE={needed} (systemd) or ulimit -n {needed}, or lower max_sessions"
+    )
+
+
+def _grants(settings: Settings) -> Iterator[tuple[Any, str]]:
+    targets = list(settings.targets.values())
+    for number, grant in enumerate(settings.grants):
+        here = ("grants", number)
+        for index, pattern in enumerate(grant.targets):
+            if not any(fnmatchcase(target.name, pattern) for target in targets):
+                yield (*here, "targets", index), "there is no such target"
+        covered = [target for target in targets if covers(grant, target)]
+        if grant.labels and not covered:
+            yield (*here, "labels"), "no target has these labels"
+        for index, pattern in enumerate(grant.accounts):
+            if covered and not any(fnmatchcase(name, pattern) for target in covered for name in target.accounts):
+                yield (*here, "accounts", index), "none of these targets has such an account"
+
+
+def _targets(settings: Settings) -> Iterator[tuple[Any, str]]:
+    if not settings.targets:
+        yield ("targets",), "there is no target: nobody can go anywhere"
+    for name, target in settings.targets.items():
+        here = ("targets", name)
+        if not any(covers(grant, target) for grant in settings.grants):
+            yield here, "no grant speaks of it: nobody may use it"
+        if target.tls == "off" and target.accounts:
+            yield (*here, "tls"), "is off: whoever is on the way to the target reads and changes what is sent"
+        if getattr(target.options, "trust", False):
+            yield (*here, "trust"), "is true: whoever answers at this address is believed to be the target"
+
+
+def _listeners(settings: Settings) -> Iterator[tuple[Any, str]]:
+    for number, listener in enumerate(settings.listeners):
+        if (
+            listener.requireTLS is False
+            and "interface=127." not in listener.endpoint
+            and not listener.endpoint.startswith("unix")
+        ):
+            yield ("listeners", number, "require_tls"), "is false: tokens travel in the clear to whoever connects without TLS"
+
+
+def _secrets(settings: Settings) -> Iterator[tuple[Any, str]]:
+    for place, reference in references(settings):
+        if reference.scheme != "file":
+            continue
+        try:
+            mode = stat.S_IMODE(os.stat(reference.name).st_mode)
+        except OSError:
+            continue
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            yield place, f"{reference.name} is open to others (mode {mode:04o}): chmod 600 it"

@@ -1,0 +1,57 @@
+"""
+What is no error and hardly meant.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hoopx.config import parse
+from hoopx.config.doubts import descriptors, doubts
+from tests.config.test_loader import ORDERS
+
+GRANT = "[[grants]]\nname='g'\nusers=['*']\ntargets=['orders']\n"
+FEW = "[gateway]\nmax_sessions = 10\n"
+
+DOUBTED = [
+    ("", "targets", "no target"),
+    (ORDERS, "targets.orders", "no grant speaks of it"),
+    (ORDERS + GRANT.replace("'orders'", "'orders', 'web*'"), "grants[0].targets[1]", "no such target"),
+    (ORDERS + GRANT + "accounts=['app', 'root']\n", "grants[0].accounts[1]", "such an account"),
+    (ORDERS + GRANT + "[[grants]]\nname='h'\nusers=['*']\nlabels={ env='prod' }\n", "grants[1].labels", "these labels"),
+    (ORDERS.replace("[targets.orders.a", "tls='off'\n[targets.orders.a") + GRANT, "targets.orders.tls", "is off"),
+    (ORDERS.replace("[targets.orders.a", "trust=true\n[targets.orders.a") + GRANT, "targets.orders.trust", "is believed"),
+    (
+        ORDERS + GRANT + "[[listeners]]\nprotocol='postgres'\nendpoint='tcp:1'\nrequire_tls=false\n",
+        "listeners[0].require_tls",
+        "clear",
+    ),
+]
+
+
+class DoubtsTests(SynchronousTestCase):
+    def test_doubted(self) -> None:
+        for text, key, fragment in DOUBTED:
+            found = doubts(parse(FEW + text, "/nowhere/x.toml"))
+            self.assertEqual([each.key for each in found], [key], text)
+            self.assertIn(fragment, found[0].message)
+
+    def test_nothing(self) -> None:
+        loopback = "[[listeners]]\nprotocol='postgres'\nendpoint='tcp:1:interface=127.0.0.1'\nrequire_tls=false\n"
+        self.assertEqual(doubts(parse(FEW + ORDERS + GRANT + loopback, "/nowhere/x.toml")), [])
+
+    def test_openSecret(self) -> None:
+        folder = Path(self.mktemp()).absolute()
+        (folder / "secrets").mkdir(parents=True)
+        secret = folder / "secrets" / "app"
+        secret.write_text("hunter2")
+        for mode, found in [(0o600, []), (0o644, ["targets.orders.accounts.app.password"])]:
+            secret.chmod(mode)
+            self.assertEqual([each.key for each in doubts(parse(FEW + ORDERS + GRANT, str(folder / "x")))], found)
+
+    def test_descriptors(self) -> None:
+        self.assertIdentical(descriptors(1000, 3256), None)
+        self.assertIn("need 3256 open files and this machine allows 3255, enough for 999", descriptors(1000, 3255))
+        self.assertIn("enough for 0", descriptors(1000, 10))
