@@ -1,0 +1,1 @@
+"""What the tests need around them: servers, the gateway, taps, a plain client."""

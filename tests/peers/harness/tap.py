@@ -1,0 +1,130 @@
+# -*- test-case-name: tests.peers.test_harness -*-
+"""
+A relay that remembers what went through it, on either side of the gateway.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from struct import unpack_from
+
+from tests.peers.harness import wire
+
+
+class Passage:
+    """
+    One connection through a tap.
+
+    @ivar sent: what came from the connecting side, as far as it was read.
+    @ivar received: what came back.
+    @ivar address: C{"host:port"} of our connection onward: how the next one sees the client.
+    """
+
+    def __init__(self, near: socket.socket, far: socket.socket) -> None:
+        self.sent = bytearray()
+        self.received = bytearray()
+        self.address = "{}:{}".format(*far.getsockname())
+        self._near, self._far = near, far
+        self._ended = [threading.Event(), threading.Event()]
+        for source, sink, kept, ended in (near, far, self.sent, self._ended[0]), (far, near, self.received, self._ended[1]):
+            threading.Thread(target=self._relay, args=(source, sink, kept, ended), daemon=True).start()
+
+    @staticmethod
+    def _relay(source: socket.socket, sink: socket.socket, kept: bytearray, ended: threading.Event) -> None:
+        try:
+            while data := source.recv(1 << 16):
+                kept += data
+                try:
+                    sink.sendall(data)
+                except OSError:
+                    # Nobody listens any more; what still comes counts all the same.
+                    pass
+        except OSError:
+            pass
+        try:
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        ended.set()
+
+    def ended(self, seconds: float = 20.0) -> bool:
+        """Wait for both directions' end."""
+        return all(event.wait(seconds) for event in self._ended)
+
+    def close(self) -> None:
+        for one in self._near, self._far:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    # What the recording has to hold of it.
+
+    def sentAfterLogin(self) -> bytes:
+        """@return: what was sent after the last password or SASL message."""
+        size = unpack_from(">I", self.sent, 0)[0] if len(self.sent) >= 4 else 0
+        after = None
+        for kind, raw in wire.split(bytes(self.sent), size):
+            size += len(raw)
+            if kind != b"p":
+                break
+            after = size
+        return b"" if after is None else bytes(self.sent[after:])
+
+    def receivedFromOk(self) -> bytes:
+        """@return: what came back from AuthenticationOk on, itself included."""
+        return self._fromOk(0)
+
+    def receivedAfterOk(self) -> bytes:
+        """@return: what came back after AuthenticationOk."""
+        return self._fromOk(9)
+
+    def _fromOk(self, more: int) -> bytes:
+        position = 0
+        for kind, raw in wire.split(bytes(self.received)):
+            if kind == b"R" and raw[5:9] == b"\0\0\0\0":
+                return bytes(self.received[position + more :])
+            position += len(raw)
+        return b""
+
+
+class Tap:
+    """
+    @ivar port: where to connect.
+    @ivar passages: L{Passage}s in the order of their connections.
+    @param onward: a port of this machine.
+    """
+
+    def __init__(self, onward: int) -> None:
+        self.onward = onward
+        self.passages: list[Passage] = []
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port: int = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listening.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(("127.0.0.1", self.onward), 10)
+            except OSError:
+                near.close()
+                continue
+            far.settimeout(None)
+            for one in near, far:
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.passages.append(Passage(near, far))
+
+    def stop(self) -> None:
+        # close() alone does not wake a thread in accept().
+        try:
+            self._listening.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._listening.close()
+        for passage in self.passages:
+            passage.close()
