@@ -9,39 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import Any, Final
 
-from attrs import Factory, define, frozen
+from attrs import frozen
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.logger import Logger
 
-from hoopx.frames import (
-    CHUNK,
-    DATA,
-    DONE,
-    EVENT,
-    HEAD,
-    LINK,
-    OPEN,
-    RECOVERED,
-    SEAL,
-    START,
-    Decoder,
-    FrameError,
-    encode,
-    segmentName,
-    segmentNumber,
-    unpack,
-)
+from hoopx.frames import OPEN, RECOVERED, SEAL, START, FrameError, encode, segmentName
 from hoopx.recording.files import DISK_FULL, Files
 from hoopx.recording.journal import readJournal
 from hoopx.recording.locks import tryLock
+from hoopx.recording.scan import Scan, scanSegment
 from hoopx.recording.segment import NEXT, begin, linkFrame
 from hoopx.recording.signing import publicHex, sign
-from hoopx.values import CLIENT, MADE, TARGET
-
-TOTALS: Final = ("bytes_from_client", "bytes_from_target", "frames_from_client", "frames_from_target")
-
 
 @frozen
 class Recovered:
@@ -59,24 +38,6 @@ class Recovered:
     outcome: str
     cut: int = 0
     detail: str = ""
-
-
-@define
-class Scan:
-    """What stands in an open segment."""
-
-    number: int | None = None
-    end: int = 0
-    size: int = 0
-    frames: int = 0
-    sequence: int = 0
-    at: int = 0
-    torn: bool = True
-    last: int = 0
-    ended: int = 0
-    connected: bool = False
-    totals: dict[str, int] = Factory(lambda: dict.fromkeys(TOTALS, 0))
-    digest: Any = Factory(sha256)
 
 
 class Recovery:
@@ -345,59 +306,6 @@ class Recovery:
                 self._files.rename(path, os.path.join(self._data, "quarantine", f"journal-{int(self._wall())}-" + os.path.basename(path)))
             else:
                 self._unlink(path)
-
-
-def scanSegment(path: str) -> Scan:
-    """
-    Read a segment as far as it is good.
-
-    @raise ValueError: its first frame is whole and is none that a segment begins with.
-    """
-    scan = Scan(size=os.path.getsize(path))
-    decoder = Decoder(os.path.basename(path))
-    wrong: FrameError | None = None
-    with open(path, "rb") as file:
-        while wrong is None and (data := file.read(CHUNK)):
-            try:
-                frames = decoder.feed(data)
-            except FrameError as error:
-                wrong = error
-                break
-            for frame in frames:
-                _count(scan, frame)
-        wrong = decoder.finish() if decoder.frames or wrong is None else wrong
-        scan.end = decoder.offset if decoder.frames else 0
-        scan.frames = decoder.frames
-        file.seek(scan.end)
-        scan.torn = wrong is None or wrong.torn or not file.read().strip(b"\0")
-        file.seek(0)
-        left = scan.end
-        while left:
-            data = file.read(min(left, CHUNK))
-            scan.digest.update(data)
-            left -= len(data)
-    return scan
-
-
-def _count(scan: Scan, frame: Any) -> None:
-    if not scan.frames:
-        scan.frames = 1
-        scan.number = segmentNumber(frame)
-        if scan.number is None:
-            raise ValueError("the first frame is neither HEAD nor LINK")
-        value = unpack(frame.payload)
-        if frame.kind == LINK:
-            scan.connected = True
-            scan.totals = {name: int(value[name]) for name in TOTALS}
-    if frame.kind == DATA and frame.origin < MADE and frame.side in (CLIENT, TARGET):
-        side = "client" if frame.side == CLIENT else "target"
-        scan.totals[f"bytes_from_{side}"] += len(frame.payload)
-        scan.totals[f"frames_from_{side}"] += 1
-    if frame.kind == DATA or (frame.kind == EVENT and b'"event":"connected"' in frame.payload):
-        scan.connected = True
-    if frame.kind in (DONE, RECOVERED):
-        scan.ended = frame.kind
-    scan.last, scan.sequence, scan.at = frame.kind, frame.sequence, frame.at
 
 
 def _name(entry: os.DirEntry[str]) -> str:

@@ -217,6 +217,8 @@ class Recording:
             raise self.fail(_noSpace())
         now = self._monotonic()
         self._stir(now)
+        if self._failure is not None:  # of what was stirred
+            raise self._failure
         if kind == DATA and origin < MADE:
             self._count(side, len(payload))
         if len(payload) <= INLINE and not self._threaded():
@@ -237,12 +239,13 @@ class Recording:
         return self._busy or self._slow or self._queue is not None
 
     def _count(self, side: int, size: int) -> None:
+        frames = -(-size // LIMIT) or 1
         if side == CLIENT:
             self._clientBytes += size
-            self._clientFrames += 1
+            self._clientFrames += frames
         elif side == TARGET:
             self._targetBytes += size
-            self._targetFrames += 1
+            self._targetFrames += frames
 
     def _stir(self, now: int) -> None:
         """A frame is about to be written: see to what it starts and to what is due."""
@@ -347,7 +350,7 @@ class Recording:
         elif outcome.slowest > SLOW:
             if not self._slow:
                 self._goSlow(outcome.slowest)
-        elif outcome.slowest < FAST:
+        elif 0 < outcome.slowest < FAST:
             self._slow = False
         self._busy = False
         if outcome.closed:

@@ -1,0 +1,227 @@
+# -*- test-case-name: tests.recording.test_catalogue -*-
+"""
+What recordings a data directory holds. Reads files only: no gateway need run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, Final
+
+from attrs import frozen
+
+from hoopx.errors import HoopxError
+from hoopx.frames import DONE, HEAD, HEADER, LIMIT, OPEN, RECOVERED, Decoder, FrameError, encode, readSession, unpack
+from hoopx.recording.follow import Follower
+from hoopx.recording.locks import isLocked
+from hoopx.recording.scan import TOTALS, scanSegment
+from hoopx.values import Frame
+
+TAIL: Final = 64 * 1024
+"""How much of the last segment is read to find DONE: it stands before the seal, and both are short."""
+
+
+class NotFound(HoopxError):
+    """There is no such session."""
+
+
+class Ambiguous(HoopxError):
+    """Several sessions begin like that. C{sessions} names some."""
+
+    def __init__(self, prefix: str, sessions: list[str]) -> None:
+        super().__init__(f"{prefix} could be any of {', '.join(sessions)}")
+        self.sessions = sessions
+
+
+@frozen
+class Summary:
+    """
+    One session at a glance.
+
+    @ivar path: its directory.
+    @ivar head: the HEAD frame's object; C{{}} when it can not be read.
+    @ivar state: C{"opening"}, C{"live"} (a gateway writes it), C{"complete"}, C{"recovered"} (ends where the gateway did), or
+        C{"damaged"}.
+    @ivar ended: seconds since the epoch, or C{None} while it lives.
+    @ivar reason: why it ended, or what is damaged.
+    @ivar totals: bytes and frames from each side, as DONE says them.
+    """
+
+    session: str
+    path: str
+    head: dict[str, Any]
+    state: str
+    started: float | None
+    ended: float | None
+    reason: str | None
+    totals: dict[str, int]
+
+    def line(self) -> dict[str, Any]:
+        """As C{hoopx sessions list --json} prints it."""
+        identity = self.head.get("identity") or {}
+        return {
+            "session": self.session,
+            "user": identity.get("name"),
+            "kind": identity.get("kind"),
+            "actor": self.head.get("actor"),
+            "target": self.head.get("target"),
+            "account": self.head.get("account"),
+            "protocol": self.head.get("protocol"),
+            "client": self.head.get("client"),
+            "started": self.started,
+            "ended": self.ended,
+            "state": self.state,
+            "reason": self.reason,
+            "bytes_from_client": self.totals.get("bytes_from_client", 0),
+            "bytes_from_target": self.totals.get("bytes_from_target", 0),
+        }
+
+
+def paths(data: str) -> Iterator[str]:
+    """The directories of all sessions, newest first."""
+    top = os.path.join(data, "recordings")
+    for year in _down(top):
+        for month in _down(year):
+            for day in _down(month):
+                yield from _down(day)
+
+
+def _down(path: str) -> list[str]:
+    try:
+        with os.scandir(path) as entries:
+            return sorted((entry.path for entry in entries if entry.is_dir(follow_symlinks=False)), reverse=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def sessions(data: str) -> Iterator[Summary]:
+    """All sessions of a data directory, newest first, read one by one."""
+    for path in paths(data):
+        found = summarise(path)
+        if found is not None:
+            yield found
+
+
+def find(data: str, prefix: str) -> str:
+    """
+    @param prefix: of a session id; the whole of it, or as much as tells it from others.
+    @return: the session's directory.
+    @raise NotFound: no session begins so.
+    @raise Ambiguous: several do.
+    """
+    wanted = prefix.upper()
+    found = [path for path in paths(data) if os.path.basename(path).startswith(wanted)] if wanted else []
+    if not found:
+        raise NotFound(f"there is no session {prefix!r} in {data}")
+    if len(found) > 1 and os.path.basename(found[0]) != wanted:
+        raise Ambiguous(prefix, [os.path.basename(path) for path in found[:5]])
+    return found[0]
+
+
+def frames(data: str, prefix: str) -> Iterator[Frame]:
+    """
+    The frames of one session, as far as they are written.
+
+    @raise NotFound:
+    @raise Ambiguous:
+    @raise hoopx.frames.FrameError: a segment is damaged.
+    """
+    return readSession(find(data, prefix))
+
+
+def follow(data: str, prefix: str) -> Follower:
+    """@return: a L{Follower} of one session, from its beginning."""
+    return Follower(find(data, prefix))
+
+
+def summarise(path: str) -> Summary | None:
+    """
+    @param path: a session's directory.
+    @return: C{None} when nothing is recorded there (yet).
+    """
+    session = os.path.basename(path)
+    for _ in range(3):  # a live session's open segment may take its name between two looks
+        try:
+            return _summarise(path, session)
+        except FileNotFoundError:
+            continue
+        except (FrameError, ValueError, KeyError, TypeError) as error:
+            return Summary(session, path, {}, "damaged", None, None, str(error), {})
+    return None
+
+
+def _summarise(path: str, session: str) -> Summary | None:
+    names = sorted(name for name in os.listdir(path) if name.endswith(".hxr") and name[:-4].isdigit())
+    if not names and not os.path.exists(os.path.join(path, OPEN)):
+        return None
+    head = readHead(os.path.join(path, names[0] if names else OPEN))
+    if head is None:
+        return None
+    started = float(head["started"])
+    end = _readEnd(os.path.join(path, names[-1])) if names else None
+    if end is not None:
+        kind, value, at = end
+        if kind == DONE:
+            return Summary(session, path, head, "complete", started, started + at, value.get("reason"), _totals(value))
+        reason = "recovered" if value.get("connected", True) else "never connected"
+        return Summary(session, path, head, "recovered", started, started + at, reason, _totals(value))
+    name = os.path.join(path, OPEN)
+    locked = isLocked(name)
+    scan = scanSegment(name)
+    if locked:
+        state = "live" if scan.connected else "opening"
+        return Summary(session, path, head, state, started, None, None, scan.totals)
+    if not scan.frames and not names:
+        return None
+    return Summary(session, path, head, "recovered", started, started + scan.at / 1e9, "interrupted", scan.totals)
+
+
+def _totals(value: dict[str, Any]) -> dict[str, int]:
+    return {name: int(value[name]) for name in TOTALS}
+
+
+def readHead(path: str) -> dict[str, Any] | None:
+    """
+    @param path: of a session's first segment.
+    @return: HEAD's object, or C{None} when it is not whole.
+    @raise FrameError: it is no segment.
+    """
+    decoder = Decoder(os.path.basename(path))
+    with open(path, "rb") as file:
+        while data := file.read(4096):
+            found = decoder.feed(data)
+            if found:
+                if found[0].kind != HEAD:
+                    raise FrameError(os.path.basename(path), 0, 0, "the first frame is not HEAD")
+                return unpack(found[0].payload)
+    return None
+
+
+def _readEnd(path: str) -> tuple[int, dict[str, Any], float] | None:
+    """The session's last word before the last seal, found from the end of the file: its header ends in a rare pattern."""
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - TAIL))
+        tail = file.read()
+    for kind in (DONE, RECOVERED):
+        pattern = bytes((0, 0, 0, 0, kind, 0, 0, 0))
+        place = tail.rfind(pattern)
+        while place >= 0:
+            found = _frameAt(tail, place + len(pattern) - HEADER, kind)
+            if found is not None:
+                return found
+            place = tail.rfind(pattern, 0, place)
+    return None
+
+
+def _frameAt(tail: bytes, begin: int, kind: int) -> tuple[int, dict[str, Any], float] | None:
+    if begin < 0:
+        return None
+    header = tail[begin : begin + HEADER]
+    size = int.from_bytes(header[:4], "big")
+    at, sequence = int.from_bytes(header[8:16], "big"), int.from_bytes(header[16:24], "big")
+    payload = tail[begin + HEADER : begin + HEADER + size]
+    if size > LIMIT or encode(at, sequence, 0, kind, payload=payload) != tail[begin : begin + HEADER + size]:
+        return None
+    return kind, unpack(payload), at / 1e9
