@@ -1,0 +1,108 @@
+# -*- test-case-name: tests.cli.test_sessions -*-
+"""
+A recorded session as commands find and read it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import Any, Callable, Iterator
+
+from attrs import frozen
+
+from hoopx.cli.output import fail
+from hoopx.cli.place import Place
+from hoopx.frames import HEADER
+from hoopx.recording import catalogue
+from hoopx.recording.catalogue import Summary
+from hoopx.values import Frame
+
+
+@frozen
+class Recorded:
+    """
+    One session on the disk.
+
+    @ivar summary: what it is.
+    """
+
+    summary: Summary
+
+    def frames(self) -> Iterator[Frame]:
+        """
+        All frames that are there.
+
+        @raise hoopx.frames.FrameError: after the good ones, when the recording is damaged.
+        """
+        return catalogue.readSession(self.summary.path)
+
+    def view(self) -> Any:
+        """A fresh L{hoopx.interfaces.ISessionView}. Ends the command when the session's protocol is not installed."""
+        from hoopx.registry import protocols
+
+        name = self.summary.head.get("protocol")
+        if not name:
+            fail(f"session {self.summary.session} can not be read: {self.summary.reason or 'its beginning is damaged'}")
+        known = protocols()
+        if name not in known:
+            fail(
+                f"session {self.summary.session} speaks {name}, and no plugin for that is installed here; "
+                "hoopx sessions export --format raw needs none"
+            )
+        return known[name].view()
+
+    def size(self) -> int:
+        """Bytes of its segments, for progress."""
+        total = 0
+        with os.scandir(self.summary.path) as entries:
+            for entry in entries:
+                if entry.name.endswith(".hxr"):
+                    total += entry.stat().st_size
+        return total
+
+
+def find(place: Place, session: str) -> Recorded:
+    """
+    @param session: an id or its beginning.
+    @raise hoopx.recording.catalogue.NotFound: and C{Ambiguous}: the command line shows them, exit status 1.
+    """
+    summary = catalogue.summarise(catalogue.find(str(place.data), session))
+    if summary is None:
+        raise catalogue.NotFound(f"nothing of session {session!r} is recorded yet")
+    return Recorded(summary)
+
+
+@contextmanager
+def progress(title: str, total: int, wanted: bool) -> Iterator[Callable[[Frame], None]]:
+    """
+    A progress bar on standard error, when that is a terminal.
+
+    @param total: bytes to read.
+    @param wanted: C{False} when the work itself is seen on the terminal.
+    @return: context manager of callable(frame), to be told of each frame that was read.
+    """
+    if not (wanted and sys.stderr.isatty()):
+        yield lambda frame: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        read = told = 0
+
+        def advance(frame: Frame) -> None:
+            nonlocal read, told
+            read += HEADER + len(frame.payload)
+            if read - told >= STEP:
+                told = read
+                bar.update(task, completed=read)
+
+        yield advance
+
+
+STEP = 1 << 20
+"""Bytes between two movements of the bar: many small frames must not spend their time on it."""
