@@ -18,7 +18,6 @@ from typing import Any
 
 import attrs
 from twisted.plugin import getPlugins
-from twisted.python.reflect import namedAny
 from zope.interface import Interface
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
@@ -103,7 +102,8 @@ def identity(recorder: Any, package: ModuleType | None = None) -> PluginIdentity
     package = package or _plugins()
     dropin = _dropin(recorder, package)
     conversation = getattr(recorder, "_conversation", None) or f"{type(recorder).__module__}.{type(recorder).__name__}"
-    home = namedAny(conversation).__module__
+    # By name alone: what is installed and not used may be broken.
+    home = conversation.rpartition(".")[0]
     distribution, version = _distribution(home)
     sha256 = _digest((dropin, home))
     return PluginIdentity(recorder.name, distribution, version, sha256)
@@ -157,16 +157,21 @@ def _digest(modules: tuple[str, ...]) -> str:
 
 def _sources(name: str) -> Iterator[tuple[str, str]]:
     """Name and source file of a module, and of all of the package it lies in, unless that is everybody's."""
-    yield from _source(name)
+    found = list(_source(name))
+    yield from found
     parent = name.rpartition(".")[0]
-    if not parent or parent == "hoopx" or parent.endswith("plugins"):
+    if not found or not parent or parent == "hoopx" or parent.endswith("plugins"):
         return
-    for module in walk_packages(import_module(parent).__path__, parent + "."):
+    package = find_spec(parent)
+    for module in walk_packages(package.submodule_search_locations if package else [], parent + "."):
         yield from _source(module.name)
 
 
 def _source(name: str) -> Iterator[tuple[str, str]]:
-    spec = find_spec(name)
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):
+        return
     if spec and spec.origin:
         yield name, spec.origin
 

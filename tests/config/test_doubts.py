@@ -13,6 +13,7 @@ from hoopx.config.doubts import descriptors, doubts
 from tests.config.test_loader import ORDERS
 
 GRANT = "[[grants]]\nname='g'\nusers=['*']\ntargets=['orders']\n"
+OPEN = "[[listeners]]\nprotocol='postgres'\nendpoint='tcp:1'\nrequire_tls=false\n"
 FEW = "[gateway]\nmax_sessions = 10\n"
 
 DOUBTED = [

@@ -12,6 +12,7 @@ from zope.interface.verify import verifyObject
 
 from hoopx.config import ConfiguredTargets, Settings, load, parse, references, unreadable, unsupported
 from hoopx.interfaces import ITargets
+from hoopx.plugin import ProtocolRecorder
 from hoopx.values import Reference
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "reference"
@@ -119,6 +120,14 @@ class UnsupportedTests(SynchronousTestCase):
     def test_missingProtocol(self) -> None:
         (error,) = unsupported(parse("[[listeners]]\nprotocol='postgrs'\nendpoint='tcp:1'\n", "/x.toml"))
         self.assertIn('protocol "postgrs" is not installed; did you mean "postgres"?', error.message)
+
+    def test_brokenProtocol(self) -> None:
+        """Code that can not be loaded is found at the start, not by the first client."""
+        broken = ProtocolRecorder("broken", "", conversation="acme_nowhere.Conversation", view="")
+        text = "[[listeners]]\nprotocol='broken'\nendpoint='tcp:1'\n"
+        (error,) = unsupported(parse(text, "/x.toml", {"broken": broken}), {"broken": broken})
+        self.assertEqual(error.key, "listeners[0].protocol")
+        self.assertIn('protocol "broken" can not be loaded: ', error.message)
 
     def test_everySectionIsConsidered(self) -> None:
         """A new section of the settings has to be judged here, too."""

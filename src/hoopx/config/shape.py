@@ -91,7 +91,7 @@ class Shape:
         if isinstance(error, ClassValidationError):
             known = {name: key for key, name in keys(error.cl).items()}
             noted, plain = error.group_exceptions()
-            extra = {key for each in plain if isinstance(each, ForbiddenExtraKeysError) for key in each.extra_fields}
+            extra = [name for each in plain if isinstance(each, ForbiddenExtraKeysError) for name in each.extra_fields]
             for each, note in noted:
                 key = known.get(note.name, note.name)
                 # A key that is misspelt is not missing, too.
@@ -106,8 +106,8 @@ class Shape:
             for each in plain:
                 self._explain(each, path, kind, ())
         elif isinstance(error, ForbiddenExtraKeysError):
-            for extra in sorted(error.extra_fields):
-                self.unknown((*path, extra), [*keys(error.cl), *more])
+            for name in sorted(error.extra_fields):
+                self.unknown((*path, name), [*keys(error.cl), *more])
         elif isinstance(error, Wrong):
             self.wrong(path, f"expected {error.expected}; found {shown(error.value, path)}")
         elif isinstance(error, LiteralSecret):

@@ -141,6 +141,11 @@ def _protocols(settings: Settings, protocols: Mapping[str, Any]) -> Iterator[tup
     for place, name in used:
         if name not in protocols:
             yield place, f'protocol "{name}" is not installed; {nearest(name, protocols)}{_failures()}'
+            continue
+        try:
+            protocols[name].conversation()
+        except Exception as error:
+            yield place, f'protocol "{name}" can not be loaded: {type(error).__name__}: {error}; mend or uninstall its plugin'
 
 
 def _references(settings: Settings, schemes: Collection[str]) -> Sequence[tuple[Place, str]]:
