@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 from rich.console import Console
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.cli.rendering import Paper, Screen, lasting, moment, plain, quantity, shown
+from hoopx.cli.rendering import Paper, Screen, exhibit, lasting, moment, plain, quantity, shown
 
 COMMAND = {
     "at": 61.5, "kind": "command", "number": 1, "text": "select *\nfrom t where a = $1 and b = $2", "parameters": ["it's", None],
@@ -42,7 +42,7 @@ class PlainTests(SynchronousTestCase):
         self.assertEqual(
             paper(COMMAND, RESULT),
             [
-                " 01:01.500  select *",
+                " 01:01.500  #1 select *",
                 "            from t where a = $1 and b = $2",
                 "            $1 = 'it''s'",
                 "            $2 = NULL",
@@ -61,6 +61,16 @@ class PlainTests(SynchronousTestCase):
             ["            ERROR 42601: no", "            hint: try\\x1b[2J", "            (12.3 ms)"],
         )
 
+    def test_pipeline(self) -> None:
+        """A result that does not follow its command says whose it is."""
+        first, second = ({**COMMAND, "number": number, "text": "x", "parameters": []} for number in (1, 2))
+        results = [{**RESULT, "number": number, "columns": None, "sample": (), "tag": "T"} for number in (1, 2, 2)]
+        found = [text.strip() for item in exhibit([first, second, *results]) for text in plain(item)]
+        self.assertEqual(
+            found,
+            ["01:01.500  #1 x", "01:01.500  #2 x", "to #1:", "(T · 12.3 ms)", "to #2:", "(T · 12.3 ms)", "(T · 12.3 ms)"],
+        )
+
     def test_refused(self) -> None:
         (_, text) = paper({**COMMAND, "text": "drop", "parameters": [], "verdict": "block", "guard": "g", "reason": "not here"})
         self.assertEqual(text.strip(), "REFUSED by g: not here")
@@ -71,6 +81,7 @@ class PlainTests(SynchronousTestCase):
                 {"at": 0, "kind": "output", "stream": "client", "text": "PING\\r\nx\n"},
                 {"at": 0, "kind": "file", "operation": "copy in", "path": "STDIN", "bytes": 2048, "sha256": "ab"},
                 {"at": 0, "kind": "event", "event": "notice", "severity": "NOTICE", "code": "00000", "message": "hello"},
+                {"at": 0, "kind": "event", "event": "done", "reason": "idle"},
                 {"at": 0, "kind": "event", "event": "tls", "side": "client", "extra": None, "more": {"a": [1, "\x1b"]}},
             ),
             [
@@ -78,6 +89,7 @@ class PlainTests(SynchronousTestCase):
                 "            client> x",
                 " 00:00.000  copy in STDIN: 2.0 KiB, sha256 ab",
                 " 00:00.000  NOTICE 00000: hello",
+                " 00:00.000  end of the session: idle",
                 " 00:00.000  tls side=client more={a: [1, \\x1b]}",
             ],
         )

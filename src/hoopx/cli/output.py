@@ -62,8 +62,9 @@ def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json: boo
         say(f"No {title}." if title else "Nothing.")
         return
     table = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left")
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+    for number, column in enumerate(columns):
+        # What a line is called by is there to be copied: it stays in one piece.
+        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=not number)
     for line in cells:
         # Text, not str: rich would read "[red]" in a value as markup.
         table.add_row(*(Text(cell) for cell in line))

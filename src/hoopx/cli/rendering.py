@@ -7,7 +7,7 @@ All that comes from a recording goes through L{harmless}: a malicious target att
 
 from __future__ import annotations
 
-from typing import Any, Callable, Final, Iterator, Mapping, Sequence
+from typing import Any, Callable, Final, Iterable, Iterator, Mapping, Sequence
 
 from attrs import define, field
 
@@ -70,8 +70,25 @@ def shown(line: Mapping[str, Any]) -> Shown:
     return _SHOWN.get(str(line.get("kind")), _event)(line)
 
 
+def exhibit(lines: Iterable[Mapping[str, Any]]) -> Iterator[Shown]:
+    """
+    A session's lines in order. In a pipeline a result does not follow its command at once: then it says whose it is.
+    """
+    last: Any = None
+    for line in lines:
+        item = shown(line)
+        number = line.get("number")
+        if line.get("kind") == "command":
+            last = number
+        elif line.get("kind") == "result" and number != last:
+            item.text.insert(0, harmless(f"to #{number}:"))
+            last = number
+        yield item
+
+
 def _command(line: Mapping[str, Any]) -> Shown:
-    text = _text(line.get("text") or "(nothing)")
+    number = f"#{line['number']} " if "number" in line else ""
+    text = _text(number + str(line.get("text") or "(nothing)"))
     for number, value in enumerate(line.get("parameters") or (), 1):
         text += _text(f"${number} = {_value(value)}")
     verdict = line.get("verdict") or "allow"
@@ -112,8 +129,11 @@ def _result(line: Mapping[str, Any]) -> Shown:
 
 
 def _error(error: Mapping[str, Any]) -> list[str]:
-    head = " ".join(str(part) for part in (error.get("severity") or "ERROR", error.get("code")) if part)
-    text = _text(f"{head}: {error.get('message', '')}")
+    if error.get("code"):
+        head = f"{error.get('severity') or 'ERROR'} {error['code']}: "
+    else:
+        head = ""  # not the server's: what the view says of commands without an answer
+    text = _text(f"{head}{error.get('message', '')}")
     for name in ("detail", "hint", "where", "constraint"):
         if error.get(name):
             text += _text(f"{name}: {error[name]}")
@@ -134,6 +154,10 @@ def _file(line: Mapping[str, Any]) -> Shown:
 
 def _event(line: Mapping[str, Any]) -> Shown:
     event = str(line.get("event") or line.get("kind") or "")
+    if event == "done":
+        return Shown("event", _at(line), _text(f"end of the session: {line.get('reason')}"))
+    if event == "recovered":
+        return Shown("error", _at(line), ["the recording ends here with the gateway, not with the session"])
     if event in ("notice", "error"):
         return Shown("error" if event == "error" else "event", _at(line), _error(line))
     fields = {name: value for name, value in line.items() if name not in _PLACE and value is not None and value != ""}
@@ -234,7 +258,7 @@ class Screen:
         show = self._console.print
         for number, line in enumerate(item.text):
             head = INDENT if number or item.mark in _BELOW else f"{moment(item.at):>10}  "
-            show(Text(head, "dim") + Text(line, style), soft_wrap=True)
+            show(Text.assemble((head, "dim"), (line, style)), soft_wrap=True)
         if item.columns is not None:
             # Text, not str: rich would read "[red]" in a value as markup.
             table = Table(box=SIMPLE_HEAD, pad_edge=False)

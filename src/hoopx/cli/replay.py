@@ -15,7 +15,7 @@ from hoopx.cli.harmless import harmless
 from hoopx.cli.output import dump, fail, json_option, onTerminal
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.recorded import Recorded, find
-from hoopx.cli.rendering import lasting, presenter, quantity, shown
+from hoopx.cli.rendering import exhibit, lasting, presenter, quantity
 from hoopx.frames import FrameError
 from hoopx.telling import lines
 
@@ -69,8 +69,8 @@ def present(recorded: Recorded, found: Iterator[Mapping[str, Any]]) -> None:
     out = presenter()
     for line in header(recorded):
         click.echo(line)
-    for line in found:
-        out.show(shown(line))
+    for item in exhibit(found):
+        out.show(item)
 
 
 def paced(
