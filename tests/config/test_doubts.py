@@ -8,8 +8,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.config import parse
-from hoopx.config.doubts import descriptors, doubts
+from hoopx.config import limits, parse
+from hoopx.config.doubts import doubts
+from hoopx.config.limits import descriptors, raiseDescriptors
 from tests.config.test_loader import ORDERS
 
 GRANT = "[[grants]]\nname='g'\nusers=['*']\ntargets=['orders']\n"
@@ -56,3 +57,20 @@ class DoubtsTests(SynchronousTestCase):
         self.assertIdentical(descriptors(1000, 3256), None)
         self.assertIn("need 3256 open files and this machine allows 3255, enough for 999", descriptors(1000, 3255))
         self.assertIn("enough for 0", descriptors(1000, 10))
+
+    def test_raise(self) -> None:
+        """The soft limit goes up to what is needed, never down, and never over the hard one, which is told."""
+        infinity = limits.resource.RLIM_INFINITY
+        for soft, hard, asked, problem in [
+            (1024, 100000, (3256, 100000), False),
+            (1024, infinity, (3256, infinity), False),
+            (1024, 2000, (2000, 2000), True),
+            (2000, 2000, None, True),
+            (5000, 100000, None, False),
+            (infinity, infinity, None, False),
+        ]:
+            done: list = []
+            self.patch(limits.resource, "getrlimit", lambda _, found=(soft, hard): found)
+            self.patch(limits.resource, "setrlimit", lambda _, pair, done=done: done.append(pair))
+            self.assertEqual(raiseDescriptors(1000) is not None, problem)
+            self.assertEqual(done, [asked] if asked else [])

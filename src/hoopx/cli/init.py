@@ -66,7 +66,7 @@ durability = "written"              # written: survives a killed gateway; synced
 @click.option("--force", is_flag=True, help="Replace a configuration that is there.")
 @pass_place
 def command(place: Place, force: bool) -> None:
-    from hoopx.config.doubts import descriptors
+    from hoopx.config.limits import descriptors
 
     path = Path(place.path).absolute()
     try:

@@ -6,23 +6,18 @@ What is no error in a configuration, and yet hardly meant.
 from __future__ import annotations
 
 import os
-import resource
 import stat
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Any
 
+from hoopx.config.limits import descriptors
 from hoopx.config.lines import lineOf
 from hoopx.config.settings import Settings
 from hoopx.config.unsupported import references
 from hoopx.config.words import dotted
 from hoopx.errors import ConfigurationError
 from hoopx.policy.access import covers
-
-PER_SESSION: Final = 3
-"""Descriptors of a session: client, target, recording."""
-BESIDES: Final = 256
-"""Descriptors of the gateway itself: listeners, state, journal, control socket, recordings that are being closed."""
 
 
 def doubts(settings: Settings) -> list[ConfigurationError]:
@@ -32,23 +27,6 @@ def doubts(settings: Settings) -> list[ConfigurationError]:
     if problem:
         found.append((("gateway", "max_sessions"), problem))
     return [ConfigurationError(message, settings.path, dotted(place), lineOf(settings.lines, place)) for place, message in found]
-
-
-def descriptors(sessions: int, limit: int | None = None) -> str | None:
-    """
-    @param limit: how many files this process may ever open; C{None} for its hard limit.
-    @return: what is wrong with it for as many sessions, or C{None}.
-    """
-    needed = sessions * PER_SESSION + BESIDES
-    if limit is None:
-        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if limit == resource.RLIM_INFINITY or limit >= needed:
-        return None
-    fit = max(0, (limit - BESIDES) // PER_SESSION)
-    return (
-        f"{sessions} sessions need {needed} open files and this machine allows {limit}, enough for {fit}: "
-        f"set LimitNOFILE={needed} (systemd) or ulimit -n {needed}, or lower max_sessions"
-    )
 
 
 def _grants(settings: Settings) -> Iterator[tuple[Any, str]]:

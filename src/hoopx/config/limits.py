@@ -1,0 +1,49 @@
+# -*- test-case-name: tests.config.test_doubts -*-
+"""
+How many files a gateway may open, against how many sessions it is to hold.
+"""
+
+from __future__ import annotations
+
+import resource
+from typing import Final
+
+PER_SESSION: Final = 3
+"""Descriptors of a session: client, target, recording."""
+BESIDES: Final = 256
+"""Descriptors of the gateway itself: listeners, state, journal, control socket, recordings that are being closed."""
+
+
+def descriptors(sessions: int, limit: int | None = None) -> str | None:
+    """
+    @param limit: how many files this process may ever open; C{None} for its hard limit.
+    @return: what is wrong with it for as many sessions, or C{None}.
+    """
+    needed = _needed(sessions)
+    if limit is None:
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if limit == resource.RLIM_INFINITY or limit >= needed:
+        return None
+    fit = max(0, (limit - BESIDES) // PER_SESSION)
+    return (
+        f"{sessions} sessions need {needed} open files and this machine allows {limit}, enough for {fit}: "
+        f"set LimitNOFILE={needed} (systemd) or ulimit -n {needed}, or lower max_sessions"
+    )
+
+
+def raiseDescriptors(sessions: int) -> str | None:
+    """
+    Raise this process's soft limit to what as many sessions need, as far as the hard limit allows: the usual soft limit of 1,024
+    is enough for 256 sessions only.
+
+    @return: like L{descriptors}.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _needed(sessions) if hard == resource.RLIM_INFINITY else min(_needed(sessions), hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return descriptors(sessions, hard)
+
+
+def _needed(sessions: int) -> int:
+    return sessions * PER_SESSION + BESIDES
