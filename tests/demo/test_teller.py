@@ -23,6 +23,11 @@ class TellerTests(SynchronousTestCase):
             sink.getvalue(), '\n1. A query\n  $ psql -c "SELECT 1"\n  shop=> \\q\n   a [bold]\n  ---\ndone\n'
         )
 
+    def test_table(self) -> None:
+        sink = io.StringIO()
+        Teller(sink).table("session\tuser\n01\tada@shop.example\n")
+        self.assertEqual(sink.getvalue(), "  session  user\n  01       ada@shop.example\n")
+
     def test_longLines(self) -> None:
         """Lines of others are not broken: they are to be copied."""
         sink = io.StringIO()

@@ -35,5 +35,11 @@ class Teller:
         for line in text.strip("\n").splitlines():
             self._console.print(Text("  " + line.rstrip()))
 
+    def table(self, text: str) -> None:
+        """Tab-separated text of others, in columns."""
+        rows = [line.split("\t") for line in text.splitlines()]
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        self.output("\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows))
+
     def note(self, text: str) -> None:
         self._console.print(Text(text))

@@ -33,7 +33,7 @@ class Tour:
     """
     @param database: L{Database}, started.
     @param gateway: L{DemoGateway}, started.
-    @param say: L{hoopx.demo.teller.Teller}: C{heading(text)}, C{command(text)}, C{output(text)}, C{note(text)}.
+    @param say: L{hoopx.demo.teller.Teller}: C{heading(text)}, C{command(text)}, C{output(text)}, C{table(text)}.
     @ivar passfile: holds the token for psql.
     """
 
@@ -143,7 +143,7 @@ class Tour:
     def list(self) -> None:
         self._until(self._complete, "not every session is complete")
         self._say.command("hoopx sessions list")
-        self._say.output(self._gateway.hoopx("sessions", "list"))
+        self._say.table(self._gateway.hoopx("sessions", "list"))
 
     def _complete(self) -> bool:
         found = json.loads(self._gateway.hoopx("sessions", "list", "--json"))
