@@ -45,8 +45,6 @@ _SPEAKING: Final[Mapping[int, str]] = {EVENT: "", DONE: "done", RECOVERED: "reco
 
 def _command(item: Command) -> dict[str, Any]:
     return {
-        **item.fields,
-        **_place(item, "command"),
         "type": item.kind,
         "text": item.text,
         "parameters": list(item.parameters),
@@ -57,8 +55,6 @@ def _command(item: Command) -> dict[str, Any]:
 
 def _result(item: Result) -> dict[str, Any]:
     return {
-        **item.fields,
-        **_place(item, "result"),
         "columns": None if item.columns is None else list(item.columns),
         "rows": item.rows,
         "tag": item.tag,
@@ -69,34 +65,24 @@ def _result(item: Result) -> dict[str, Any]:
 
 
 def _output(item: Output) -> dict[str, Any]:
-    return {**_place(item, "output"), "stream": item.stream, "text": item.text}
+    return {"stream": item.stream, "text": item.text}
 
 
 def _file(item: FileTransfer) -> dict[str, Any]:
-    return {
-        **_place(item, "file"),
-        "operation": item.operation,
-        "path": item.path,
-        "bytes": item.bytes,
-        "sha256": item.sha256,
-    }
+    return {"operation": item.operation, "path": item.path, "bytes": item.bytes, "sha256": item.sha256}
 
 
 def _event(item: Notice) -> dict[str, Any]:
-    return {**item.fields, **_place(item, "event"), "event": item.event}
+    return {"event": item.event}
 
 
-_TELL: Final[Mapping[type, Callable[[Any], dict[str, Any]]]] = {
-    Command: _command,
-    Result: _result,
-    Output: _output,
-    FileTransfer: _file,
-    Notice: _event,
+_TELL: Final[Mapping[type, tuple[str, Callable[[Any], dict[str, Any]]]]] = {
+    Command: ("command", _command),
+    Result: ("result", _result),
+    Output: ("output", _output),
+    FileTransfer: ("file", _file),
+    Notice: ("event", _event),
 }
-
-
-def _place(item: Any, kind: str) -> dict[str, Any]:
-    return {"at": item.at, "kind": kind, "channel": item.channel, "sequence": item.sequence}
 
 
 def tell(item: Command | Result | Output | FileTransfer | Notice) -> dict[str, Any]:
@@ -109,7 +95,11 @@ def tell(item: Command | Result | Output | FileTransfer | Notice) -> dict[str, A
       - kind C{"file"}: operation, path, bytes, sha256;
       - kind C{"event"}: event, and the event's own fields.
     """
-    return _TELL[type(item)](item)
+    kind, own = _TELL[type(item)]
+    told = {"at": item.at, "kind": kind, **own(item), "channel": item.channel, "sequence": item.sequence}
+    for name, value in getattr(item, "fields", {}).items():
+        told.setdefault(name, value)
+    return told
 
 
 def lines(frames: Iterable[Frame], view: Any) -> Iterator[dict[str, Any]]:

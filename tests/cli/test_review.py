@@ -1,0 +1,45 @@
+"""
+The listings of docs/howto/review.rst are what the commands print: each C{.txt} holds a command and its output.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from pathlib import Path
+
+from attrs import evolve
+
+from hoopx.cli.sessions import command
+from tests.cli.gateway import GatewayCase
+
+HERE = Path(__file__).resolve().parents[1]
+LISTINGS = HERE.parent / "docs" / "howto" / "listings" / "review"
+PROMPT = "$ hoopx sessions "
+
+
+class ReviewTests(GatewayCase):
+    def setUp(self) -> None:
+        super().setUp()
+        gateway = evolve(self.settings.gateway, data=str(HERE / "fixtures" / "review" / "data"))
+        self.configure(gateway=gateway)
+        zone = os.environ.get("TZ")
+        self.addCleanup(self.setZone, zone)
+        self.setZone("UTC")
+
+    def setZone(self, zone: str | None) -> None:
+        if zone is None:
+            os.environ.pop("TZ", None)
+        else:
+            os.environ["TZ"] = zone
+        time.tzset()
+
+    async def test_listings(self) -> None:
+        paths = sorted(LISTINGS.glob("*.txt"))
+        self.assertGreater(len(paths), 2)
+        for path in paths:
+            first, _, expected = path.read_text().partition("\n")
+            self.assertTrue(first.startswith(PROMPT), path.name)
+            status, out, _ = await self.hoopx(command, *shlex.split(first[len(PROMPT) :]))
+            self.assertEqual((status, out), (0, expected), path.name)
