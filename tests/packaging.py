@@ -48,8 +48,13 @@ def scratch() -> Path:
 
 
 def copyOf(folder: Path, to: Path) -> Path:
-    """The folder without what tools leave in it."""
-    return Path(shutil.copytree(folder, to, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "dropin.cache", "_build")))
+    """The folder without what tools and people leave in it: caches, builds, links."""
+    left = shutil.ignore_patterns("__pycache__", "*.egg-info", "dropin.cache", "_build", "build")
+
+    def ignore(where: str, names: list[str]) -> set[str]:
+        return set(left(where, names)) | {name for name in names if os.path.islink(os.path.join(where, name))}
+
+    return Path(shutil.copytree(folder, to, ignore=ignore))
 
 
 @functools.cache
