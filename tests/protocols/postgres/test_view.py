@@ -518,6 +518,14 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(gist.count(("event", "undecodable")), 1)
         self.assertEqual(gist[-2:], [("command", 11, "again"), ("result", 11, 0, "SELECT 0")])
 
+    def test_parametersWithoutEnd(self):
+        self.patch(asking, "PENDING_BYTES", 1000)
+        steps = [says((parse("x") + bind(b"y" * 100) + execute()) * 5), hears((PARSED + BOUND + complete("INSERT 0 1")) * 5)] * 5
+        gist = short(seen([*steps, says(SYNC), hears(READY)]))
+        self.assertEqual(gist.count(("event", "undecodable")), 0)
+        gist = short(seen([says(parse("x") + bind(b"y" * 100) * 10)]))
+        self.assertEqual(gist, [("event", "undecodable")])
+
     def test_statementsWithoutEnd(self):
         with mock.patch.object(shelf, "SHELF_ITEMS", 5):
             kept = shelf.Shelf(5, 100)

@@ -28,6 +28,8 @@ from hoopx.values import Command, FileTransfer, Notice, Result
 
 PENDING: Final = 50_000
 """Messages of a pipeline without an answer. Beyond them answers are no longer followed until both sides are in step again."""
+PENDING_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of their texts and parameters: a client can send them faster than a server answers, but not by so much."""
 
 SKIPPED: Final[Mapping[str, str]] = {
     "severity": "SKIPPED",
@@ -66,6 +68,7 @@ class Asking:
         self._skipping = False
         self._numbers = 0
         self._owed = 0
+        self._weight = 0
         self._lost = False
 
     def client(self, kind: bytes, raw: bytes) -> None:
@@ -104,12 +107,18 @@ class Asking:
             self._owed += 1
         if self._lost:
             return asked
-        if len(self._queue) >= PENDING:
-            self._queue.clear()
-            self._lost = True
-            self._notice("undecodable", reason=f"more than {PENDING} messages without an answer: results are not followed")
-            return asked
         self._queue.append(asked)
+        self._weight += asked.weight
+        if len(self._queue) > PENDING or self._weight > PENDING_BYTES:
+            self._queue.clear()
+            self._weight = 0
+            self._lost = True
+            self._notice("undecodable", reason="too much was asked without an answer: results are not followed")
+        return asked
+
+    def _pop(self) -> Asked:
+        asked = self._queue.popleft()
+        self._weight -= asked.weight
         return asked
 
     def _announce(self, asked: Asked, kind: str, text: str, parameters: tuple[str | None, ...] = (), **fields: Any) -> None:
@@ -186,7 +195,7 @@ class Asking:
         if statement.before is not None:
             statement.before.before = None
         self._statements.put(name, statement, len(text))
-        self._ask(self._asked(b"P", statement=statement))
+        self._ask(self._asked(b"P", statement=statement, weight=len(text)))
 
     def _bind(self, raw: bytes) -> None:
         bound = reading.bind(raw)
@@ -199,7 +208,7 @@ class Asking:
         judgement = statement.judgement if self.judgement is ALLOWED else self.judgement
         portal = Portal(statement, bound.formats, bound.values, shape, judgement, clipped=reading.clipped(raw))
         self._portals.put(bound.portal, portal, len(raw))
-        self._ask(self._asked(b"B", statement=statement, portal=portal))
+        self._ask(self._asked(b"B", statement=statement, portal=portal, weight=len(raw)))
 
     def _describe(self, raw: bytes) -> None:
         kind, name = reading.named(raw)

@@ -54,7 +54,7 @@ class Dialogue(Asking):
         """What the server is answering. CopyData that no COPY waits for is passed over by the server."""
         queue = self._queue
         while queue and queue[0].kind == COPY:
-            queue.popleft()
+            self._pop()
         return queue[0] if queue else None
 
     def _running(self) -> Asked | None:
@@ -66,7 +66,7 @@ class Dialogue(Asking):
 
     def _done(self, kind: bytes) -> Asked | None:
         head = self._head()
-        return self._queue.popleft() if head is not None and head.kind == kind else None
+        return self._pop() if head is not None and head.kind == kind else None
 
     def _parsed(self, raw: bytes) -> None:
         asked = self._done(b"P")
@@ -95,7 +95,7 @@ class Dialogue(Asking):
             return
         columns = reading.rowDescription(raw, self.codec)
         if head.kind == b"D":
-            self._queue.popleft()
+            self._pop()
             if head.portal is not None:
                 head.portal.shape.columns = columns
                 head.portal.shape.formats = None
@@ -129,7 +129,7 @@ class Dialogue(Asking):
         if head is not None:
             self._result(head, tag=tag, **fields)
             if head.kind == b"E":
-                self._queue.popleft()
+                self._pop()
 
     def _value(self, raw: bytes) -> None:
         head = self._running()
@@ -173,7 +173,7 @@ class Dialogue(Asking):
             self._result(evolve(head, number=self._numbers), error=error, step="commit")
         else:
             self._failedStep(head, error)
-            self._queue.popleft()
+            self._pop()
             self._passOver()
 
     def _failedStep(self, head: Asked, error: Mapping[str, str]) -> None:
@@ -209,7 +209,7 @@ class Dialogue(Asking):
     def _passOver(self) -> None:
         """Everything until Sync is passed over by the server."""
         while self._queue and self._queue[0].kind != b"S":
-            self._skip(self._queue.popleft(), SKIPPED)
+            self._skip(self._pop(), SKIPPED)
         self._skipping = not self._queue
 
     def _skip(self, asked: Asked, error: Mapping[str, str]) -> None:
@@ -226,7 +226,7 @@ class Dialogue(Asking):
             self._lost = self._owed > 0
             return
         while self._queue:
-            asked = self._queue.popleft()
+            asked = self._pop()
             if asked.kind in ENDS_WITH_READY:
                 if asked.number and asked.open:
                     self._result(asked)

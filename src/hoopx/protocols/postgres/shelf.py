@@ -205,6 +205,7 @@ class Asked:
     @ivar number: of the L{hoopx.values.Command} that told of it; C{0} for none.
     @ivar answers: results told so far.
     @ivar taking: a COPY takes what follows as its data.
+    @ivar weight: bytes of texts and parameters that it keeps.
     """
 
     kind: bytes
@@ -218,6 +219,7 @@ class Asked:
     rows: Rows | None = None
     answers: int = 0
     taking: bool = False
+    weight: int = 0
     copyIn: Copied | None = None
     copyOut: Copied | None = None
 
