@@ -99,7 +99,7 @@ class InstalledTests(SynchronousTestCase):
     def test_installAndRemove(self) -> None:
         commands = environment("plain", built()[1])
         self.assertRegex(run(commands / "twistd", "--help", env=clean()), r"\n +hoopx +A recording gateway")
-        self.assertRegex(run(commands / "twistd", "--help-reactors", env=clean()), r"\n +hoopx ")
+        self.assertRegex(run(commands / "twistd", "--help-reactors", env=clean()), r"\n\s+hoopx\s")
         self.assertIn("demo", run(commands / "hoopx", "--help", env=clean()))
         listing = "from hoopx.registry import protocols; print(*sorted(recorder.name for recorder in protocols().values()))"
         self.assertEqual(run(commands / "python", "-c", listing, env=clean()).split()[-2:], ["postgres", "raw"])
