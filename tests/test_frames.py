@@ -41,7 +41,7 @@ someFrame = st.tuples(
 
 
 def segment(parts):
-    made = [Frame(at, n, channel, kind, side, origin, flags, payload) for n, (at, channel, kind, side, origin, flags, payload) in enumerate(parts)]
+    made = [Frame(at, number, *rest) for number, (at, *rest) in enumerate(parts)]
     return made, START + b"".join(encode(*f) for f in made)
 
 

@@ -47,6 +47,10 @@ class Later:
             self.run()
 
 
+class Killed(BaseException):
+    """The process is gone."""
+
+
 class FaultyFiles(Files):
     """
     A disk that fails on demand.
@@ -56,6 +60,7 @@ class FaultyFiles(Files):
     @ivar room: bytes that fit until the disk is full (then writes are short, and the next fails), or C{None}.
     @ivar writes: lengths of all writes.
     @ivar took: called before each write; lets the test's clock go on.
+    @ivar life: calls until the process is killed: in the middle of that call, if it is a write, and nothing after it is done.
     """
 
     def __init__(self):
@@ -64,11 +69,15 @@ class FaultyFiles(Files):
         self.room: int | None = None
         self.writes: list[int] = []
         self.took = None
+        self.life: int | None = None
 
     def write(self, descriptor, data):
         self.writes.append(len(data))
         if self.took is not None:
             self.took()
+        if self.life == 0:
+            self.life = -1
+            os.write(descriptor, data[: len(data) // 2])
         self._fault("write")
         if self.room is not None:
             if not self.room and data:
@@ -77,7 +86,15 @@ class FaultyFiles(Files):
             self.room -= len(data)
         return os.write(descriptor, data)
 
+    def create(self, *arguments):
+        self._fault("create")
+        return super().create(*arguments)
+
     def _fault(self, name):
+        if self.life is not None:
+            self.life -= 1
+            if self.life < 0:
+                raise Killed
         if name in self.faults:
             raise OSError(self.faults[name], os.strerror(self.faults[name]))
 
@@ -155,14 +172,16 @@ class Rig:
 
 def crash(recording):
     """Let go of the file as the kernel does when a process is killed: nothing more is written."""
-    os.close(recording._segment.descriptor)
-    recording._segment.descriptor = -1
+    if recording._segment.descriptor >= 0:
+        os.close(recording._segment.descriptor)
+        recording._segment.descriptor = -1
 
 
 def letGo(store):
     """The same for the data directory."""
-    os.close(store._lock)
-    store._lock = -1
+    if store._lock >= 0:
+        os.close(store._lock)
+        store._lock = -1
     if store._call is not None:
         store._call.cancel()
         store._call = None

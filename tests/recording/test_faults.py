@@ -139,7 +139,8 @@ class FullTests(Base):
         recording.append(0, CLIENT, PASSED, b"good")
         fired = []
         for number, size in enumerate((writer.INLINE + 1, 1, 2)):
-            recording.append(0, CLIENT, PASSED, b"x" * size).addErrback(lambda f, n=number: fired.append((n, f.check(RecordingFailed))))
+            waiting = recording.append(0, CLIENT, PASSED, b"x" * size)
+            waiting.addErrback(lambda f, n=number: fired.append((n, f.check(RecordingFailed))))
         rig.files.room = 1000
         threads.runAll()
         self.assertEqual(fired, [(n, RecordingFailed) for n in range(3)])
@@ -339,7 +340,8 @@ class RealDiskTests(Base):
     def setUp(self):
         self.place = os.path.abspath(self.mktemp())
         os.mkdir(self.place)
-        if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "hoopx", self.place], capture_output=True).returncode:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "hoopx", self.place]
+        if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
             raise SkipTest("mounting a tmpfs takes root")
         self.addCleanup(subprocess.run, ["umount", self.place], capture_output=True, check=True)
 

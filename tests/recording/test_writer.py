@@ -28,7 +28,7 @@ from hoopx.frames import (
     unpack,
 )
 from hoopx.interfaces import IRecording
-from hoopx.recording import writer
+from hoopx.recording import queued, writer
 from hoopx.recording.verify import verifySession
 from hoopx.values import ATTEMPTED, CLIENT, MADE, PASSED, TARGET
 from tests.recording.rig import KIB, Later, Rig
@@ -287,7 +287,7 @@ class TendingTests(Base):
         many = [self.open(rig) for _ in range(120)]
         for recording in many:
             recording.append(0, CLIENT, PASSED, b"x")
-        checked = lambda: sum(CHECK in self.kinds(recording) for recording in many)  # noqa: E731
+        checked = lambda: sum(CHECK in self.kinds(recording) for recording in many)
         rig.advance(1)
         self.assertEqual(checked(), 50)
         rig.advance(0.1, 0.1)
@@ -404,7 +404,7 @@ class QueueTests(Base):
         rig = self.rig(threads)
         recording = self.open(rig)
         waiting = [recording.append(0, CLIENT, PASSED, bytes(LIMIT))]
-        for _ in range(writer.QUEUE_BOUND // LIMIT):
+        for _ in range(queued.QUEUE_BOUND // LIMIT):
             waiting.append(recording.append(0, CLIENT, PASSED, bytes(LIMIT)))
         self.assertRaises(RecordingFailed, recording.append, 0, CLIENT, PASSED, bytes(LIMIT))
         self.assertRaises(RecordingFailed, recording.append, 0, CLIENT, PASSED, b"x")
@@ -462,13 +462,33 @@ class QueueTests(Base):
         self.assertEqual(len(self.data(recording)), (count + 2) * 64 * KIB)
         self.assertSound(recording)
 
+    def test_bigBesideHashing(self):
+        """A big payload waits for the hashing to be through, and everything behind it waits too."""
+        threads = Later()
+        rig = self.rig(threads)
+        recording = self.open(rig)
+        for _ in range(3):
+            self.assertIsNone(recording.append(0, CLIENT, PASSED, b"x" * 100 * KIB))
+        self.assertEqual(len(threads.calls), 1)
+        self.assertIsNone(recording.append(0, CLIENT, PASSED, b"x"))
+        big = recording.append(0, CLIENT, PASSED, b"y" * (writer.INLINE + 1))
+        small = recording.append(0, CLIENT, PASSED, b"z")
+        self.assertNoResult(big)
+        self.assertNoResult(small)
+        self.close(recording)
+        self.successResultOf(small)
+        self.assertEqual(self.data(recording)[-2:], b"yz")
+        self.assertSound(recording)
+
 
 class PropertyTests(Base):
     @settings(max_examples=60, deadline=None)
     @given(
         st.lists(
             st.one_of(
-                st.tuples(st.just("append"), st.sampled_from([CLIENT, TARGET]), st.sampled_from([0, 1, 100, 5000, 300 * KIB])),
+                st.tuples(
+                    st.just("append"), st.sampled_from([CLIENT, TARGET]), st.sampled_from([0, 1, 100, 5000, 200 * KIB, 300 * KIB])
+                ),
                 st.tuples(st.just("advance"), st.sampled_from([0.001, 1.0, 11.0]), st.just(0)),
                 st.tuples(st.just("threads"), st.integers(1, 3), st.just(0)),
                 st.tuples(st.just("note"), st.just(0), st.just(0)),

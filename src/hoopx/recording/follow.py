@@ -56,7 +56,7 @@ class Follower:
         return found
 
     def _next(self) -> bool:
-        """Open the segment whose turn it is. Under either name its frames are the same; the wrong one is told by its first frame."""
+        """Open the segment whose turn it is, under whichever name it has."""
         for name in (segmentName(self._number), OPEN):
             try:
                 file = open(os.path.join(self._path, name), "rb")

@@ -22,14 +22,15 @@ from hoopx.recording.scan import Scan, scanSegment
 from hoopx.recording.segment import NEXT, begin, linkFrame
 from hoopx.recording.signing import publicHex, sign
 
+
 @frozen
 class Recovered:
     """
     What was done about one session.
 
     @ivar outcome: C{"recovered"}; C{"finished"}: only its last renaming was missing; C{"removed"}: it had not begun;
-        C{"quarantined"}: it can not be read, and was moved away; C{"locked"}: somebody else writes it; C{"failed"}: the disk failed,
-        the next start tries again.
+        C{"quarantined"}: it can not be read, and was moved away; C{"locked"}: somebody else writes it; C{"failed"}: the disk
+        failed, the next start tries again.
     @ivar cut: bytes cut off the end.
     """
 
@@ -303,7 +304,8 @@ class Recovery:
     def _forget(self, journals: list[str], keep: bool) -> None:
         for path in journals:
             if keep:
-                self._files.rename(path, os.path.join(self._data, "quarantine", f"journal-{int(self._wall())}-" + os.path.basename(path)))
+                name = f"journal-{int(self._wall())}-{os.path.basename(path)}"
+                self._files.rename(path, os.path.join(self._data, "quarantine", name))
             else:
                 self._unlink(path)
 

@@ -144,7 +144,7 @@ class Segment:
                 error = problem
                 self.cut()
                 break
-            for _, (sequence, frame), waiting in items[at:end]:
+            for _, (sequence, frame), waiting in items[at:end]:  # noqa: B007 (the last one is told)
                 written.append((self.number, self.offset, frame, waiting))
                 self.offset += len(frame)
                 self.pending.append(frame)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred, DeferredList, fail, succeed
+from twisted.internet.defer import Deferred, DeferredList, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -27,6 +27,7 @@ from hoopx.recording.settings import RecordingSettings
 from hoopx.recording.signing import ledgerKey
 from hoopx.recording.writer import Recording
 
+DEFAULTS: Final = RecordingSettings()
 SWEEP: Final = 1.0
 """Seconds between two looks at what is due."""
 SLICE: Final = 50
@@ -69,7 +70,7 @@ class Recordings:
         clock: Any,
         threads: Any,
         journalThreads: Any = None,
-        settings: RecordingSettings = RecordingSettings(),
+        settings: RecordingSettings = DEFAULTS,
         monotonic: Callable[[], int] = time.monotonic_ns,
         wall: Callable[[], float] = time.time,
         files: Files | None = None,
@@ -108,8 +109,8 @@ class Recordings:
         Own the data directory, put right what a crash left, take the reserve.
 
         @param progress: called in a thread with how many of how many open recordings are recovered.
-        @return: Deferred[None]; fails with L{hoopx.recording.locks.Locked} or L{OSError}. A full or failing disk is no failure: see
-            L{obstacle}.
+        @return: Deferred[None]; fails with L{hoopx.recording.locks.Locked} or L{OSError}. A full or failing disk is no failure:
+            see L{obstacle}.
         """
         return self.threads.call(self._prepare, progress).addCallback(self._started)
 

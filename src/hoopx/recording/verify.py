@@ -165,7 +165,7 @@ class _Reader:
         try:
             value = unpack(frame.payload)
             if frame.kind != (LINK if self.number else HEAD):
-                raise ValueError("the segment begins with neither HEAD nor LINK" if not self.number else "the segment begins without LINK")
+                raise ValueError("the segment begins without " + ("LINK" if self.number else "HEAD"))
             if value.get("session") != self.session:
                 raise ValueError(f"the segment is of another session: {value.get('session')}")
             if self.number:

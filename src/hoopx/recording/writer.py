@@ -1,28 +1,24 @@
 # -*- test-case-name: tests.recording.test_writer -*-
 """
-The writing of one session's recording.
-
-Two owners of the file, never at once: the reactor's thread writes inline while the disk is fast; a writer thread does while a
-batch is under way (a big payload, a slow disk, a segment being sealed), and what comes meanwhile queues behind it.
+The writing of one session's recording: the byte path, and what is seen to beside it.
 """
 
 from __future__ import annotations
 
 import errno
-import os
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hoopx.errors import RecordingFailed
-from hoopx.frames import CLOCK, CONTINUED, DATA, DONE, EVENT, EVENTS, LIMIT, encode, pack, packPrefix, packRest
+from hoopx.frames import CLOCK, DATA, EVENT, EVENTS, LIMIT, pack, packPrefix, packRest
 from hoopx.interfaces import IRecording
 from hoopx.recording.files import DISK_FULL
-from hoopx.recording.segment import Segment, Written
+from hoopx.recording.queued import ARMED, SLOW, Queued, noSpace, told
+from hoopx.recording.segment import Segment
 from hoopx.values import CLIENT, MADE, TARGET
 
 if TYPE_CHECKING:
@@ -31,18 +27,10 @@ if TYPE_CHECKING:
 INLINE: Final = 256 * 1024
 """Payloads up to this are written on the reactor's thread: on a healthy disk 64 KiB take 15 µs and 256 KiB 55 µs, a hand-off to a
 thread and back 60 µs and a turn of the reactor."""
-ARMED: Final = -1
-"""In place of L{INLINE}: there is something to see to before the next frame."""
-SLOW: Final = 20_000_000
-"""Nanoseconds. A write that took longer has stalled every session: the next ones of this file go through a thread."""
-FAST: Final = 5_000_000
-"""Nanoseconds. A thread's writes that took less bring the file back to the reactor's thread."""
 HASH_AT: Final = 256 * 1024
 """Bytes that wait to be hashed before they are hashed in bulk, in a thread."""
 HASH_BOUND: Final = 8 * 1024 * 1024
 """Bytes that may wait while a thread hashes; then the lane waits too."""
-QUEUE_BOUND: Final = 16 * 1024 * 1024
-"""Bytes that may queue for the writer thread. Lanes pause at the first Deferred; only a lane that does not comes this far."""
 CLOCK_EVERY: Final = 10_000_000_000
 """Nanoseconds between CLOCK frames while there is traffic."""
 LITTLE: Final = 64 * 1024
@@ -51,27 +39,18 @@ SECOND: Final = 1_000_000_000
 
 
 @implementer(IRecording)
-class Recording:
+class Recording(Queued):
     """
     One session's recording. Made by L{hoopx.recording.store.Recordings.open} with HEAD on the disk.
 
     @ivar due: monotonic nanoseconds: when the store's sweep should look at it next.
     """
 
-    log = Logger()
-
     __slots__ = (
-        "session",
-        "sequence",
         "lastActivity",
         "due",
-        "_store",
-        "_segment",
         "_write",
         "_monotonic",
-        "_fd",
-        "_began",
-        "_inline",
         "_mark",
         "_hashAt",
         "_synced",
@@ -79,46 +58,24 @@ class Recording:
         "_clientFrames",
         "_targetBytes",
         "_targetFrames",
-        "_queue",
-        "_queued",
-        "_busy",
-        "_hashing",
-        "_slow",
-        "_failure",
-        "_closing",
         "_clocked",
         "_checked",
         "_since",
-        "_number",
-        "_rolling",
     )
 
     def __init__(self, store: Recordings, segment: Segment, session: str, began: int) -> None:
-        self.session = session
-        self.sequence = 1
+        super().__init__(store, segment, session, began)
         self.lastActivity = began
         self.due = 0
-        self._store = store
-        self._segment = segment
         self._write = store.files.write
         self._monotonic = store.monotonic
-        self._fd = segment.descriptor
-        self._began = began
-        self._inline = ARMED
         self._mark = 0
         self._hashAt = 0
         self._synced = store.journal is not None
         self._clientBytes = self._clientFrames = self._targetBytes = self._targetFrames = 0
-        self._queue: list[tuple[Any, Any, Any]] | None = None
-        self._queued = 0
-        self._busy = self._hashing = self._slow = False
-        self._failure: RecordingFailed | None = None
-        self._closing: Deferred[None] | None = None
         self._clocked = began
         self._checked = 1
         self._since = 0
-        self._number = 0
-        self._rolling = False
 
     # -- the byte path
 
@@ -135,7 +92,7 @@ class Recording:
         except OSError as error:
             raise self.fail(error) from None
         if done != size + 32:
-            raise self.fail(_noSpace())
+            raise self.fail(noSpace())
         self.sequence = sequence
         if origin < 3:
             if side == 1:
@@ -171,11 +128,6 @@ class Recording:
 
     # -- off the byte path, on the reactor's thread
 
-    @property
-    def path(self) -> str:
-        """The session's directory."""
-        return self._segment.path
-
     def totals(self) -> dict[str, int]:
         """What each side sent so far, as DONE and LINK say it."""
         return {
@@ -197,11 +149,6 @@ class Recording:
             return
         self._inline = ARMED
 
-    def _goSlow(self, took: int) -> None:
-        self._slow = True
-        self._inline = ARMED
-        self.log.warn("Writing the recording {session} took {ms} ms: it goes through a thread.", session=self.session, ms=took // 1000000)
-
     def _rollAt(self, now: int) -> int:
         """The offset at which the segment is to be sealed: in bulk, it may hold 16 times as much."""
         size = self._store.settings.size
@@ -214,7 +161,7 @@ class Recording:
         if self._closing is not None:
             raise RecordingFailed(f"the recording {self.session} is closed")
         if self._store.full:
-            raise self.fail(_noSpace())
+            raise self.fail(noSpace())
         now = self._monotonic()
         self._stir(now)
         if self._failure is not None:  # of what was stirred
@@ -233,10 +180,6 @@ class Recording:
             return written
         self.lastActivity = now
         return self._later(now, kind, channel, side, origin, payload)
-
-    def _threaded(self) -> bool:
-        """C{True} when frames have to go through the writer thread."""
-        return self._busy or self._slow or self._queue is not None
 
     def _count(self, side: int, size: int) -> None:
         frames = -(-size // LIMIT) or 1
@@ -259,121 +202,14 @@ class Recording:
             self._clocked = now
             clock = pack({"wall": self._store.wall()})
             if self._threaded():
-                self._later(now, CLOCK, 0, 0, 0, clock).addErrback(_told)
+                self._later(now, CLOCK, 0, 0, 0, clock).addErrback(told)
             else:
                 safe = self._put(now, CLOCK, 0, 0, 0, clock)
                 if safe is not None:
-                    safe.addErrback(_told)
+                    safe.addErrback(told)
         if not self._busy:
             self._hashAt = segment.offset - segment.unhashed() + HASH_AT
             self._mark = min(self._hashAt, self._rollAt(now))
-
-    def _put(self, now: int, kind: int, channel: int, side: int, origin: int, payload: bytes) -> Deferred[None] | None:
-        """Write one frame inline."""
-        sequence = self.sequence + 1
-        frame = encode(now - self._began, sequence, channel, kind, side, origin, 0, payload)
-        segment = self._segment
-        offset = segment.offset
-        try:
-            segment.add(frame)
-        except OSError as error:
-            raise self.fail(error) from None
-        self.sequence = sequence
-        if self._store.journal is None:
-            return None
-        return self._journal(segment.number, offset, frame)
-
-    def _journal(self, number: int, offset: int, frame: bytes) -> Deferred[None]:
-        safe = self._store.journal.add(self.session, number, offset, frame)
-        return safe.addErrback(self._unsafe)
-
-    def _unsafe(self, failure: Failure) -> Failure:
-        error = failure.value
-        return Failure(self.fail(error if isinstance(error, OSError) else OSError(errno.EIO, str(error))))
-
-    def _later(self, now: int, kind: int, channel: int, side: int, origin: int, payload: bytes) -> Deferred[None]:
-        """Queue frames for the writer thread."""
-        if self._queued + len(payload) > QUEUE_BOUND and self._queued:
-            raise self.fail(OSError(errno.ENOBUFS, "too much waits for the disk"))
-        self._queued += len(payload)
-        waiting: Deferred[None] = Deferred()
-        at = now - self._began
-        for cut in range(0, len(payload) or 1, LIMIT):
-            part = payload[cut : cut + LIMIT]
-            last = cut + LIMIT >= len(payload)
-            self.sequence += 1
-            frame = encode(at, self.sequence, channel, kind, side, origin, 0 if last else CONTINUED, part)
-            self._enqueue((None, (self.sequence, frame), waiting if last else None), pump=last)
-        return waiting
-
-    def _enqueue(self, item: tuple[Any, Any, Any], pump: bool = True) -> None:
-        if self._queue is None:
-            self._queue = []
-        self._queue.append(item)
-        if pump:
-            self._pump()
-
-    def _pump(self) -> None:
-        if self._busy or self._hashing or self._queue is None:
-            return
-        items, self._queue = self._queue, None
-        self._queued = 0
-        self._busy = True
-        self._inline = ARMED
-        work = self._store.threads.call(self._segment.work, items)
-        work.addCallbacks(self._worked, self._broke, errbackArgs=(items,))
-
-    def _worked(self, outcome: Written) -> None:
-        """A batch is through: on the reactor's thread again."""
-        journal = self._store.journal
-        self._fd = self._segment.descriptor
-        if outcome.retired or (journal is not None and self._segment.number != self._number):
-            self._number = self._segment.number
-            self._rolling = False
-            if journal is not None:
-                journal.release(self.session)
-            self._store.retire(self, outcome.retired)
-        for number, offset, frame, waiting in outcome.written:
-            if journal is None:
-                if waiting is not None:
-                    waiting.callback(None)
-                continue
-            safe = self._journal(number, offset, frame)
-            if waiting is not None:
-                safe.addCallbacks(waiting.callback, waiting.errback)
-            else:
-                safe.addErrback(_told)
-        if outcome.error is not None:
-            self.sequence = outcome.sequence or self.sequence
-            self.fail(outcome.error)
-            self._discard(outcome.left)
-        elif outcome.slowest > SLOW:
-            if not self._slow:
-                self._goSlow(outcome.slowest)
-        elif 0 < outcome.slowest < FAST:
-            self._slow = False
-        self._busy = False
-        if outcome.closed:
-            self._closed()
-        else:
-            self._pump()
-
-    def _broke(self, failure: Failure, items: list[tuple[Any, Any, Any]]) -> None:
-        """A defect of ours, not the disk's: fail closed."""
-        self.log.failure("Recording {session} failed.", failure, session=self.session)
-        self._busy = False
-        self.fail(OSError(errno.EIO, "internal error"))
-        self._discard(items)
-        self._pump()
-
-    def _discard(self, items: list[tuple[Any, Any, Any]]) -> None:
-        """Items that will not be done, and those behind them; but a recording that failed is closed all the same."""
-        behind, self._queue = self._queue or [], None
-        for item in items + behind:
-            if item[0] == self._finish:
-                self._enqueue(item, pump=False)
-            elif item[2] is not None:
-                item[2].errback(Failure(self._failure))
 
     # -- sealing
 
@@ -419,7 +255,7 @@ class Recording:
             self.fail(error)
             return
         if self._store.journal is not None:
-            self._journal(number, offset, frame).addErrback(_told)
+            self._journal(number, offset, frame).addErrback(told)
 
     def _roll(self, now: int) -> None:
         """Seal the segment and begin the next one, in a thread."""
@@ -456,18 +292,6 @@ class Recording:
 
     # -- the end
 
-    def fail(self, error: OSError) -> RecordingFailed:
-        """Now and ever after."""
-        if self._failure is None:
-            reason = error.strerror or str(error)
-            self._failure = RecordingFailed(f"the recording {self.session} can not be continued: {reason}")
-            self._inline = ARMED
-            self.log.error("Recording {session} failed: {reason}.", session=self.session, reason=reason)
-            if not self._busy:
-                self._segment.cut()
-            self._store.failed(self, error.errno in DISK_FULL, reason)
-        return self._failure
-
     def _finish(self, reason: str, sequence: int, at: int) -> None:
         """In a thread: DONE and the last SEAL, from the reserve when the disk is full. What can not be, recovery does."""
         segment, disk = self._segment, self._store.disk
@@ -494,24 +318,8 @@ class Recording:
         finally:
             segment.shut()
 
-    def _closed(self) -> None:
-        closing = self._closing
-        self._store.closed(self)
-        if self._store.journal is not None:
-            self._store.journal.release(self.session)
-        assert closing is not None
-        closing.callback(None)
-
     def arm(self, clock: bool = False) -> None:
         """Look before the next frame: the disk is full, or (C{clock}) the wall clock has jumped."""
         self._inline = ARMED
         if clock:
             self._clocked -= CLOCK_EVERY
-
-
-def _told(failure: Failure) -> None:
-    """The recording knows already; nobody waits for this frame."""
-
-
-def _noSpace() -> OSError:
-    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
