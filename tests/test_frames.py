@@ -17,6 +17,7 @@ from hoopx.frames import (
     EVENTS,
     HEAD,
     HEADER,
+    KINDS,
     LIMIT,
     LINK,
     OPEN,
@@ -34,6 +35,7 @@ from hoopx.frames import (
 )
 from hoopx.values import Frame
 
+FIXTURES = os.path.join(os.path.dirname(__file__), "fixtures", "recordings")
 u8 = st.integers(0, 255)
 someFrame = st.tuples(
     st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1), u8, u8, u8, u8, st.binary(max_size=200)
@@ -201,6 +203,36 @@ class SessionTests(SynchronousTestCase):
         self.write(segmentName(0), encode(0, 1, 0, HEAD, payload=b"{}"))
         self.write(OPEN, encode(0, 5, 0, LINK, payload=pack({"segment": 2})))
         self.assertIn("segment 2 stands where 1", str(self.assertRaises(FrameError, self.sequences)))
+
+
+class FixtureTests(SynchronousTestCase):
+    """Recordings that were written by earlier versions, readable for ever."""
+
+    def test_format1(self):
+        path = os.path.join(FIXTURES, "format1")
+        found = list(readSession(path))
+        self.assertEqual([f.sequence for f in found], list(range(1, len(found) + 1)))
+        self.assertEqual(
+            [KINDS[f.kind] for f in found],
+            "head event data data check seal link clock data event data done seal".split(),
+        )
+        self.assertEqual(unpack(found[0].payload)["format"], 1)
+        self.assertEqual(
+            [(f.side, f.origin, f.payload) for f in found if f.kind == DATA],
+            [
+                (1, 1, b"Q\x00\x00\x00\x0dSELECT 1\x00"),
+                (2, 1, b"Z\x00\x00\x00\x05I"),
+                (1, 2, b"Q\x00\x00\x00\x10DROP TABLE x\x00"),
+                (2, 3, b"E\x00\x00\x00\x05\x00"),
+            ],
+        )
+        self.assertEqual(unpack(found[-2].payload)["reason"], "client-left")
+        self.assertEqual(sorted(os.listdir(path)), [segmentName(0), segmentName(1)])
+
+    def test_format1Torn(self):
+        """One that a crash has left, with a torn tail."""
+        found = list(readSession(os.path.join(FIXTURES, "format1-torn")))
+        self.assertEqual([KINDS[f.kind] for f in found], ["head", "event", "data"])
 
 
 class UlidTests(SynchronousTestCase):

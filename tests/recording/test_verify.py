@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
@@ -52,6 +53,15 @@ class VerifyTests(RecoveryBase):
         self.assertEqual(sorted(os.listdir(path)), [segmentName(n) for n in range(4)])
         self.assertEqual((verifySession(path).state, verifySession(path).problems), ("complete", []))
         self.assertEqual(verifySession(self.recorded(close=False)).state, "live")
+
+    def test_format1(self):
+        """A recording of the first version verifies for ever: its directory's name is its session."""
+        fixture = os.path.join(os.path.dirname(os.path.dirname(__file__)), "fixtures", "recordings", "format1")
+        with open(os.path.join(fixture, segmentName(0)), "rb") as file:
+            session = unpack(next(readSegment(file)).payload)["session"]
+        path = os.path.join(self.mktemp(), session)
+        shutil.copytree(fixture, path)
+        self.assertEqual((verifySession(path).state, verifySession(path).problems), ("complete", []))
 
     def test_reencoded(self):
         """A changed payload with a right checksum: the next signature tells."""
