@@ -5,7 +5,6 @@ The recording holds what both sides sent and received, byte for byte.
 from __future__ import annotations
 
 import subprocess
-from struct import unpack_from
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -14,7 +13,7 @@ from tests.peers.harness.finding import LONG, require
 from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.postgres import PASSWORDS, debian
 from tests.peers.harness.tap import Passage, Tap
-from tests.peers.harness.wire import Wire
+from tests.peers.harness.wire import Wire, keyOf
 from tests.peers.harness.workload import Workload
 
 SEEDS = range(40 if LONG else 8)
@@ -41,14 +40,14 @@ class FidelityTests(SynchronousTestCase):
     def compare(self) -> None:
         """Assert for every connection so far that the recording and the taps agree."""
         near = [passage for passage in self.near.passages if passage.sentAfterLogin()]
-        far = {keyOf(passage)[0]: passage for passage in self.far.passages if passage.sentAfterLogin()}
+        far = {keyOf(bytes(passage.received))[0]: passage for passage in self.far.passages if passage.sentAfterLogin()}
         self.assertEqual(len(near), len(far))
         for passage in near:
             self.assertTrue(passage.ended())
             session = self.gateway.session(passage.address)
             self.assertEqual((session["state"], session["reason"]), ("complete", "client-left"))
             name = session["session"]
-            behind = far[keyOf(passage)[0]]
+            behind = far[keyOf(bytes(passage.received))[0]]
             self.assertTrue(behind.ended())
             self.same(self.gateway.export(name, "from", "client"), passage.sentAfterLogin())
             self.same(self.gateway.export(name, "to", "client"), passage.receivedFromOk())
@@ -112,14 +111,6 @@ class FidelityTests(SynchronousTestCase):
         self.compare()
 
 
-def keyOf(passage: Passage) -> tuple[int, bytes]:
-    """@return: process id and secret that the connection was told."""
-    for kind, raw in wire.split(bytes(passage.received)):
-        if kind == b"K":
-            return unpack_from(">I", raw, 5)[0], raw[9:]
-    raise AssertionError("a connection without BackendKeyData")
-
-
 def secretOf(passage: Passage) -> bytes:
-    process, secret = keyOf(passage)
+    process, secret = keyOf(bytes(passage.received))
     return process.to_bytes(4, "big") + secret

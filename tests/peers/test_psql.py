@@ -18,7 +18,7 @@ from tests.peers.harness.terminal import Terminal
 from tests.peers.harness.waiting import until
 
 BULK = (300 if LONG else 60) * 1024 * 1024
-FLAT = 10 * 1024 * 1024
+FLAT = 32 * 1024 * 1024
 
 SCHEMA = """
 DROP TABLE IF EXISTS purchases, customers, bulk CASCADE;

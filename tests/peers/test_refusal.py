@@ -77,7 +77,7 @@ class Patience:
 
 
 class RefusalTests(TestCase):
-    timeout = 60
+    timeout = 20
 
     @inlineCallbacks
     def setUp(self):

@@ -112,16 +112,19 @@ class Gateway:
     def environment(self) -> dict[str, str]:
         return {**os.environ, "HOOPX_CONFIG": str(self.path), "NO_COLOR": "1", "COLUMNS": "200"}
 
-    def start(self, wrapper: Sequence[str] = ()) -> Gateway:
-        """@param wrapper: a program and its arguments that runs the gateway."""
+    def launch(self) -> Process:
+        """Start it without waiting for it."""
         self.process = Process(
-            [*wrapper, require("twistd"), "-n", "--pidfile=", "hoopx", "--config", str(self.path)],
+            [require("twistd"), "-n", "--pidfile=", "hoopx", "--config", str(self.path)],
             self.folder / "log",
             environment=self.environment,
             cwd=self.folder,
             files=FILES,
         )
-        self.process.ready(lambda: answers(self.port), "the gateway", START_LIMIT)
+        return self.process
+
+    def start(self) -> Gateway:
+        self.launch().ready(lambda: answers(self.port), "the gateway", START_LIMIT)
         return self
 
     def stop(self) -> None:

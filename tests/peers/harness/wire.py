@@ -77,6 +77,14 @@ def fields(raw: bytes) -> dict[str, str]:
     return {part[:1].decode(): part[1:].decode("utf-8", "replace") for part in parts if part}
 
 
+def keyOf(received: bytes) -> tuple[int, bytes]:
+    """@return: process id and secret that a connection was told."""
+    for kind, raw in split(received):
+        if kind == b"K":
+            return unpack_from(">I", raw, 5)[0], raw[9:]
+    return 0, b""
+
+
 class ServerError(Exception):
     """An ErrorResponse. @ivar fields: by their letters."""
 
@@ -90,6 +98,7 @@ class Wire:
     """
     One connection.
 
+    @ivar address: our own, as C{"host:port"}.
     @ivar key: process id and secret for a cancel request.
     @ivar parameters: what ParameterStatus said.
     @param receive: size of the socket's receive buffer, before connecting; C{None} for the system's.
@@ -102,6 +111,7 @@ class Wire:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.address = "{}:{}".format(*self.socket.getsockname())
         self.key = (0, b"")
         self.parameters: dict[str, str] = {}
         self._buffer = bytearray()

@@ -1,0 +1,140 @@
+"""
+kill -9 at any moment: what a client has received is in the recording, the recording says that it was recovered, the next start works.
+"""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import threading
+import time
+from random import Random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.peers.harness.finding import LONG, require
+from tests.peers.harness.gateway import Gateway, account, target
+from tests.peers.harness.postgres import PASSWORDS, debian
+from tests.peers.harness.tap import Passage, Tap
+from tests.peers.harness.wire import TERMINATE, Wire, keyOf
+from tests.peers.harness.workload import Workload
+
+ROUNDS = 200 if LONG else 10
+CLIENTS = 3
+LATEST = 1.2
+"""Seconds of load before the kill, at the most."""
+
+
+class Load:
+    """Clients of several kinds that go on until their connections are gone."""
+
+    def __init__(self, port: int, token: str, seed: int) -> None:
+        self._stopped = False
+        self._token, self._port = token, port
+        self._threads = [threading.Thread(target=self._work, args=(seed * 100 + n,), daemon=True) for n in range(CLIENTS)]
+        for thread in self._threads:
+            thread.start()
+        self._bench = subprocess.Popen(
+            [require("pgbench"), "-h", "127.0.0.1", "-p", str(port), "-U", "app", "-n", "-c", "2", "-T", "60", "-M", "prepared", "shop"],
+            env={"PGPASSWORD": token, "PGSSLMODE": "disable"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def _work(self, seed: int) -> None:
+        for more in itertools.count():
+            if self._stopped:
+                return
+            try:
+                with Wire(self._port) as connection:
+                    connection.login("app", self._token, "shop")
+                    work = Workload(connection, seed + 1000 * more)
+                    work.run(40)
+                    work.leave()
+            except (OSError, EOFError):
+                return
+
+    def stop(self) -> None:
+        self._stopped = True
+        for thread in self._threads:
+            thread.join(30)
+        self._bench.wait(30)
+
+
+class KillTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        fill = [require("pgbench"), "-h", "127.0.0.1", "-p", str(debian().port), "-U", "app", "-i", "-q", "shop"]
+        subprocess.run(fill, env={"PGPASSWORD": PASSWORDS["app"]}, check=True, capture_output=True, timeout=120)
+        self.far = Tap(debian().port)
+        self.addCleanup(self.far.stop)
+
+    def gateway(self, durability: str) -> Gateway:
+        gateway = Gateway(
+            [target("shop", debian(), account("app"), port=self.far.port, tls=False)],
+            more=f'[recording]\ndurability = "{durability}"\nsegment = {{ size = "128KiB", age = "1s" }}\n',
+            name="kill",
+        ).start()
+        self.addCleanup(gateway.stop)
+        return gateway
+
+    def rounds(self, count: int, durability: str, seed: int) -> None:
+        random = Random(seed)
+        gateway = self.gateway(durability)
+        token = gateway.token()
+        compared = 0
+        for number in range(count):
+            compared += self.round(gateway, token, random, number)
+            if random.random() < 0.3:
+                self.killAtStart(gateway, random)
+                gateway.start()
+        self.assertGreater(compared, count)
+
+    def round(self, gateway: Gateway, token: str, random: Random, number: int) -> int:
+        """One kill under load. @return: how many recordings were compared."""
+        seen = {one["session"] for one in gateway.sessions()}
+        near = Tap(gateway.port)
+        self.far.passages.clear()
+        load = Load(near.port, token, number)
+        time.sleep(random.uniform(0.05, LATEST))
+        assert gateway.process is not None
+        gateway.process.kill()
+        passages = [passage for passage in list(near.passages) if passage.ended() and passage.receivedFromOk()]
+        load.stop()
+        near.stop()
+        gateway.start()
+        sessions = {one["client"]: one for one in gateway.sessions() if one["session"] not in seen}
+        behind = {keyOf(bytes(one.received))[0]: one for one in self.far.passages if one.ended() and one.receivedFromOk()}
+        for passage in passages:
+            session = sessions[passage.address]
+            if session["state"] != "recovered":
+                self.assertEqual((session["state"], session["reason"]), ("complete", "client-left"))
+                self.assertTrue(passage.sent.endswith(TERMINATE), "it looks complete and is not")
+            self.holds(gateway, session["session"], passage, behind)
+        if passages:
+            self.tells(gateway, sessions[passages[-1].address])
+        return len(passages)
+
+    def holds(self, gateway: Gateway, name: str, passage: Passage, behind: dict[int, Passage]) -> None:
+        received, recorded = passage.receivedFromOk(), gateway.export(name, "to", "client")
+        self.assertTrue(recorded.startswith(received), f"{name}: the client has {len(received)} bytes, recorded {len(recorded)}")
+        process, _ = keyOf(received)
+        reached, recorded = behind[process].sentAfterLogin(), gateway.export(name, "to", "target")
+        self.assertTrue(recorded.startswith(reached), f"{name}: the target has {len(reached)} bytes, recorded {len(recorded)}")
+        self.assertTrue(passage.sentAfterLogin().startswith(gateway.export(name, "from", "client")), name)
+
+    def tells(self, gateway: Gateway, session: dict) -> None:
+        shown = gateway.show(session["session"])
+        if session["state"] == "recovered":
+            self.assertIn("recovered", [one.get("event") for one in shown if one["kind"] == "event"])
+
+    def killAtStart(self, gateway: Gateway, random: Random) -> None:
+        """Kill it also while it recovers."""
+        assert gateway.process is not None
+        gateway.process.kill()
+        gateway.launch()
+        time.sleep(random.uniform(0.0, 1.0))
+        gateway.process.kill()
+
+    def test_written(self) -> None:
+        self.rounds(ROUNDS * 7 // 10, "written", 1)
+
+    def test_synced(self) -> None:
+        self.rounds(ROUNDS * 3 // 10, "synced", 2)

@@ -1,0 +1,106 @@
+"""
+Those who say nothing, and those who do not listen, disturb nobody else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+import time
+from statistics import median
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.peers.harness.finding import LONG
+from tests.peers.harness.gateway import Gateway, account, target
+from tests.peers.harness.postgres import embedded
+from tests.peers.harness.waiting import steady
+from tests.peers.harness.wire import Wire, fields, query, startup
+
+SILENT = 1000
+ALLOWED = 0.1
+"""Seconds that a login may take longer."""
+BULK = (300 if LONG else 60) * 1024 * 1024
+GROWTH = 10 * 1024 * 1024
+LOGINS = 15
+
+
+class SilentTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        wanted = SILENT * 2 + 500
+        if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(wanted, hard)))
+        self.gateway = Gateway([target("shop", embedded(), account("app"))], name="silent").start()
+        self.addCleanup(self.gateway.stop)
+        self.token = self.gateway.token()
+
+    def login(self) -> float:
+        """@return: seconds from connecting to the first answer."""
+        began = time.perf_counter()
+        with Wire(self.gateway.port) as connection:
+            connection.login("app", self.token, "shop").ask("SELECT 1")
+        return time.perf_counter() - began
+
+    def test_silent_connections(self) -> None:
+        before = median(self.login() for _ in range(LOGINS))
+        with contextlib.ExitStack() as stack:
+            for _ in range(SILENT):
+                stack.enter_context(socket.create_connection(("127.0.0.1", self.gateway.port), 20))
+            during = median(self.login() for _ in range(LOGINS))
+        self.assertLess(during - before, ALLOWED, f"{before:.3f} s without, {during:.3f} s with {SILENT} silent connections")
+
+    def test_deadline(self) -> None:
+        """Silent from the start, or in the middle of the login: the deadline ends them, with a word."""
+        impatient = Gateway([target("shop", embedded(), account("app"))], gateway='login_timeout = "1s"', name="impatient").start()
+        self.addCleanup(impatient.stop)
+        for said in (b"", b"\0\0\0\x20\0\3\0\0user", startup({"user": "app", "database": "shop"})):
+            with Wire(impatient.port) as connection:
+                connection.send(said)
+                found = [(kind, raw) for kind, raw in connection.untilReady() if kind != b"R"]
+                self.assertEqual([kind for kind, _ in found], [b"E", b""])
+                self.assertEqual(fields(found[0][1])["C"], "08006")
+
+    def test_deaf_client(self) -> None:
+        """A client that stops reading a big result: the gateway stops reading too, and keeps little."""
+        server = embedded()
+        process = self.gateway.process
+        assert process is not None
+        with Wire(self.gateway.port) as warm:
+            warm.login("app", self.token, "shop").send(query("SELECT repeat('w', 1023) FROM generate_series(1, 20000)"))
+            warm.drain()
+        with Wire(self.gateway.port, receive=65536) as connection:
+            connection.login("app", self.token, "shop")
+            before = process.memory()
+            process.resetPeak()
+            connection.send(query(f"SELECT repeat('x', 1023) FROM generate_series(1, {BULK // 1024})"))
+            waits = "SELECT wait_event FROM pg_stat_activity WHERE pid = %s"
+            steady(lambda: server.look(waits, connection.key[0]) == [("ClientWrite",)], "the server to wait for its client", 2.0)
+            self.assertLess(process.peak() - before, GROWTH, "the gateway grew")
+            self.login()
+            self.assertGreater(connection.drain(), BULK)
+            self.assertEqual(connection.value("SELECT 40 + 2"), "42")
+
+    def test_deaf_target(self) -> None:
+        """A target that stops reading: the same towards the client."""
+        process = self.gateway.process
+        assert process is not None
+        with Wire(self.gateway.port) as locker, Wire(self.gateway.port, timeout=3.0) as connection:
+            locker.login("app", self.token, "shop")
+            connection.login("app", self.token, "shop")
+            locker.ask("CREATE TABLE IF NOT EXISTS slow (t text); BEGIN; LOCK TABLE slow")
+            before = process.memory()
+            process.resetPeak()
+            # The server sits in the lock and reads nothing of what follows.
+            connection.send(query("INSERT INTO slow VALUES ('a')"))
+            padding = query("SELECT '" + "p" * (1 << 20) + "'")
+            sent = 0
+            try:
+                while sent < BULK:
+                    sent += connection.socket.send(padding)
+            except TimeoutError:
+                pass
+            self.assertLess(sent, BULK)
+            self.assertLess(process.peak() - before, GROWTH, "the gateway grew")
+            self.login()
