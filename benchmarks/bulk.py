@@ -1,6 +1,6 @@
 """
-COPY of 300 MB out of PostgreSQL and into it, directly and through hoopx, interleaved. Prints the rates and the ratio to direct, as
-the median of the pairs.
+COPY of 300 MB out of PostgreSQL and into it, directly and through hoopx, interleaved. Prints the rates and the ratio to direct,
+as the median of the pairs.
 
     python benchmarks/bulk.py
     python benchmarks/bulk.py --megabytes 100 --pairs 3 --tls both
@@ -99,7 +99,9 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--tls", nargs="?", const="on", default="off", choices=("off", "on", "both"), help="TLS on both hops")
     parser.add_argument("--pgbouncer", action="store_true", help="pgbouncer too")
     parser.add_argument("--reactor", default="hoopx")
-    parser.add_argument("--also", action="append", default=[], metavar="NAME=COMMAND", help="another proxy; {listen} and {target} are ports")
+    parser.add_argument(
+        "--also", action="append", default=[], metavar="NAME=COMMAND", help="another proxy; {listen} and {target} are ports"
+    )
     parser.add_argument("--no-hoopx", action="store_true")
     parser.add_argument("--json", metavar="FILE")
     return parser

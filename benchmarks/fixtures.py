@@ -141,7 +141,8 @@ class Bench:
             file.write(PASSWORD)
         owned(file.name)
         subprocess.run(
-            [initdb, "-D", data, "-U", "bench", "-A", "scram-sha-256", "--pwfile", file.name, "--no-sync", "-E", "UTF8", "--locale=C"],
+            [initdb, "-D", data, "-U", "bench", "-A", "scram-sha-256", "--pwfile", file.name, "--no-sync",
+             "-E", "UTF8", "--locale=C"],
             check=True, stdout=subprocess.DEVNULL, cwd="/", **user(),
         )  # fmt: skip
         certificate, key = os.path.join(home, "server.pem"), os.path.join(home, "server.key")
@@ -151,7 +152,8 @@ class Bench:
         settings = {
             "port": self.pgPort, "listen_addresses": "127.0.0.1", "unix_socket_directories": home, "fsync": "off",
             "synchronous_commit": "off", "max_connections": connections, "shared_buffers": "128MB", "ssl": "on",
-            "ssl_cert_file": certificate, "ssl_key_file": key, "max_wal_size": "4GB", "checkpoint_timeout": "1h", "autovacuum": "off",
+            "ssl_cert_file": certificate, "ssl_key_file": key, "max_wal_size": "4GB", "checkpoint_timeout": "1h",
+            "autovacuum": "off",
         }  # fmt: skip
         argv = [server, "-D", data]
         for name, value in settings.items():
@@ -160,25 +162,37 @@ class Bench:
         self.postgres = process.pid
         self.psql("create database bench", database="postgres", retry=True)
         if scale:
-            self.run([program("pgbench", "postgresql-contrib"), "-i", "-q", "-I", "dtGvp", "-s", str(scale), "bench"], self.pgPort)
+            self.run(
+                [program("pgbench", "postgresql-contrib"), "-i", "-q", "-I", "dtGvp", "-s", str(scale), "bench"], self.pgPort
+            )
 
     def environment(self, port: int, password: str = PASSWORD, tls: bool = False) -> dict:
         """The environment by which libpq's programs find a server."""
         return {
-            **os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "bench", "PGPASSWORD": password, "PGDATABASE": "bench",
+            **os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "bench", "PGPASSWORD": password,
+            "PGDATABASE": "bench",
             "PGSSLMODE": "require" if tls else "disable", "PGCONNECT_TIMEOUT": "20",
         }  # fmt: skip
 
-    def run(self, argv: list[str], port: int, password: str = PASSWORD, tls: bool = False, timeout: float = 300, **more: object) -> str:
+    def run(
+        self, argv: list[str], port: int, password: str = PASSWORD, tls: bool = False, timeout: float = 300, **more: object
+    ) -> str:
         """Run a client program. @raise RuntimeError: it failed; says what it said."""
         done = subprocess.run(
-            argv, env=self.environment(port, password, tls), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, **more
+            argv,
+            env=self.environment(port, password, tls),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            **more,
         )  # type: ignore[call-overload]
         if done.returncode:
             raise RuntimeError(f"{shlex.join(argv)}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout + done.stderr
 
-    def psql(self, text: str, port: int = 0, database: str = "bench", password: str = PASSWORD, tls: bool = False, retry: bool = False) -> str:
+    def psql(
+        self, text: str, port: int = 0, database: str = "bench", password: str = PASSWORD, tls: bool = False, retry: bool = False
+    ) -> str:
         argv = [program("psql", "postgresql-client"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", text, database]
         deadline = time.monotonic() + READY
         while True:
@@ -202,7 +216,8 @@ class Bench:
         with open(users, "w") as file:
             file.write(f'"bench" "{PASSWORD}"\n')
         lines = {
-            "listen_addr": "127.0.0.1", "listen_port": port, "unix_socket_dir": "", "auth_type": "scram-sha-256", "auth_file": users,
+            "listen_addr": "127.0.0.1", "listen_port": port, "unix_socket_dir": "", "auth_type": "scram-sha-256",
+            "auth_file": users,
             "pool_mode": "session", "max_client_conn": 1000, "default_pool_size": 100, "server_reset_query": "DISCARD ALL",
             "ignore_startup_parameters": "extra_float_digits", "log_connections": 0, "log_disconnections": 0,
         }  # fmt: skip
@@ -230,10 +245,13 @@ class Bench:
         process = self.start(name, argv, port, cwd=_made(self.path(name)))
         return Contender(name, port, PASSWORD, process.pid, False)
 
-    def hoopx(self, tls: bool = False, reactor: str = "hoopx", entry: list[str] | None = None, name: str = "hoopx") -> Contender:
+    def hoopx(
+        self, tls: bool = False, reactor: str = "hoopx", entry: list[str] | None = None, name: str = "hoopx", trust: bool = False
+    ) -> Contender:
         """
         A gateway that records everything, with one grant for one token.
 
+        @param trust: the target asks for no password, and speaks no TLS.
         @param entry: another program than C{twistd ... hoopx}, which takes C{--config FILE}.
         """
         home = _made(self.path(name + ("-tls" if tls else "")))
@@ -246,13 +264,14 @@ class Bench:
             file.write(
                 CONFIG.format(
                     port=port, target=self.pgPort, require="true" if tls else "false",
-                    tls=f'authorities = "{self.authority}"' if tls else 'tls = "off"',
+                    tls=f'authorities = "{self.authority}"' if tls and not trust else 'tls = "off"',
+                    trust="trust = true" if trust else "",
                     certificate=self.certificate, key=self.key,
                 )
             )  # fmt: skip
         issued = subprocess.run(
             [*HOOPX, "--config", config, "tokens", "issue", "--user", "bench@example.com", "--ttl", "8h"],
-            cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=home, capture_output=True, text=True,
         )  # fmt: skip
         if issued.returncode:
             raise RuntimeError(f"hoopx tokens issue: {issued.stderr.strip()}")
@@ -287,6 +306,7 @@ protocol = "postgres"
 endpoint = "tcp:127.0.0.1:{target}"
 database = "bench"
 {tls}
+{trust}
   [targets.bench.accounts.bench]
   username = "bench"
   password = {{ file = "password" }}

@@ -47,7 +47,9 @@ def compare(bench: Bench, contenders: list[Contender], clients: int, script: str
         if "pgbouncer" in result and contender.name not in ("direct", "pgbouncer"):
             result[contender.name] |= {
                 "tps_ratio": median([turn[contender.name][0] / turn["pgbouncer"][0] for turn in turns]),
-                "cpu_ratio": median([turn[contender.name][1] / turn["pgbouncer"][1] for turn in turns if turn["pgbouncer"][1]] or [0.0]),
+                "cpu_ratio": median(
+                    [turn[contender.name][1] / turn["pgbouncer"][1] for turn in turns if turn["pgbouncer"][1]] or [0.0]
+                ),
             }
     return result
 
@@ -97,7 +99,9 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--pairs", type=int, default=5, help="interleaved turns (5)")
     parser.add_argument("--scale", type=int, default=5, help="of pgbench's tables (5)")
     parser.add_argument("--reactor", default="hoopx", help="Twisted reactor for the gateway (hoopx)")
-    parser.add_argument("--also", action="append", default=[], metavar="NAME=COMMAND", help="another proxy; {listen} and {target} are ports")
+    parser.add_argument(
+        "--also", action="append", default=[], metavar="NAME=COMMAND", help="another proxy; {listen} and {target} are ports"
+    )
     parser.add_argument("--no-hoopx", action="store_true")
     parser.add_argument("--no-direct", action="store_true")
     parser.add_argument("--json", metavar="FILE")

@@ -1,0 +1,148 @@
+"""
+Every benchmark in a short form, and docs/performance.rst's tables from the results.
+
+    python benchmarks/all.py                    # about ten minutes
+    python benchmarks/all.py --quick            # about two: does everything run?
+    python benchmarks/all.py --write            # put the tables into docs/performance.rst
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import traceback
+
+import bulk
+import connect
+import idle
+import overhead
+import pgbench
+from fixtures import Missing, machine, versions
+
+PAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs", "performance.rst")
+BEGIN, END = ".. measured: begin", ".. measured: end"
+"""Between these lines of the page stands what L{table} makes."""
+
+FULL = {
+    pgbench: ["--tls", "both", "--seconds", "4", "--pairs", "5"],
+    bulk: ["--tls", "both", "--pairs", "3"],
+    idle: ["--tls", "both", "--sessions", "1000,5000"],
+    connect: ["--tls", "both", "--count", "200"],
+    overhead: ["--seconds", "4", "--pairs", "5"],
+}
+QUICK = {
+    pgbench: ["--seconds", "1", "--pairs", "1", "--scale", "1", "--clients", "8", "--tls", "both"],
+    bulk: ["--megabytes", "30", "--pairs", "1", "--tls", "both"],
+    idle: ["--sessions", "200", "--settle", "1"],
+    connect: ["--count", "20", "--tls", "both"],
+    overhead: ["--seconds", "1", "--pairs", "1"],
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.rst")
+    parser.add_argument("--only", default="", help="names of benchmarks, with commas")
+    parser.add_argument("--json", metavar="FILE")
+    arguments = parser.parse_args()
+    results: dict = {}
+    failed = 0
+    for module, options in (QUICK if arguments.quick else FULL).items():
+        name = module.__name__
+        if arguments.only and name not in arguments.only.split(","):
+            continue
+        try:
+            results[name] = module.measure(module.options().parse_args(options))
+        except Missing as missing:
+            print(f"{name}: {missing}")
+            failed += 1
+        except Exception:
+            traceback.print_exc()
+            failed += 1
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump({"machine": machine(), "peers": versions(), **results}, file, indent=1)
+    text = table(results)
+    print("\n" + text)
+    if arguments.write:
+        write(text)
+    return 1 if failed else 0
+
+
+def table(results: dict) -> str:
+    """The results as reStructuredText."""
+    parts = [
+        f"Measured on {datetime.date.today().isoformat()}: {machine()}; {versions()}. Client, server and proxy share the "
+        "machine; the columns of a line were measured in turns, and ratios are medians of the ratios of each turn.",
+    ]
+    if "pgbench" in results:
+        parts += ["**pgbench**: transactions a second, and CPU time of the proxy per transaction."]
+        rows = []
+        for one in results["pgbench"]:
+            ours, theirs = one.get("hoopx", {}), one["pgbouncer"]
+            rows.append([
+                f"{one['script']}, {one['mode']}, {one['clients']} clients{', TLS' if one['tls'] else ''}",
+                f"{one['direct']['tps']:.0f}" if "direct" in one else "",
+                f"{theirs['tps']:.0f}, {theirs['cpu']:.0f} µs",
+                f"{ours['tps']:.0f}, {ours['cpu']:.0f} µs" if ours else "",
+                f"{ours['tps_ratio']:.2f}" if ours else "",
+                f"{ours['cpu_ratio']:.2f}" if ours else "",
+            ])  # fmt: skip
+        parts += [_listTable(["", "direct", "pgbouncer (session)", "hoopx", "tps to pgbouncer's", "CPU to pgbouncer's"], rows)]
+    if "bulk" in results:
+        parts += ["**Bulk COPY** of a table."]
+        rows = [
+            [
+                f"COPY {one['direction']}, {one['megabytes']:.0f} MB{', TLS' if one['tls'] else ''}",
+                f"{one['direct']['rate']:.0f} MB/s",
+                f"{one['hoopx']['rate']:.0f} MB/s",
+                f"{one['hoopx']['ratio']:.2f}",
+                f"{one['hoopx']['cpu']:.1f} ms/MB",
+            ]
+            for one in results["bulk"]
+        ]
+        parts += [_listTable(["", "direct", "hoopx", "to direct", "CPU"], rows)]
+    rows = []
+    for one in results.get("idle", ()):
+        rows.append(
+            [f"memory of an idle session, {one['sessions']} sessions{', TLS' if one['tls'] else ''}", f"{one['kib']:.1f} KiB"]
+        )
+    for one in results.get("connect", ()):
+        text = f"{one['hoopx']['added']:.1f} ms more than direct ({one['direct']['ms']:.1f} ms)"
+        rows.append([f"set-up of a session{', TLS' if one['tls'] else ''}", text])
+    for one in results.get("overhead", ()):
+        rows.append(["CPU time with recording, to the same path without", f"{one['cpu_ratio']:.2f}"])
+    if rows:
+        parts += ["**Sessions**", _listTable(["", ""], rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _listTable(head: list[str], rows: list[list[str]]) -> str:
+    lines = [".. list-table::"]
+    if any(head):
+        lines += ["   :header-rows: 1"]
+        rows = [head, *rows]
+    lines.append("")
+    for row in rows:
+        for number, cell in enumerate(row):
+            lines.append(f"   {'*' if not number else ' '} - {cell}".rstrip())
+    return "\n".join(lines)
+
+
+def write(text: str) -> None:
+    """Replace what stands between the marks. @raise ValueError: there are none."""
+    with open(PAGE) as file:
+        page = file.read()
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{PAGE} has no lines {BEGIN!r} and {END!r}")
+    with open(PAGE, "w") as file:
+        file.write(f"{before}{begin}\n\n{text}\n{end}{after}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

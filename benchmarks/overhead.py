@@ -1,0 +1,67 @@
+"""
+What recording costs: hoopx against the same path with a recorder that drops, pgbench -S with 8 clients, interleaved. Prints the
+ratio of the CPU time per transaction.
+
+    python benchmarks/overhead.py --pairs 5 --seconds 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+
+from fixtures import Bench, machine, median
+from pgbench import run
+
+
+def measure(arguments: argparse.Namespace) -> list[dict]:
+    with Bench() as bench:
+        bench.startPostgres(scale=5)
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "unrecorded.py")
+        recorded = bench.hoopx(arguments.tls)
+        dropped = bench.hoopx(arguments.tls, entry=[sys.executable, program], name="unrecorded")
+        turns = []
+        for _ in range(arguments.pairs):
+            turns.append(
+                [
+                    run(bench, contender, arguments.clients, "select", "simple", arguments.seconds)
+                    for contender in (recorded, dropped)
+                ]
+            )
+    result = {
+        "clients": arguments.clients,
+        "tls": arguments.tls,
+        "recorded": median([turn[0][1] for turn in turns]),
+        "unrecorded": median([turn[1][1] for turn in turns]),
+        "cpu_ratio": median([turn[0][1] / turn[1][1] for turn in turns]),
+        "tps_ratio": median([turn[0][0] / turn[1][0] for turn in turns]),
+    }
+    print(line(result), flush=True)
+    return [result]
+
+
+def line(result: dict) -> str:
+    return (
+        f"recording {result['clients']} clients {'TLS' if result['tls'] else '   '} | recorded {result['recorded']:.1f} us |"
+        f" dropped {result['unrecorded']:.1f} us | ratio: CPU {result['cpu_ratio']:.2f}, tps {result['tps_ratio']:.2f}"
+    )
+
+
+def options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--json", metavar="FILE")
+    return parser
+
+
+if __name__ == "__main__":
+    arguments = options().parse_args()
+    results = measure(arguments)
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump({"machine": machine(), "overhead": results}, file, indent=1)
