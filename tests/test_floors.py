@@ -22,7 +22,7 @@ FLOORS = {
     0: "interfaces values errors plugin",
     1: "framing frames telling masking policy protocols",
     2: "identity secrets approval storage curator state index recording tls",
-    3: "mitm door admission session lane leg aside offers throttle broker",
+    3: "mitm door admission session lane leg aside offers throttle timers broker",
     4: "registry config service wiring gateway tap reactor cli demo api plugins",
 }
 ROOMS = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}

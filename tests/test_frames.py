@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import zlib
 
@@ -71,6 +72,24 @@ class EncodeTests(SynchronousTestCase):
         for name, meaning in EVENTS.items():
             self.assertRegex(name, r"^[a-z]+(-[a-z]+)*$")
             self.assertTrue(meaning.endswith("."), name)
+
+    def test_catalogueInCode(self):
+        """Every event that the code records is in the catalogue."""
+        package = os.path.dirname(frames.__file__)
+        recorded = set()
+        for place, _, names in os.walk(package):
+            for name in names:
+                if name.endswith(".py"):
+                    with open(os.path.join(place, name), encoding="utf-8") as file:
+                        recorded.update(re.findall(r"""\.note\(\s*["']([a-z]+(?:-[a-z]+)*)["']""", file.read()))
+        self.assertLessEqual(recorded, set(EVENTS))
+
+    def test_catalogueInDocs(self):
+        path = os.path.join(os.path.dirname(os.path.dirname(__file__)), "docs", "reference", "format.rst")
+        with open(path, encoding="utf-8") as file:
+            table = file.read().split("\nEvents\n")[1].split("\nSignatures\n")[0]
+        rows = dict(re.findall(r"^([a-z-]+) +([A-Z].*)$", table, re.MULTILINE))
+        self.assertEqual(rows, EVENTS)
 
 
 class DecoderTests(SynchronousTestCase):

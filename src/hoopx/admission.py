@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_admission -*-
+# -*- test-case-name: tests.test_door -*-
 """
 From a claim to a session: verify, record, authorise, fetch the credential, connect.
 
@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hoopx import leg
-from hoopx.errors import RecordingFailed, Refusal, Unauthorized
+from hoopx.errors import RecordingFailed, Refusal, TargetFailed, Unauthorized
 from hoopx.session import Session
 from hoopx.values import Claim, Credential, Grant, Identity, Target
 
@@ -135,6 +135,15 @@ class Admission:
         account = session.grant.account
         secrets = {}
         for option, reference in account.secrets.items():
-            secrets[option] = yield self._door.mitm.broker.secrets.fetch(reference, session.identity, session.target)
+            try:
+                secrets[option] = yield self._door.mitm.broker.secrets.fetch(reference, session.identity, session.target)
+            except TargetFailed as failure:
+                # Where the secret lies is the operator's business, not the client's.
+                self.log.error("no credential for {target}: {why}", target=session.target.name, why=failure.message)
+                session.note("note", text=failure.message)
+                raise TargetFailed(
+                    f'target "{session.target.name}": its credential can not be had',
+                    "Whoever runs the gateway can mend this: hoopx check.",
+                ) from None
         session.note("credential", username=account.username, secrets=sorted(account.secrets))
         return Credential(account.username, secrets)

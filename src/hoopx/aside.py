@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_aside -*-
+# -*- test-case-name: tests.test_door -*-
 """
 One more connection to a session's target, for something short, such as PostgreSQL's CancelRequest.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_broker -*-
+# -*- test-case-name: tests.test_service -*-
 """
 The shared core's services in one value: an embedder builds one, and listens wherever they like.
 """
@@ -8,18 +8,13 @@ from __future__ import annotations
 import time
 from typing import Any, Callable
 
-
 from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
-from txaio.tx import with_config
 
 from hoopx.frames import ulid
 from hoopx.offers import Offers
-
-TIMER_BUCKET = 1
-"""Seconds of a batch of timers: sessions by the thousand share one delayed call."""
-
+from hoopx.timers import Timers
 
 @define(eq=False)
 class Broker:
@@ -68,7 +63,7 @@ class Broker:
     log = Logger()
 
     def __attrs_post_init__(self) -> None:
-        self.timers = with_config(loop=self.clock).make_batched_timer(TIMER_BUCKET)
+        self.timers = Timers(self.clock)
 
     def offersFor(self, protocol: str) -> Offers:
         """Offers are shared by all listeners of a protocol: a cancel may come in at another port."""

@@ -69,8 +69,6 @@ class Door:
         self._asides = 0
         self._throttle = Throttle()
 
-    # What a conversation may ask (IDoor).
-
     @property
     def requireTLS(self) -> bool:
         wanted = self.mitm.listener.requireTLS
@@ -158,8 +156,6 @@ class Door:
         else:
             self.finish(reason)
 
-    # The client's transport.
-
     def makeConnection(self, transport: Any) -> None:
         self.transport = transport
         try:
@@ -245,8 +241,6 @@ class Door:
         else:
             self.finish("client-left")
 
-    # The target's transport (owner of a Leg).
-
     def targetData(self, data: bytes) -> None:
         if not self._live:
             self._targetLogin(data)
@@ -285,7 +279,7 @@ class Door:
             if self._live:
                 self.failed(Failure())
             else:
-                self.failed(Failure(TargetFailed(f"the target does not keep to its protocol: {violation}")))
+                self._targetFailed(f"does not keep to its protocol: {violation}", "Is this the right port in hoopx.toml?")
         except Exception:
             self.failed(Failure())
 
@@ -305,7 +299,7 @@ class Door:
             self._residue(self.conversation.targetCodec, TARGET)
             self.session.end(self.session.leaving)
         else:
-            self.failed(Failure(TargetFailed("the target closed the connection during the login")))
+            self._targetFailed("closed the connection during the login", "Its log says why.")
 
     def _residue(self, codec: Any, side: int) -> None:
         """Bytes that never became a unit were attempted."""
@@ -315,8 +309,6 @@ class Door:
                 self.conversation.lane.attempt(side, rest)
             except HoopxError:
                 self.session.failed(Failure())
-
-    # Back-pressure and holds: reasons to pause, kept in one place.
 
     def outs(self) -> tuple:
         return (None, self.leg.transport.write, self.transport.write)  # type: ignore[union-attr]
@@ -328,18 +320,20 @@ class Door:
         self._throttle.resume(CLIENT, reason)
 
     def pauseBoth(self, reason: str) -> None:
-        self._throttle.pause(CLIENT, reason)
-        self._throttle.pause(TARGET, reason)
+        self._throttle.both(self._throttle.pause, reason)
 
     def resumeBoth(self, reason: str) -> None:
-        self._throttle.resume(CLIENT, reason)
-        self._throttle.resume(TARGET, reason)
-
-    # Ends.
+        self._throttle.both(self._throttle.resume, reason)
 
     def _tooLate(self) -> None:
         self._deadline = None
-        self.failed(Failure(Refusal("login-timeout", "the login took too long", "Try again; the gateway's operator sees why.")))
+        if self.session is not None:
+            self._targetFailed("did not answer in time", "Is it up, and can it be reached from the gateway?")
+        else:
+            self.failed(Failure(Refusal("login-timeout", "the login took too long", "Try again; the gateway's operator sees why.")))
+
+    def _targetFailed(self, what: str, hint: str) -> None:
+        self.failed(Failure(TargetFailed(f'target "{self.session.target.name}" {what}', hint)))
 
     def failed(self, failure: Failure) -> None:
         """Whatever went wrong: a live session knows; before that, the client is told and the connection closed."""

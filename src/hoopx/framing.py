@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_framing -*-
+# -*- test-case-name: tests.test_door -*-
 """
 Codecs that are no protocol's own.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_gateway -*-
+# -*- test-case-name: tests.test_service -*-
 """
 The running gateway as its operator sees it: what the control socket serves.
 """
@@ -14,7 +14,7 @@ from zope.interface import implementer
 from hoopx import __version__
 from hoopx.api.control import IControl, ITail
 from hoopx.config.loader import load
-catalogue = None
+from hoopx.recording import catalogue
 from hoopx.telling import tell
 
 
@@ -106,12 +106,18 @@ class Tail:
     def __init__(self, follower: Any, view: Any) -> None:
         self._follower = follower
         self._view = view
+        self._over = False
 
     def read(self) -> list[str] | None:
         frames = self._follower.step()
         if frames is None:
-            return None
+            return None if self._over else self._end()
         return [json.dumps(tell(item)) for frame in frames for item in self._view.feed(frame)]
+
+    def _end(self) -> list[str]:
+        """What the view still holds, once."""
+        self._over = True
+        return [json.dumps(tell(item)) for item in self._view.finish()]
 
     def close(self) -> None:
         self._follower.close()

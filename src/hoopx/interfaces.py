@@ -23,32 +23,25 @@ class IProtocolRecorder(IPlugin):
     listenerPinned = Attribute("C{True} when a listener of this protocol must name its target.")
 
     def conversation():
-        """
-        Start one connection's conversation.
+        """Start one connection's conversation.
 
-        @return: an L{IConversation}.
-        """
+        @return: an L{IConversation}."""
 
     def serverFactory(broker, listener):
-        """
-        Make the factory that accepts connections.
+        """Make the factory that accepts connections.
 
         @param broker: the L{hoopx.broker.Broker}.
         @param listener: the listener's settings (L{hoopx.config.ListenerSettings}).
-        @return: an L{twisted.internet.interfaces.IProtocolFactory}.
-        """
+        @return: an L{twisted.internet.interfaces.IProtocolFactory}."""
 
     def view():
-        """
-        Start reading one recording.
+        """Start reading one recording.
 
-        @return: an L{ISessionView}.
-        """
+        @return: an L{ISessionView}."""
 
 
 class IWireCodec(Interface):
-    """
-    Bytes to units, and nothing else.
+    """Bytes to units, and nothing else.
 
     Whatever the splits of the input, the same units come out, and their bytes concatenate to the input.
     """
@@ -58,19 +51,16 @@ class IWireCodec(Interface):
     buffered = Attribute("How many bytes are kept back, waiting for the rest of a unit.")
 
     def feed(data):
-        """
-        Take the next bytes.
+        """Take the next bytes.
 
         @param data: C{bytes}, not empty.
         @return: a list of C{(kind, bytes)}. Kind C{None} is an uncut run: bytes of units that nobody asked for, possibly
             ending inside a unit.
-        @raise hoopx.errors.ProtocolViolation: the bytes can not be of this protocol.
-        """
+        @raise hoopx.errors.ProtocolViolation: the bytes can not be of this protocol."""
 
 
 class IConversation(Interface):
-    """
-    One connection's protocol: units to commands. Sans-io: it calls doors and lanes, which tests fake.
+    """One connection's protocol: units to commands. Sans-io: it calls doors and lanes, which tests fake.
 
     The door looks up C{clientHandlers} and C{targetHandlers} at each unit; a unit without a handler is forwarded as it is
     (before the session is live: a violation).
@@ -82,47 +72,37 @@ class IConversation(Interface):
     targetHandlers = Attribute("dict: kind -> callable(raw)")
 
     def begin(door):
-        """
-        A client has connected. Ends, some time later, in C{door.admit} or C{door.close}.
+        """A client has connected. Ends, some time later, in C{door.admit} or C{door.close}.
 
-        @param door: an L{IDoor}.
-        """
+        @param door: an L{IDoor}."""
 
     def targetReady(session, credential):
-        """
-        The target's connection stands: log in there (with C{door.ask}), then take C{session.lane} and call C{door.live}.
+        """The target's connection stands: log in there (with C{door.ask}), then take C{session.lane} and call C{door.live}.
 
         @param session: an L{ISession}.
-        @param credential: a L{hoopx.values.Credential}; not to be kept after the login.
-        """
+        @param credential: a L{hoopx.values.Credential}; not to be kept after the login."""
 
     def refuse(lane, command, verdict):
-        """
-        Tell the client, in its protocol and order, that a command is refused.
+        """Tell the client, in its protocol and order, that a command is refused.
 
         @param command: the L{hoopx.values.Command}.
-        @param verdict: a L{hoopx.values.Block}.
-        """
+        @param verdict: a L{hoopx.values.Block}."""
 
     def waiting(lane, approval):
         """Tell the client that its command waits for a person. Called at once and every 15 seconds."""
 
     def refused(refusal):
-        """
-        Tell the client that its session is not admitted or the target is not to be had; with C{door.reply} before the
+        """Tell the client that its session is not admitted or the target is not to be had; with C{door.reply} before the
         session is live.
 
-        @param refusal: a L{hoopx.errors.Refusal}.
-        """
+        @param refusal: a L{hoopx.errors.Refusal}."""
 
     def end(reason, message):
-        """
-        The session ends by the gateway's doing: cancel what runs at the target (C{door.aside}).
+        """The session ends by the gateway's doing: cancel what runs at the target (C{door.aside}).
 
         @param reason: one word of the DONE frame's catalogue.
         @param message: a sentence for the client.
-        @return: bytes that say so to the client, or C{b""} where nothing can be said at this point.
-        """
+        @return: bytes that say so to the client, or C{b""} where nothing can be said at this point."""
 
 
 class IDoor(Interface):
@@ -144,45 +124,37 @@ class IDoor(Interface):
         """Send login bytes to the target before the session is live; they are not recorded. @raise RuntimeError: afterwards."""
 
     def admit(claim):
-        """
-        Verify, record, authorise, connect: then L{IConversation.targetReady}. A failure goes to L{IConversation.refused}.
+        """Verify, record, authorise, connect: then L{IConversation.targetReady}. A failure goes to L{IConversation.refused}.
 
-        @param claim: L{hoopx.values.Claim}.
-        """
+        @param claim: L{hoopx.values.Claim}."""
 
     def live():
         """Logged in at the target: from now on every byte goes through the lane; login deadline off, idle deadline on."""
 
     def startTLS(side, received=b"", alpn=None):
-        """
-        Speak TLS from here on.
+        """Speak TLS from here on.
 
         @param side: C{CLIENT} (we are the server) or C{TARGET} (we are its client, and verify it as the target says).
         @param received: TLS bytes that were read already (direct TLS); never plaintext.
         @param alpn: list of protocol names, of which one must be agreed, or C{None}.
         @return: Deferred[bytes | None]: the peer's certificate as DER, when the handshake is over and verified. A failure of the
             target's is L{hoopx.errors.TargetFailed}.
-        @raise hoopx.errors.ProtocolViolation: plaintext is still buffered on that side.
-        """
+        @raise hoopx.errors.ProtocolViolation: plaintext is still buffered on that side."""
 
     def offer(key, answer):
-        """
-        Let other connections of the same protocol reach this session (PostgreSQL: CancelRequest) until it ends.
+        """Let other connections of the same protocol reach this session (PostgreSQL: CancelRequest) until it ends.
 
         @param key: hashable.
-        @param answer: callable(*arguments).
-        """
+        @param answer: callable(*arguments)."""
 
     def call(key, *arguments):
         """@return: C{True} when somebody offers the key and was called. Wrong keys are counted per address and refused in bulk."""
 
     def aside(conversation):
-        """
-        Open one more connection to this session's target for something short (PostgreSQL: CancelRequest).
+        """Open one more connection to this session's target for something short (PostgreSQL: CancelRequest).
 
         @param conversation: has C{targetCodec}, C{targetHandlers} and C{targetReady(aside)}, where aside has C{ask},
-            C{startTLS(TARGET)} and C{close}.
-        """
+            C{startTLS(TARGET)} and C{close}."""
 
     def close(reason):
         """Close the client's connection once everything said to it is sent."""
@@ -200,14 +172,12 @@ class ISession(Interface):
     judged = Attribute("C{True} when rules are in force for this session: the conversation must understand commands.")
 
     def lane(channel, out):
-        """
-        Open one ordered flow.
+        """Open one ordered flow.
 
         @param channel: number of the channel in the recording.
         @param out: C{{CLIENT: write towards the target, TARGET: write towards the client}}; byte-stream protocols pass C{None} and
             get the door's transports.
-        @return: an L{ILane}.
-        """
+        @return: an L{ILane}."""
 
     def note(kind, **fields):
         """Record an EVENT of the catalogue. @raise hoopx.errors.RecordingFailed:"""
@@ -223,26 +193,22 @@ class ILane(Interface):
     held = Attribute("C{True} while units of the client wait.")
 
     def forward(side, sent, recorded=None, origin=1):
-        """
-        Record, then send. The order of calls is the order on the wire and in the recording.
+        """Record, then send. The order of calls is the order on the wire and in the recording.
 
         @param side: who speaks: C{CLIENT} (the bytes go to the target) or C{TARGET} (they go to the client).
         @param sent: bytes to send.
         @param recorded: bytes to record, where they differ (credentials injected towards a target).
-        @param origin: C{PASSED} or C{MADE}.
-        """
+        @param origin: C{PASSED} or C{MADE}."""
 
     def attempt(side, raw):
         """Record bytes that were received and are not forwarded (ATTEMPTED)."""
 
     def submit(raw, command, proceed):
-        """
-        Judge a command: proceed at once, refuse, or hold this lane. Units that arrive during a hold wait in order.
+        """Judge a command: proceed at once, refuse, or hold this lane. Units that arrive during a hold wait in order.
 
         @param raw: the unit, for the record when it is refused.
         @param command: the L{hoopx.values.Command}, or a Deferred of it.
-        @param proceed: callable(raw) that forwards it.
-        """
+        @param proceed: callable(raw) that forwards it."""
 
     def judge(command):
         """@return: the policy's verdict; a L{hoopx.values.Block} whenever something went wrong."""
@@ -254,11 +220,9 @@ class ILane(Interface):
         """Stop this lane until the Deferred fires. Success alone proceeds."""
 
     def withdraw(message):
-        """
-        The client gives up the command that is held.
+        """The client gives up the command that is held.
 
-        @return: C{True} when something was held; it is refused with C{Block(message)}.
-        """
+        @return: C{True} when something was held; it is refused with C{Block(message)}."""
 
     def mask(fields):
         """@return: a list of callable or C{None} per field, or C{None} when nothing of them is masked."""
@@ -271,13 +235,11 @@ class IRecordings(Interface):
     """Where sessions are recorded."""
 
     def open(head):
-        """
-        Begin a recording.
+        """Begin a recording.
 
         @param head: dict of the HEAD frame, as JSON can say it, without session, format, wall clock and public key, which are added.
         @return: Deferred[L{IRecording}], fired when HEAD and its directory are on the disk.
-        @raise hoopx.errors.RecordingFailed: (through the Deferred) no recording can be made: below a disk mark, I/O error.
-        """
+        @raise hoopx.errors.RecordingFailed: (through the Deferred) no recording can be made: below a disk mark, I/O error."""
 
     def obstacle():
         """@return: why no new session can be recorded, or C{None}."""
@@ -291,41 +253,33 @@ class IRecording(Interface):
     lastActivity = Attribute("Nanoseconds (monotonic clock) of the last DATA or EVENT.")
 
     def append(channel, side, origin, payload):
-        """
-        Record bytes before they are forwarded.
+        """Record bytes before they are forwarded.
 
         @param payload: C{bytes} of any length; frames are cut at 1 MiB.
         @return: C{None} when they are safe as the durability asks, else a Deferred that fires C{None} when they are. While one is
             pending, every later call returns a Deferred too, and they fire in order.
-        @raise hoopx.errors.RecordingFailed: at once or through the Deferred; then and ever after.
-        """
+        @raise hoopx.errors.RecordingFailed: at once or through the Deferred; then and ever after."""
 
     def note(kind, channel=0, **fields):
-        """
-        Record an EVENT.
+        """Record an EVENT.
 
         @param kind: one of the catalogue in C{hoopx.frames.EVENTS}.
-        @return: like L{append}.
-        """
+        @return: like L{append}."""
 
     def close(reason):
-        """
-        DONE and the last SEAL. From the disk reserve, when the disk is full.
+        """DONE and the last SEAL. From the disk reserve, when the disk is full.
 
-        @return: Deferred[None]; never fails.
-        """
+        @return: Deferred[None]; never fails."""
 
 
 class ISessionView(Interface):
     """A pure reader of one recording in the protocol's own terms. It shares the codec with the conversation."""
 
     def feed(frame):
-        """
-        Take the next frame.
+        """Take the next frame.
 
         @param frame: L{hoopx.values.Frame}, in order of sequence.
-        @return: list of L{hoopx.values.Command}, C{Result}, C{Output}, C{FileTransfer} or C{Notice}.
-        """
+        @return: list of L{hoopx.values.Command}, C{Result}, C{Output}, C{FileTransfer} or C{Notice}."""
 
     def finish():
         """@return: like L{feed}: what is still open at the recording's end."""
@@ -352,14 +306,12 @@ class IAccessPolicy(Interface):
     """Who may open a session to what. Pure."""
 
     def admit(identity, claim, target):
-        """
-        @param identity: L{hoopx.values.Identity}
+        """@param identity: L{hoopx.values.Identity}
         @param claim: L{hoopx.values.Claim}: account (C{""} or the identity's own name or the part before C{@} = first allowed),
             database.
         @param target: L{hoopx.values.Target} or C{None} for an unknown one: the refusal is the same as for a forbidden one.
         @return: L{hoopx.values.Grant}
-        @raise hoopx.errors.Refusal: codes C{not-found}, C{account}, C{database}.
-        """
+        @raise hoopx.errors.Refusal: codes C{not-found}, C{account}, C{database}."""
 
 
 class ITargets(Interface):
@@ -383,9 +335,7 @@ class IIdentityVerifier(Interface):
     """Finds out who somebody is."""
 
     def verify(claim):
-        """
-        @return: Deferred[L{hoopx.values.Identity}]; fails with L{hoopx.errors.Unauthorized}.
-        """
+        """@return: Deferred[L{hoopx.values.Identity}]; fails with L{hoopx.errors.Unauthorized}."""
 
 
 class ICredentialSource(IPlugin):
@@ -394,20 +344,16 @@ class ICredentialSource(IPlugin):
     scheme = Attribute("C{\"file\"}, C{\"env\"}, C{\"vault\"}, ...")
 
     def fetch(reference, identity, target):
-        """
-        @param reference: L{hoopx.values.Reference}
-        @return: Deferred[bytes]; fails with L{hoopx.errors.TargetFailed}, whose text names the reference and never the secret.
-        """
+        """@param reference: L{hoopx.values.Reference}
+        @return: Deferred[bytes]; fails with L{hoopx.errors.TargetFailed}, whose text names the reference and never the secret."""
 
 
 class IApprover(Interface):
     """Asks people."""
 
     def request(approval):
-        """
-        @param approval: L{hoopx.values.Approval}
-        @return: Deferred[C{ALLOW} | L{hoopx.values.Block}]; cancelled when the client leaves or gives up.
-        """
+        """@param approval: L{hoopx.values.Approval}
+        @return: Deferred[C{ALLOW} | L{hoopx.values.Block}]; cancelled when the client leaves or gives up."""
 
 
 class IMaskingTransform(Interface):

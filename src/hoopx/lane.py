@@ -40,7 +40,8 @@ class Lane:
     """
 
     __slots__ = (
-        "_append", "_command", "_flow", "_held", "_heldBytes", "_queue", "_repeat", "unsafe", "_withdrawn", "channel", "last", "out", "session",
+        "_abandoned", "_append", "_command", "_flow", "_held", "_heldBytes", "_queue", "_raw", "_repeat", "_withdrawn", "channel",
+        "last", "out", "session", "unsafe",
     )  # fmt: skip
 
     log = Logger()
@@ -59,6 +60,8 @@ class Lane:
         self._repeat: Any = None
         self._command: Command | None = None
         self._withdrawn: Block | None = None
+        self._raw: bytes | None = None
+        self._abandoned = False
 
     def forward(self, side: int, sent: bytes, recorded: bytes | None = None, origin: int = PASSED) -> None:
         pending = self._append(self.channel, side, origin, sent if recorded is None else recorded)
@@ -165,6 +168,7 @@ class Lane:
     def hold(self, deferred: Deferred, raw: bytes, proceed: Callable[[bytes], None]) -> None:
         self._queue = deque() if self._queue is None else self._queue
         self._held = deferred
+        self._raw = raw
         deferred.addCallbacks(self._released, self._unreleased, callbackArgs=(raw, proceed), errbackArgs=(raw,))
         deferred.addErrback(self.session.failed)
 
@@ -185,7 +189,7 @@ class Lane:
 
     def _released(self, verdict: Any, raw: bytes, proceed: Callable[[bytes], None]) -> None:
         self._settle()
-        if self.session.dead:
+        if self.session.dead or self._abandoned:
             return
         if verdict is ALLOW:
             self.note("verdict", verdict="allow", held=True)
@@ -197,7 +201,7 @@ class Lane:
     def _unreleased(self, failure: Failure, raw: bytes) -> None:
         withdrawn, self._withdrawn = self._withdrawn, None
         self._settle()
-        if self.session.dead:
+        if self.session.dead or self._abandoned:
             return
         if withdrawn is None:
             self.log.failure("a held command failed: it is refused", failure=failure, session=self.session.id)
@@ -228,9 +232,12 @@ class Lane:
     def abandon(self) -> None:
         """The session is over: whoever was asked need not answer, and what waited is recorded as attempted."""
         held, self._held = self._held, None
+        raw, self._raw = self._raw, None
         self._settle()
         queue, self._queue = self._queue, None
-        if held is not None and not held.called:
+        if held is not None:
+            self._abandoned = True
+            self.attempt(CLIENT, raw or b"")
             held.cancel()
         for _, raw in queue or ():
             self.attempt(CLIENT, raw)

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_leg -*-
+# -*- test-case-name: tests.test_door -*-
 """
 The connection to a target: the core's, and nobody else's.
 """

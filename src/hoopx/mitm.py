@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_mitm -*-
+# -*- test-case-name: tests.test_door -*-
 """
 The factory that makes doors for one listener.
 """

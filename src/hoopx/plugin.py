@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_plugin -*-
+# -*- test-case-name: tests.test_service -*-
 """
 What a protocol's drop-in declares, in one call.
 """

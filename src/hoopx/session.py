@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_session -*-
+# -*- test-case-name: tests.test_door -*-
 """
 One identity at one target with one recording: its deadlines and its end.
 """
@@ -95,7 +95,7 @@ class Session:
     def live(self) -> None:
         """The session has begun: idle and maximum deadlines run."""
         limits = self.broker.limits
-        self._idle = self.broker.timers.call_later(limits.idleTimeout, self._checkIdle)
+        self._idle = self.broker.timers.later(limits.idleTimeout, self._checkIdle)
         seconds, reason = self.grant.maxDuration or limits.maxDuration, "deadline"
         if self.identity.expires is not None:
             left = self.identity.expires - self.broker.wall()
@@ -104,13 +104,12 @@ class Session:
         self._setMaximum(self.broker.clock.seconds() + seconds, reason)
 
     def _setMaximum(self, when: float, reason: str) -> None:
-        # Batched timers fire early by up to a bucket: what is left is waited for again.
         self._maximum = None
         left = when - self.broker.clock.seconds()
         if left <= 0:
             self.end(reason)
         else:
-            self._maximum = self.broker.timers.call_later(left + 1, self._setMaximum, when, reason)
+            self._maximum = self.broker.timers.later(left, self._setMaximum, when, reason)
 
     def _checkIdle(self) -> None:
         # A client that waits for a person or for its answer is not idle, however long that takes.
@@ -119,7 +118,7 @@ class Session:
         if left <= 0 and not any(lane.held or lane.last == CLIENT for lane in self._lanes):
             self.end("idle")
         else:
-            self._idle = self.broker.timers.call_later(max(left, 1.0) + 1, self._checkIdle)
+            self._idle = self.broker.timers.later(max(left, 1.0), self._checkIdle)
 
     # The end.
 
@@ -142,7 +141,7 @@ class Session:
             self.finish()
         else:
             # What is being made safe is still delivered: the last lane to have done so finishes.
-            self.broker.timers.call_later(LINGER, self.finish)
+            self.broker.timers.later(LINGER, self.finish)
 
     @property
     def unsafe(self) -> int:

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_tap -*-
+# -*- test-case-name: tests.test_service -*-
 """
 C{twistd hoopx}.
 """
@@ -34,6 +34,7 @@ def makeService(options: Any) -> Any:
         install()
     from twisted.internet import reactor
 
+    from hoopx.config.limits import raiseDescriptors
     from hoopx.config.loader import load
     from hoopx.errors import HoopxError
     from hoopx.service import makeProxyService
@@ -46,6 +47,9 @@ def makeService(options: Any) -> Any:
     except HoopxError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
+    trouble = raiseDescriptors(settings.gateway.maxSessions)
+    if trouble:
+        print(f"hoopx: {trouble}", file=sys.stderr)
     service = makeProxyService(reactor, settings)
     Foreground(reactor, service).setServiceParent(service)
     return service

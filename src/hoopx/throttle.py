@@ -38,6 +38,11 @@ class Throttle:
             client.unregisterProducer()
             target.unregisterProducer()
 
+    def both(self, change: Any, reason: str) -> None:
+        """C{change} is L{pause} or L{resume}, for both sides."""
+        change(CLIENT, reason)
+        change(TARGET, reason)
+
     def pause(self, side: int, reason: str) -> None:
         mask = self._masks[side]
         self._masks[side] = mask | REASONS[reason]

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_values -*-
+# -*- test-case-name: tests.test_errors -*-
 """
 The values that cross the seams: attrs slots classes without behaviour.
 """

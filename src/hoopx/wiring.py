@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_wiring -*-
+# -*- test-case-name: tests.test_service -*-
 """
 Puts a gateway's parts together, in the order in which they need each other, and takes them apart again.
 """

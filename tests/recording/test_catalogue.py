@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from hoopx.frames import CLOCK, DATA, OPEN, readSession, segmentName
+from hoopx.frames import CLOCK, DATA, DONE, OPEN, SEAL, encode, pack, readSession, segmentName
 from hoopx.recording import catalogue
 from hoopx.recording.catalogue import Ambiguous, NotFound
 from hoopx.values import CLIENT, PASSED, TARGET
@@ -133,6 +133,21 @@ class CatalogueTests(Base):
         self.close(recording, "x" * 5000)
         (one,) = catalogue.sessions(rig.data)
         self.assertEqual((one.state, one.reason), ("complete", "x" * 5000))
+
+
+    def test_forgedEnd(self):
+        """A client that sends what looks like DONE does not say why its session ended."""
+        rig = self.rig()
+        recording = self.open(rig)
+        forged = encode(1, 10**6, 0, DONE, payload=pack({"reason": "forged", "bytes_from_client": 0}))
+        seal = encode(2, 10**6 + 1, 0, SEAL, payload=b"{}")
+        recording.append(0, CLIENT, PASSED, forged)
+        recording.append(0, CLIENT, PASSED, forged + seal)
+        crash(recording)
+        letGo(rig.store)
+        self.successResultOf(Rig(rig.data).store.start())
+        (one,) = catalogue.sessions(rig.data)
+        self.assertEqual((one.state, one.reason), ("recovered", "recovered"))
 
 
 class FollowTests(Base):

@@ -282,6 +282,21 @@ class BrokenTests(Base):
         self.close(recording)
 
 
+    def test_defectWhileClosing(self):
+        """Not even then is closing tried for ever."""
+        rig = self.rig()
+        recording = self.open(rig)
+
+        def defect(*arguments):
+            raise ZeroDivisionError
+
+        rig.files.fdatasync = defect
+        self.close(recording)
+        self.flushLoggedErrors(ZeroDivisionError)
+        self.assertNotIn(recording, rig.store._open)
+        self.assertEqual(recording._segment.descriptor, -1)
+
+
 class SyncedTests(Base):
     def test_safeBeforeItFires(self):
         threads, journal = Later(), Later()

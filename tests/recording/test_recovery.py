@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hoopx.errors import RecordingFailed
-from hoopx.frames import DONE, OPEN, RECOVERED, SEAL, START, encode, readSession, segmentName, unpack
+from hoopx.frames import DONE, OPEN, RECOVERED, SEAL, START, encode, pack, readSession, segmentName, unpack
+from hoopx.recording import catalogue
 from hoopx.recording.journal import entry
 from hoopx.recording.signing import ledgerPublic
 from hoopx.recording.verify import verifySession
@@ -138,15 +139,15 @@ class RecoveryTests(RecoveryBase):
         self.assertEqual([f.payload for f in found if f.kind == 3][-2:], [b"one", b"two"])
 
     @settings(max_examples=60, deadline=None)
-    @given(st.integers(0, 40), st.integers(0, 40), st.booleans())
-    def test_killedAtAnyCall(self, life, second, synced):
+    @given(st.integers(0, 12), st.integers(0, 40), st.integers(0, 40), st.booleans())
+    def test_killedAtAnyCall(self, count, life, second, synced):
         """The gateway, and then the recovery, killed at any call of checking, rolling, closing."""
         rig = self.rig(size=KIB, durability="synced" if synced else "written")
         recording = self.open(rig)
         rig.files.life = life
         safe = []
         try:
-            for number in range(12):
+            for number in range(count):
                 payload = b"%d" % number * 300
                 waiting = recording.append(0, CLIENT, PASSED, payload)
                 if waiting is None:
@@ -250,9 +251,11 @@ class RecoveryTests(RecoveryBase):
         """Killed between DONE and the seal: it ended, but nobody has signed that, so it is recovered, not complete."""
         rig, path = self.crashed()
         with open(os.path.join(path, OPEN), "ab") as file:
-            file.write(encode(9, 99, 0, DONE, payload=b'{"reason":"x"}'))
+            file.write(encode(9, 99, 0, DONE, payload=pack({"reason": "x"})))
         self.again(rig.data)
-        self.assertEqual([f.kind for f in readSession(path)][-3:], [DONE, RECOVERED, SEAL])
+        self.assertEqual([f.kind for f in self.recovered(path, rig.data)][-3:], [DONE, RECOVERED, SEAL])
+        (one,) = catalogue.sessions(rig.data)
+        self.assertEqual(one.state, "recovered")
 
     def test_leftovers(self):
         """A next segment that never took its name, and directories in which nothing began, are removed."""

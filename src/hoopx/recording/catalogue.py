@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from hoopx.errors import HoopxError
-from hoopx.frames import DONE, HEAD, HEADER, LIMIT, OPEN, RECOVERED, Decoder, FrameError, encode, readSession, unpack
+from hoopx.frames import DONE, HEAD, HEADER, OPEN, RECOVERED, SEAL, START, Decoder, FrameError, readSession, unpack
 from hoopx.recording.follow import Follower
 from hoopx.recording.locks import isLocked
 from hoopx.recording.scan import TOTALS, scanSegment
@@ -204,24 +204,26 @@ def _readEnd(path: str) -> tuple[int, dict[str, Any], float] | None:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - TAIL))
         tail = file.read()
-    for kind in (DONE, RECOVERED):
+    for kind in (RECOVERED, DONE):  # a killed gateway may have written DONE and no seal
         pattern = bytes((0, 0, 0, 0, kind, 0, 0, 0))
         place = tail.rfind(pattern)
         while place >= 0:
-            found = _frameAt(tail, place + len(pattern) - HEADER, kind)
-            if found is not None:
-                return found
+            frame = _lastWord(tail, place + len(pattern) - HEADER)
+            if frame is not None:
+                return kind, unpack(frame.payload), frame.at / 1e9
             place = tail.rfind(pattern, 0, place)
     return None
 
 
-def _frameAt(tail: bytes, begin: int, kind: int) -> tuple[int, dict[str, Any], float] | None:
+def _lastWord(tail: bytes, begin: int) -> Frame | None:
+    """The frame at C{begin}, if nothing but it and the seal stands there: no payload can be taken for it."""
     if begin < 0:
         return None
-    header = tail[begin : begin + HEADER]
-    size = int.from_bytes(header[:4], "big")
-    at, sequence = int.from_bytes(header[8:16], "big"), int.from_bytes(header[16:24], "big")
-    payload = tail[begin + HEADER : begin + HEADER + size]
-    if size > LIMIT or encode(at, sequence, 0, kind, payload=payload) != tail[begin : begin + HEADER + size]:
+    decoder = Decoder()
+    try:
+        found = decoder.feed(START + tail[begin:])
+    except FrameError:
         return None
-    return kind, unpack(payload), at / 1e9
+    if decoder.finish() is not None or [frame.kind for frame in found[1:]] != [SEAL]:
+        return None
+    return found[0]

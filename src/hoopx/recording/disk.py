@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.recording.test_disk -*-
+# -*- test-case-name: tests.recording.test_faults -*-
 """
 The disk under the recordings: its reserve, its marks, and whether it works.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.recording.test_files -*-
+# -*- test-case-name: tests.recording.test_faults -*-
 """
 The one place that touches the disk. Tests hand in another L{Files} to make it full, slow or broken.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.recording.test_follow -*-
+# -*- test-case-name: tests.recording.test_catalogue -*-
 """
 A session's frames as they come.
 """

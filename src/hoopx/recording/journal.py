@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.recording.test_journal -*-
+# -*- test-case-name: tests.recording.test_recovery -*-
 """
 The shared journal of C{durability = "synced"}: one fdatasync makes safe what many recordings wrote.
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.recording.test_locks -*-
+# -*- test-case-name: tests.recording.test_recovery -*-
 """
 Who owns what: flock(2), held for the owner's life, let go by the kernel.
 """

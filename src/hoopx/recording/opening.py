@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.recording.test_opening -*-
+# -*- test-case-name: tests.recording.test_recovery -*-
 """
 The beginning of recordings, in a thread: directories, HEAD, keys, and one round of fsync for all that begin together.
 """

@@ -185,6 +185,9 @@ class Queued:
         self.log.failure("Recording {session} failed.", failure, session=self.session)
         self._busy = False
         self.fail(OSError(errno.EIO, "internal error"))
+        if self._segment.descriptor < 0:  # it was the closing that broke: not again
+            self._closed()
+            return
         self._discard(items)
         self._pump()
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.recording.test_segment -*-
+# -*- test-case-name: tests.recording.test_recovery -*-
 """
 The segment that is being written: the file, what of it is hashed, and how it is sealed. Used by one thread at a time.
 """

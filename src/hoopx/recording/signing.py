@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.recording.test_signing -*-
+# -*- test-case-name: tests.recording.test_recovery -*-
 """
 Signed payloads: canonical JSON with a signature over everything else in it.
 """

@@ -188,7 +188,7 @@ class _Reader:
     def later(self, frame: Frame) -> bool:
         if frame.at < self.at and frame.kind in (DATA, EVENT, CLOCK):
             self.wrong("time runs backwards", self.index)
-        if self.ended and frame.kind != SEAL:
+        if self.ended and frame.kind != SEAL and (self.ended, frame.kind) != (DONE, RECOVERED):
             self.wrong("a frame stands behind the end of the session", self.index)
             return False
         try:

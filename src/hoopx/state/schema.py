@@ -6,6 +6,7 @@ Brings the state store to this version's schema.
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from sqlalchemy import Connection, inspect, text
@@ -14,6 +15,9 @@ from hoopx.errors import ConfigurationError
 
 # The newest migration; said here as well, so that an up-to-date store costs no import of alembic. A test compares.
 HEAD: Final = "0001"
+
+# Alembic keeps the migration that runs in a global: two gateways in one process take turns.
+_ONE: Final = Lock()
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -59,4 +63,5 @@ def upgrade(connection: Connection, where: str) -> None:
             key="state.url",
         )
     config.attributes["connection"] = connection
-    command.upgrade(config, HEAD)
+    with _ONE:
+        command.upgrade(config, HEAD)

@@ -9,7 +9,6 @@ import importlib
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -83,11 +82,3 @@ def nodePostgres() -> Path:
     if not (NODE_MODULES / "pg").is_dir():
         raise missing("node-postgres", f"npm install --prefix {NODE_MODULES.parent} pg@8")
     return NODE_MODULES
-
-
-def mounting(attempt: Callable[[], None]) -> None:
-    """Run what mounts a file system; where that is not allowed, the test is skipped."""
-    try:
-        attempt()
-    except (PermissionError, OSError) as error:
-        raise missing("a file system of the test's own", f"run as root in a place that may mount ({error})") from None

@@ -18,12 +18,14 @@ class Passage:
 
     @ivar sent: what came from the connecting side, as far as it was read.
     @ivar received: what came back.
+    @ivar peer: C{"host:port"} of who has connected.
     @ivar address: C{"host:port"} of our connection onward: how the next one sees the client.
     """
 
     def __init__(self, near: socket.socket, far: socket.socket) -> None:
         self.sent = bytearray()
         self.received = bytearray()
+        self.peer = "{}:{}".format(*near.getpeername())
         self.address = "{}:{}".format(*far.getsockname())
         self._near, self._far = near, far
         self._ended = [threading.Event(), threading.Event()]

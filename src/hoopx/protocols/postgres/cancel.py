@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.protocols.postgres.test_cancel -*-
+# -*- test-case-name: tests.peers.test_psycopg -*-
 """
 A CancelRequest to the target, on a connection of its own (PostgreSQL documentation, "Canceling Requests in Progress").
 """

@@ -53,7 +53,7 @@ class MessageCodec:
         an uncut run (for readers of what has been recorded).
     """
 
-    __slots__ = ("_clip", "_interest", "_kinds", "_need", "_partial", "_skip", "_table", "limit")
+    __slots__ = ("_clip", "_interest", "_kinds", "_need", "_partial", "_plain", "_skip", "_table", "limit")
 
     def __init__(
         self, interest: frozenset | set = ALL, kinds: frozenset = ALL, limit: int = MAX_UNIT, clip: bool = False
@@ -74,6 +74,7 @@ class MessageCodec:
     def interest(self, interest: frozenset | set) -> None:
         self._interest = interest
         self._table = _table(frozenset(interest), self._kinds)
+        self._plain = self._kinds - self._interest
 
     @property
     def atBoundary(self) -> bool:
@@ -104,8 +105,14 @@ class MessageCodec:
         table = self._table
         start = 0
         units: list = []
-        while size - position >= 5:
+        plain = self._plain
+        last = size - 5
+        while position <= last:
             kind, length = _header(data, position)
+            if kind in plain and 4 <= length <= MAX_MESSAGE:
+                # The path of rows and COPY data: nothing but walking from header to header.
+                position += length + 1
+                continue
             end = position + 1 + length
             wanted = table.get(kind)
             if wanted is None or length < 4 or length > MAX_MESSAGE:
@@ -132,11 +139,11 @@ class MessageCodec:
                     break
                 units.append((kind, data[position:end]))
                 start = end
-            elif end > size:
-                self._skip = end - size
-                units.append((None, data[start:] if start else data))
-                return units
             position = end
+        if position > size:
+            self._skip = position - size
+            units.append((None, data[start:] if start else data))
+            return units
         self._skip = 0
         if position < size:
             # A header that is not whole, or a wanted message that is not.

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.protocols.postgres.test_conversation -*-
+# -*- test-case-name: tests.peers.test_badinput -*-
 """
 One PostgreSQL connection: the client's login, the target's, and then the session.
 
@@ -93,7 +93,7 @@ class PostgresConversation:
             del parameters[name]
         self._version = messages.VERSION_3_2 if version >= messages.VERSION_3_2 else messages.VERSION_3_0
         if unknown or version > messages.VERSION_3_2:
-            self._door.reply(messages.negotiateProtocolVersion(self._version & 0xFFFF, unknown))
+            self._door.reply(messages.negotiateProtocolVersion(self._version, unknown))
 
     def _begin(self, parameters: dict[str, str]) -> None:
         door = self._door

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.protocols.postgres.test_errors -*-
+# -*- test-case-name: tests.peers.test_refusal -*-
 """
 What the gateway itself says to a PostgreSQL client (PostgreSQL documentation, "PostgreSQL Error Codes").
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.protocols.postgres.test_judging -*-
+# -*- test-case-name: tests.peers.test_refusal -*-
 """
 Commands of a session in which rules are in force: what is judged, and how a refusal is said.
 
@@ -104,6 +104,7 @@ class Judging:
         text = self._resolve("statement", statement)
         shown = [_parameter(value, _format(formats, index)) for index, value in enumerate(values)]
         command = self._command(b"B", text or "", understood=text is not None, parameters=shown)
+        command.fields["portal"] = portal
 
         def send(raw: bytes) -> None:
             self._note("portal", portal, text)
@@ -191,6 +192,8 @@ class Judging:
             replacement = messages.parse(b"", name.encode())
         elif kind == b"B":
             replacement = messages.bind(b"", name.encode())
+            # The Execute behind it is skipped by the server: no second refusal for one command.
+            self._note("portal", command.fields["portal"], "")
         elif kind == b"E":
             replacement = messages.execute(name.encode())
         else:

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.protocols.postgres.test_login -*-
+# -*- test-case-name: tests.peers.test_scram -*-
 """
 The login at the target (PostgreSQL documentation, "Start-up", "SASL Authentication", "SSL Session Encryption").
 
@@ -104,7 +104,7 @@ class TargetLogin:
             self._door.ask(messages.password(self._password()))
             self._proved = True
         elif code == messages.MD5:
-            if not self._target.options.allow_md5:
+            if self._target.tls == "off" or not self._target.options.allow_md5:
                 raise TargetFailed(
                     f'target "{self._target.name}" asks for an MD5 password, which is not safe',
                     "Set password_encryption = scram-sha-256 there and the password anew, or allow_md5 = true for the target.",

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.protocols.postgres.test_messages -*-
+# -*- test-case-name: tests.protocols.postgres.test_codec -*-
 """
 PostgreSQL messages, built and read (PostgreSQL documentation, "Message Formats").
 
@@ -50,9 +50,10 @@ def backendKeyData(process: int, secret: bytes) -> bytes:
     return message(b"K", _u32.pack(process) + secret)
 
 
-def negotiateProtocolVersion(minor: int, unknown: list[str]) -> bytes:
+def negotiateProtocolVersion(version: int, unknown: list[str]) -> bytes:
+    """The whole version, as servers send it, though the documentation says minor."""
     names = b"".join(name.encode() + b"\0" for name in unknown)
-    return message(b"v", _u32.pack(minor) + _u32.pack(len(unknown)) + names)
+    return message(b"v", _u32.pack(version) + _u32.pack(len(unknown)) + names)
 
 
 def fields(kind: bytes, severity: str, code: str, text: str, detail: str = "", hint: str = "") -> bytes:

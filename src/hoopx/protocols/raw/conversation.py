@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.protocols.raw.test_conversation -*-
+# -*- test-case-name: tests.test_door -*-
 """
 A TCP connection to the one target its listener names. Nothing is understood, everything is recorded.
 """

@@ -1,0 +1,87 @@
+# -*- test-case-name: tests.peers.test_disk -*-
+"""
+Small file systems of a test's own, that fill up and break as real ones do.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from tests.peers.harness.finding import missing
+from tests.peers.harness.processes import folder
+
+MIB = 1 << 20
+
+
+def _run(*argv: str) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        raise missing("a file system of the test's own", f"run as root where mounting is allowed ({done.stderr.strip()})")
+
+
+class Disk:
+    """
+    A tmpfs.
+
+    @ivar path: where it is mounted.
+    @param size: bytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.path = folder("disk")
+        self._filler = self.path / "filler"
+        self._mount(size)
+
+    def _mount(self, size: int) -> None:
+        _run("mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "hoopx-test", str(self.path))
+
+    def fill(self, leave: int = 0) -> None:
+        """Take all the free space but C{leave} bytes, also while others write."""
+        status = os.statvfs(self.path)
+        wanted, step = status.f_bavail * status.f_frsize - leave, 4 * MIB
+        descriptor = os.open(self._filler, os.O_CREAT | os.O_WRONLY)
+        try:
+            size = 0
+            while step >= 4096 and size < wanted:
+                try:
+                    os.posix_fallocate(descriptor, size, min(step, wanted - size))
+                    size += min(step, wanted - size)
+                except OSError:
+                    step //= 2
+        finally:
+            os.close(descriptor)
+
+    def free(self) -> None:
+        """Give it back."""
+        self._filler.unlink()
+
+    def remount(self, *options: str) -> None:
+        _run("mount", "-o", ",".join(["remount", *options]), str(self.path))
+
+    def remove(self) -> None:
+        subprocess.run(["umount", "-l", str(self.path)], capture_output=True, timeout=60)
+
+
+class BreakableDisk(Disk):
+    """An ext4 in a file, which goes read-only at its first error, under whoever writes to it."""
+
+    def _mount(self, size: int) -> None:
+        self._image = folder("image") / "ext4"
+        with self._image.open("wb") as file:
+            file.truncate(size)
+        _run("mkfs.ext4", "-q", "-e", "remount-ro", str(self._image))
+        self.again()
+
+    def again(self) -> None:
+        """Mount it, after it was broken and unmounted."""
+        _run("mount", "-o", "loop", str(self._image), str(self.path))
+
+    def unmount(self) -> None:
+        _run("umount", str(self.path))
+
+    def fail(self) -> None:
+        """From now on every write on it gives EROFS."""
+        source = Path("/proc/self/mounts").read_text().split(f" {self.path} ")[0].split("\n")[-1]
+        Path(f"/sys/fs/ext4/{Path(source).name}/trigger_fs_error").write_text("a test")

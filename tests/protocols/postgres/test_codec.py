@@ -1,0 +1,118 @@
+"""
+Tests of the PostgreSQL codecs and messages.
+"""
+
+from struct import pack
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from hoopx.errors import ProtocolViolation
+from hoopx.interfaces import IWireCodec
+from hoopx.protocols.postgres import messages
+from hoopx.protocols.postgres.codec import CLIENT_KINDS, MAX_STARTUP, AnswerCodec, MessageCodec, StartupCodec
+
+kinds = st.sampled_from([bytes([kind]) for kind in b"QPBDE"])
+wire = st.lists(st.builds(messages.message, kinds, st.binary(max_size=40)), max_size=12)
+splits = st.lists(st.integers(1, 30), max_size=40)
+
+
+def fed(codec, data, sizes):
+    units, position = [], 0
+    for size in [*sizes, len(data) + 1]:
+        piece = data[position : position + size]
+        position += size
+        if piece:
+            units += codec.feed(piece)
+    return units
+
+
+class MessageCodecTests(SynchronousTestCase):
+    def test_interface(self):
+        for codec in (MessageCodec(), StartupCodec(), AnswerCodec()):
+            verifyObject(IWireCodec, codec)
+
+    @given(wire, splits, st.frozensets(kinds))
+    def test_everySplit(self, sent, sizes, interest):
+        """Whatever the splits, the same units of interest, and all bytes."""
+        data = b"".join(sent)
+        codec = MessageCodec(interest, CLIENT_KINDS)
+        units = fed(codec, data, sizes)
+        self.assertEqual(b"".join(raw for _, raw in units), data)
+        self.assertEqual([raw for kind, raw in units if kind], [raw for raw in sent if raw[:1] in interest])
+        self.assertTrue(codec.atBoundary)
+        self.assertEqual(codec.residue(), b"")
+
+    @given(st.binary(max_size=200), splits)
+    def test_anyBytes(self, data, sizes):
+        """Units or a violation, and never more kept than was fed."""
+        for codec in (MessageCodec({b"Q"}, CLIENT_KINDS, 64), StartupCodec()):
+            try:
+                units = fed(codec, data, sizes)
+            except ProtocolViolation:
+                continue
+            self.assertEqual(b"".join(raw for _, raw in units) + codec.residue(), data)
+
+    def test_tooLargeToJudge(self):
+        codec = MessageCodec({b"Q"}, CLIENT_KINDS, 100)
+        self.assertRaises(ProtocolViolation, codec.feed, b"Q" + pack(">I", 101))
+
+    def test_largeAndUnwanted(self):
+        codec = MessageCodec(frozenset(), CLIENT_KINDS, 100)
+        self.assertEqual(codec.feed(b"Q" + pack(">I", 1 << 29)), [(None, b"Q" + pack(">I", 1 << 29))])
+        self.assertFalse(codec.atBoundary)
+
+    def test_noLength(self):
+        for length in (0, 3, 0x40000000, 0xFFFFFFFF):
+            self.assertRaises(ProtocolViolation, MessageCodec(frozenset(), CLIENT_KINDS).feed, b"Q" + pack(">I", length))
+
+
+class StartupCodecTests(SynchronousTestCase):
+    @settings(max_examples=50)
+    @given(splits)
+    def test_everySplit(self, sizes):
+        start = messages.startup(messages.VERSION_3_0, {"user": "app"})
+        data = start + messages.password(b"x") + messages.query(b"SELECT 1")
+        self.assertEqual([kind for kind, _ in fed(StartupCodec(), data, sizes)], ["startup", b"p", b"Q"])
+
+    def test_length(self):
+        for length in (0, 7, MAX_STARTUP + 1, 2 << 30):
+            self.assertRaises(ProtocolViolation, StartupCodec().feed, pack(">II", length, 0x30000))
+
+    def test_injection(self):
+        """CVE-2021-23214: nothing may follow a request for encryption."""
+        self.assertRaises(ProtocolViolation, StartupCodec().feed, messages.SSL_REQUEST_PACKET + b"Q")
+
+    def test_answerInjection(self):
+        """CVE-2021-23222, and an answer that is not PostgreSQL's."""
+        self.assertRaises(ProtocolViolation, AnswerCodec().feed, b"SE")
+        self.assertRaises(ProtocolViolation, AnswerCodec().feed, b"H")
+
+    def test_directTLS(self):
+        self.assertEqual(StartupCodec().feed(b"\x16\x03\x01"), [("tls", b"\x16\x03\x01")])
+
+
+class MessagesTests(SynchronousTestCase):
+    @given(st.dictionaries(st.text("abc_", min_size=1), st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=5))
+    def test_startup(self, parameters):
+        raw = messages.startup(messages.VERSION_3_2, parameters)
+        self.assertEqual(messages.readStartup(raw), (messages.VERSION_3_2, parameters))
+
+    @given(st.binary(max_size=60))
+    def test_bindOfAnyBytes(self, body):
+        try:
+            messages.readBind(messages.message(b"B", body))
+        except ProtocolViolation:
+            pass
+
+    def test_fieldsEndNowhereElse(self):
+        """A text with a NUL can not forge another field."""
+        raw = messages.fields(b"E", "ERROR", "42501", "no\0Cforged")
+        self.assertEqual(messages.readFields(raw)["C"], "42501")
+        self.assertEqual(messages.readFields(raw)["M"], "no Cforged")
+
+    def test_cancel(self):
+        self.assertEqual(messages.readCancel(messages.cancelRequest(7, b"abcd")), (7, b"abcd"))
+        self.assertRaises(ProtocolViolation, messages.readCancel, messages.cancelRequest(7, b""))

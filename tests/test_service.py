@@ -1,0 +1,139 @@
+"""
+Tests of the service: embedded, twice, in somebody else's; reload; what keeps it from starting.
+"""
+
+from pathlib import Path
+
+from twisted.application.service import MultiService
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.endpoints import clientFromString, serverFromString
+from twisted.internet.protocol import Factory, Protocol
+from twisted.plugin import IPlugin
+from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
+
+from hoopx.api.control import IControl
+from hoopx.config.loader import parse
+from hoopx.errors import HoopxError
+from hoopx.interfaces import IProtocolRecorder
+from hoopx.registry import protocols
+from hoopx.service import makeProxyService
+
+CONFIGURATION = """
+[gateway]
+name = "{name}"
+data = "data"
+disk_reserve = "1MiB"
+disk_refuse_below = "1MiB"
+[[listeners]]
+protocol = "raw"
+endpoint = "tcp:0:interface=127.0.0.1"
+target = "echo"
+identity = "service:test"
+[targets.echo]
+protocol = "raw"
+endpoint = "tcp:127.0.0.1:{port}"
+tls = "off"
+[[grants]]
+name = "all"
+users = ["{user}"]
+targets = ["echo"]
+permit = ["opaque"]
+"""
+
+
+class Echo(Protocol):
+    def dataReceived(self, data):
+        self.transport.write(data)
+
+
+class Ask(Protocol):
+    def __init__(self):
+        self.answered = Deferred()
+        self.lost = Deferred()
+
+    def connectionMade(self):
+        self.transport.write(b"hello")
+
+    def dataReceived(self, data):
+        self.answered.callback(data)
+
+    def connectionLost(self, reason):
+        self.lost.callback(None)
+
+
+class ServiceTests(TestCase):
+    timeout = 60
+
+    @inlineCallbacks
+    def setUp(self):
+        self.echo = yield serverFromString(reactor, "tcp:0:interface=127.0.0.1").listen(Factory.forProtocol(Echo))
+        self.addCleanup(self.echo.stopListening)
+
+    def settings(self, name="gw", user="service:test"):
+        folder = Path(self.mktemp()).resolve() if not hasattr(self, name) else getattr(self, name)
+        setattr(self, name, folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "hoopx.toml"
+        path.write_text(CONFIGURATION.format(name=name, port=self.echo.getHost().port, user=user))
+        return parse(path.read_text(), str(path))
+
+    def ask(self, service):
+        port = service.ports[0].getHost().port
+        return clientFromString(reactor, f"tcp:127.0.0.1:{port}").connect(Factory.forProtocol(Ask))
+
+    @inlineCallbacks
+    def test_twoInOne(self):
+        """Two gateways in somebody else's service, without twistd."""
+        parent = MultiService()
+        services = [makeProxyService(reactor, self.settings(name)) for name in ("one", "two")]
+        for service in services:
+            service.setServiceParent(parent)
+        parent.startService()
+        self.addCleanup(parent.stopService)
+        for service in services:
+            yield service.ready
+            verifyObject(IControl, service.gateway)
+            client = yield self.ask(service)
+            answer = yield client.answered
+            self.assertEqual(answer, b"hello")
+            self.assertEqual(service.gateway.status()["sessions"], 1)
+            [line] = service.gateway.liveSessions()
+            self.assertEqual((line["user"], line["target"]), ("service:test", "echo"))
+            client.transport.loseConnection()
+            yield client.lost
+
+    @inlineCallbacks
+    def test_reload(self):
+        """A bad file changes nothing; a good one ends sessions whose grant is gone."""
+        service = makeProxyService(reactor, self.settings())
+        service.startService()
+        self.addCleanup(service.stopService)
+        yield service.ready
+        client = yield self.ask(service)
+        yield client.answered
+        (self.gw / "hoopx.toml").write_text("[gateway]\nnonsense = 1\n")
+        yield self.assertFailure(service.gateway.reload(), HoopxError)
+        self.assertEqual(service.gateway.status()["sessions"], 1)
+        self.settings(user="somebody-else")
+        said = yield service.gateway.reload()
+        yield client.lost
+        self.assertIn("1 sessions ended because their grant is gone", said)
+
+    @inlineCallbacks
+    def test_secondOwner(self):
+        """Two gateways can not have one data directory."""
+        first = makeProxyService(reactor, self.settings())
+        first.startService()
+        self.addCleanup(first.stopService)
+        yield first.ready
+        second = makeProxyService(reactor, self.settings())
+        second.startService()
+        self.addCleanup(second.stopService)
+        yield self.assertFailure(second.ready, HoopxError)
+
+    def test_plugins(self):
+        for recorder in protocols().values():
+            verifyObject(IProtocolRecorder, recorder)
+            verifyObject(IPlugin, recorder)
