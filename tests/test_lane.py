@@ -55,8 +55,8 @@ class LaneTests(SynchronousTestCase):
             clock=self.clock, wall=lambda: 0.0, newId=lambda: "A1", tell=lambda kind, **fields: None, policy=self, approver=self
         )
         self.session = SimpleNamespace(
-            broker=broker, recording=self.recording, id="S", identity=None, target=SimpleNamespace(name="t"), dead=False, ending=None,
-            unsafe=0, recordingFailed=self.failures.append, failed=self.failures.append,
+            broker=broker, recording=self.recording, id="S", identity=None, target=SimpleNamespace(name="t"), dead=False,
+            ending=None, unsafe=0, recordingFailed=self.failures.append, failed=self.failures.append,
             note=lambda kind, **fields: self.recording.note(kind, **fields),
         )  # fmt: skip
         out = (None, lambda data: self.send(b">" + data), lambda data: self.send(b"<" + data))

@@ -22,7 +22,7 @@ class OffersTests(SynchronousTestCase):
         self.assertFalse(self.offers.call("10.0.0.1:5", "key", "now"))
 
     def test_guessing(self):
-        """After too many wrong keys from one address even the right one goes unanswered, for a while, and for that address alone."""
+        """After too many wrong keys from one address even the right one goes unanswered: for a while, from there."""
         for number in range(WRONG_LIMIT):
             self.assertFalse(self.offers.call(f"10.0.0.1:{number}", "wrong"))
         self.assertFalse(self.offers.call("10.0.0.1:9", "key", 1))

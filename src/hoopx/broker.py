@@ -16,6 +16,7 @@ from hoopx.frames import ulid
 from hoopx.offers import Offers
 from hoopx.timers import Timers
 
+
 @define(eq=False)
 class Broker:
     """

@@ -56,7 +56,8 @@ class Session:
     """
 
     __slots__ = (
-        "_idle", "_lanes", "_maximum", "broker", "claim", "dead", "door", "ending", "grant", "id", "identity", "judged", "leaving", "recording",
+        "_idle", "_lanes", "_maximum", "broker", "claim", "dead", "door", "ending", "grant", "id", "identity", "judged", "leaving",
+        "recording",
         "started", "target",
     )  # fmt: skip
 

@@ -79,7 +79,7 @@ class Process:
             entry = pwd.getpwnam(user)
             changed = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
         with log.open("ab") as output:
-            self._child = subprocess.Popen(  # noqa: PLW1509
+            self._child = subprocess.Popen(
                 list(argv),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

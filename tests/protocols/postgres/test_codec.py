@@ -16,6 +16,7 @@ from hoopx.protocols.postgres.codec import CLIENT_KINDS, MAX_STARTUP, AnswerCode
 
 kinds = st.sampled_from([bytes([kind]) for kind in b"QPBDE"])
 wire = st.lists(st.builds(messages.message, kinds, st.binary(max_size=40)), max_size=12)
+values = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 splits = st.lists(st.integers(1, 30), max_size=40)
 
 
@@ -95,7 +96,7 @@ class StartupCodecTests(SynchronousTestCase):
 
 
 class MessagesTests(SynchronousTestCase):
-    @given(st.dictionaries(st.text("abc_", min_size=1), st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=5))
+    @given(st.dictionaries(st.text("abc_", min_size=1), values, max_size=5))
     def test_startup(self, parameters):
         raw = messages.startup(messages.VERSION_3_2, parameters)
         self.assertEqual(messages.readStartup(raw), (messages.VERSION_3_2, parameters))

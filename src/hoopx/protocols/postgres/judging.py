@@ -103,8 +103,7 @@ class Judging:
         portal, statement, formats, values = messages.readBind(raw)
         text = self._resolve("statement", statement)
         shown = [_parameter(value, _format(formats, index)) for index, value in enumerate(values)]
-        command = self._command(b"B", text or "", understood=text is not None, parameters=shown)
-        command.fields["portal"] = portal
+        command = self._command(b"B", text or "", understood=text is not None, parameters=shown, portal=portal)
 
         def send(raw: bytes) -> None:
             self._note("portal", portal, text)
@@ -129,8 +128,10 @@ class Judging:
     def _text(self, query: bytes) -> str:
         return query.decode("utf-8", "backslashreplace")
 
-    def _command(self, message: bytes, text: str, understood: bool = True, parameters: Any = (), parse: bool = False) -> Command:
-        fields = {"message": message, "understood": understood, "parse": parse}
+    def _command(
+        self, message: bytes, text: str, understood: bool = True, parameters: Any = (), parse: bool = False, portal: bytes = b""
+    ) -> Command:
+        fields = {"message": message, "understood": understood, "parse": parse, "portal": portal}
         return Command(0.0, self._lane.channel, "sql", text, tuple(parameters), fields=fields)
 
     # Which text a name stands for. A name counts only once the target has confirmed it: a Parse that the server skipped after an
