@@ -33,7 +33,8 @@ def command(once: bool, folder: str | None) -> None:
 
     binaries()
     place, say = _place(folder), Teller()
-    signal.signal(signal.SIGTERM, _leave)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a shell ignores the first
+        signal.signal(number, _leave)
     signal.signal(signal.SIGHUP, _leave)
     try:
         with ExitStack() as stopped:
