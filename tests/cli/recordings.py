@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hoopx.frames import DATA, DONE, EVENT, HEAD, OPEN, START, encode, pack, ulid
+from hoopx.frames import DATA, DONE, EVENT, HEAD, OPEN, SEAL, START, encode, pack, ulid
 from hoopx.values import PASSED
 
 BEGAN = 1_700_000_000.0
@@ -42,5 +42,6 @@ def record(data: Path, steps: list[tuple[int, int, bytes]], *, started: float = 
             )
         end = pack({**totals, "reason": "client-left", "duration": len(steps) + 1.0})
         frames.append(encode((len(steps) + 1) * 10**9, len(frames) + 1, 0, DONE, payload=end))
+        frames.append(encode((len(steps) + 1) * 10**9, len(frames) + 1, 0, SEAL, payload=pack({})))
     (folder / ("000000.hxr" if done else OPEN)).write_bytes(START + b"".join(frames))
     return session

@@ -18,7 +18,7 @@ from hoopx.config.shape import keys
 from hoopx.protocols.postgres.options import TargetOptions
 from hoopx.values import Reference
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "configuration.rst"
+PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "configuration.rst"
 
 SECTIONS: dict[str, tuple[str, list[type]]] = {
     "gateway": ("[gateway]", [known.GatewaySettings]),

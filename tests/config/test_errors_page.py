@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.protocols.postgres.errors import REFUSALS
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "errors.rst"
+PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "errors.rst"
 
 
 class PageTests(SynchronousTestCase):

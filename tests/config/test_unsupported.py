@@ -15,7 +15,7 @@ from hoopx.interfaces import ITargets
 from hoopx.plugin import ProtocolRecorder
 from hoopx.values import Reference
 
-DOCS = Path(__file__).parent.parent.parent / "docs" / "reference"
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "reference"
 
 GUARD = "[[guards]]\nname='g'\naction='block'\nsql={ statements=['DROP'] }\n"
 RAW = "[targets.l]\nprotocol='raw'\nendpoint='tcp:a:1'\n"
