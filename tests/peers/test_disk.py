@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.peers.harness import wire
 from tests.peers.harness.disks import MIB, BreakableDisk, Disk
-from tests.peers.harness.gateway import Gateway, account, target
+from tests.peers.harness.gateway import ENDED, Gateway, account, target
 from tests.peers.harness.postgres import debian
 from tests.peers.harness.tap import Passage, Tap
 from tests.peers.harness.waiting import until
@@ -90,20 +90,19 @@ class DiskTests(SynchronousTestCase):
             self.assertEqual((writer.last or {}).get("C"), "58030", writer.last)
             self.assertIn("record", (writer.last or {})["M"])
 
-    def faithful(self, passages: list[Passage]) -> None:
+    def faithful(self, passages: list[Passage], states: tuple[str, ...] | None = ENDED) -> None:
         """Nothing has reached either side that is not in the recording, but the word that the recording has failed."""
         behind = {keyOf(bytes(one.received))[0]: one for one in self.far.passages}
         for passage in passages:
             self.assertTrue(passage.ended())
-            name = self.gateway.session(passage.address)["session"]
+            name = self.gateway.session(passage.address, states)["session"]
             received = passage.receivedFromOk()
             recorded = self.gateway.export(name, "to", "client")
-            last = received[len(recorded) :]
-            if last and received.startswith(recorded):
+            if not recorded.startswith(received):
                 # The word that recording has failed, where one could be said: not within a message.
-                self.assertEqual(fields(last)["C"], "58030")
-                self.assertEqual(b"".join(raw for _, raw in wire.split(recorded)), recorded, "an error in the middle of a message")
-                received = recorded
+                last = list(wire.split(received))[-1][1]
+                self.assertEqual(fields(last).get("C"), "58030", f"{len(received)} received, {len(recorded)} recorded")
+                received = received.removesuffix(last)
             self.assertTrue(recorded.startswith(received), f"the client has {len(received)} bytes, recorded {len(recorded)}")
             beyond = behind[keyOf(received)[0]]
             self.assertTrue(beyond.ended())
@@ -162,22 +161,24 @@ class DiskTests(SynchronousTestCase):
         until(self.works, "service to come back")
 
     def test_read_only(self) -> None:
-        """The file system breaks under running sessions; after it is mended and the gateway started again, all is there."""
+        """The file system breaks under running sessions; when it is mended and the gateway started again, the recordings are whole."""
         disk = BreakableDisk(96 * MIB)
-        # What is only in the page cache dies with a broken file system.
-        self.arrange(disk, '[recording]\ndurability = "synced"\n')
+        self.arrange(disk)
         writers = [Writer(self.near.port, self.token, size) for size in (10, 300_000)]
         until(lambda: all(writer.statements > 2 for writer in writers), "everybody to work")
         disk.fail()
         for writer in writers:
             self.told(writer)
         self.assertFalse(self.works())
+        # What only the page cache holds is lost when the file system is unmounted: look before.
+        self.faithful(list(self.near.passages), states=None)
         self.gateway.stop()
         disk.unmount()
         disk.again()
         self.gateway.start()
         until(self.works, "service to come back")
-        self.faithful(list(self.near.passages))
+        for passage in self.near.passages:
+            self.assertEqual(self.gateway.session(passage.address)["state"], "recovered")
 
     def test_read_only_at_start(self) -> None:
         disk = Disk(64 * MIB)

@@ -30,6 +30,7 @@ permit = ["opaque"]
 """
 USER = "tester@example.com"
 START_LIMIT = 60.0
+ENDED = ("complete", "recovered")
 FILES = 8192
 
 
@@ -159,14 +160,14 @@ class Gateway:
         found: list[dict[str, Any]] = json.loads(self.call("sessions", "list", "--json", *arguments))
         return found
 
-    def session(self, client: str, states: Sequence[str] = ("complete", "recovered"), seconds: float = 20.0) -> dict[str, Any]:
-        """@return: the session of the client at C{"host:port"}, once it has one of the states."""
+    def session(self, client: str, states: Sequence[str] | None = ENDED, seconds: float = 20.0) -> dict[str, Any]:
+        """@return: the session of the client at C{"host:port"}, once it has one of the states (C{None}: any)."""
 
         def look() -> dict[str, Any] | None:
             found = [one for one in self.sessions() if one["client"] == client]
-            return found[0] if found and found[0]["state"] in states else None
+            return found[0] if found and (states is None or found[0]["state"] in states) else None
 
-        found = until(look, f"the session of {client} to be {' or '.join(states)}", seconds)
+        found = until(look, f"the session of {client} to be {states}", seconds)
         assert found is not None
         return found
 
