@@ -26,11 +26,11 @@ BEGIN, END = ".. measured: begin", ".. measured: end"
 """Between these lines of the page stands what L{table} makes."""
 
 FULL = {
-    pgbench: ["--tls", "both", "--seconds", "4", "--pairs", "5"],
+    pgbench: ["--tls", "both", "--seconds", "2", "--pairs", "5"],
     bulk: ["--tls", "both", "--pairs", "3"],
     idle: ["--tls", "both", "--sessions", "1000,5000"],
     connect: ["--tls", "both", "--count", "200"],
-    overhead: ["--seconds", "4", "--pairs", "5"],
+    overhead: ["--seconds", "2", "--pairs", "5"],
 }
 QUICK = {
     pgbench: ["--seconds", "1", "--pairs", "1", "--scale", "1", "--clients", "8", "--tls", "both"],

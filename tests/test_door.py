@@ -134,7 +134,7 @@ class DoorTests(SynchronousTestCase):
         other, _, _, otherTarget, _ = self.session()
         recording.fail()
         door.dataReceived(b"secret")
-        self.assertEqual((target.value(), client.disconnecting, target.disconnecting), (b"", True, True))
+        self.assertEqual((target.value(), client.half, target.disconnecting), (b"", True, True))
         other.dataReceived(b"fine")
         self.assertEqual(otherTarget.value(), b"fine")
         self.assertIn(("alarm", None), self.told)

@@ -162,11 +162,10 @@ class Door:
             transport.setTcpNoDelay(True)
         except AttributeError:
             pass  # a Unix socket, or TLS below us
-        peer, host = transport.getPeer(), transport.getHost()
+        peer = transport.getPeer()
         self.address = f"{getattr(peer, 'host', 'unix')}:{getattr(peer, 'port', 0)}"
-        self.loopback = self.mitm.isLoopback(peer) and self.mitm.isLoopback(host)
-        broker = self.mitm.broker
-        self._deadline = broker.clock.callLater(broker.limits.loginTimeout, self._tooLate)
+        self.loopback = self.mitm.isLoopback(peer) and self.mitm.isLoopback(transport.getHost())
+        self._deadline = self.mitm.broker.clock.callLater(self.mitm.broker.limits.loginTimeout, self._tooLate)
         try:
             self.conversation.begin(self)
         except Exception:
@@ -227,8 +226,7 @@ class Door:
         else:
             self.transport.loseConnection()
 
-    def writeConnectionLost(self) -> None:
-        pass
+    def writeConnectionLost(self) -> None: ...
 
     def connectionLost(self, reason: Failure) -> None:
         self._clientLost = True
@@ -377,7 +375,12 @@ class Door:
         if self.leg is not None:
             self.leg.close()
         if not self._clientLost:
-            self.transport.loseConnection()
+            if self._live and reason not in ("client-left", "target-left"):
+                # Closing with bytes unread would reset the connection, and take along what was just said.
+                self.transport.resumeProducing()
+                self.transport.loseWriteConnection()
+            else:
+                self.transport.loseConnection()
         if not self._clientLost or (self.leg is not None and not self.leg.lost):
             self._deadline = self.mitm.broker.clock.callLater(LINGER, self.abort)
         self._early.clear()

@@ -159,6 +159,9 @@ class Session:
         if not words:
             return
         lane = self._lanes[0]
+        if reason == "recording-failed":
+            lane.out[TARGET](words)
+            return
         try:
             lane.forward(TARGET, words, origin=MADE)
         except RecordingFailed:

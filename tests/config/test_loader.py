@@ -18,7 +18,7 @@ from hoopx.plugin import ProtocolRecorder
 from hoopx.registry import protocols
 from hoopx.values import Account, Reference
 
-DOCS = Path(__file__).parent.parent.parent / "docs" / "reference"
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "reference"
 
 ORDERS = """\
 [targets.orders]

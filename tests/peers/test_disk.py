@@ -86,9 +86,10 @@ class DiskTests(SynchronousTestCase):
         passage = next(one for one in self.near.passages if one.peer == writer.connection.address)
         self.assertTrue(passage.ended())
         received = passage.receivedFromOk()
-        if sum(len(raw) for _, raw in wire.split(received)) == len(received):
-            self.assertEqual((writer.last or {}).get("C"), "58030", writer.last)
-            self.assertIn("record", (writer.last or {})["M"])
+        # Where the run that could not be recorded was the target's, and ended within a message, nothing can be said.
+        if sum(len(raw) for _, raw in wire.split(received)) == len(received) and writer.last:
+            self.assertEqual(writer.last.get("C"), "58030", writer.last)
+            self.assertIn("record", writer.last["M"])
 
     def faithful(self, passages: list[Passage], states: tuple[str, ...] | None = ENDED) -> None:
         """Nothing has reached either side that is not in the recording, but the word that the recording has failed."""
