@@ -5,9 +5,11 @@ kill -9 at any moment: what a client has received is in the recording, the recor
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import threading
 import time
+import unittest
 from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -57,6 +59,9 @@ class Load:
         for thread in self._threads:
             thread.join(30)
         self._bench.wait(30)
+
+
+long = unittest.skipUnless(os.environ.get("HOOPX_LONG"), "with HOOPX_LONG=1: takes minutes; test_synced runs always")
 
 
 class KillTests(SynchronousTestCase):
@@ -133,6 +138,7 @@ class KillTests(SynchronousTestCase):
         time.sleep(random.uniform(0.0, 1.0))
         gateway.process.kill()
 
+    @long
     def test_written(self) -> None:
         self.rounds(ROUNDS * 7 // 10, "written", 1)
 
