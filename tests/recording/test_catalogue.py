@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from hoopx.frames import CLOCK, DATA, DONE, OPEN, SEAL, encode, pack, readSession, segmentName
+from hoopx.frames import CLOCK, DATA, DONE, OPEN, RECOVERED, SEAL, encode, pack, readSession, segmentName
 from hoopx.recording import catalogue
 from hoopx.recording.catalogue import Ambiguous, NotFound
+from hoopx.recording.scan import TOTALS
 from hoopx.values import CLIENT, PASSED, TARGET
 from tests.recording.rig import KIB, Rig, crash, letGo
 from tests.recording.test_writer import Base
@@ -136,11 +137,20 @@ class CatalogueTests(Base):
 
 
     def test_forgedEnd(self):
-        """A client that sends what looks like DONE does not say why its session ended."""
+        """A client that sends what looks like an end does not say how its session ended."""
         rig = self.rig()
         recording = self.open(rig)
-        forged = encode(1, 10**6, 0, DONE, payload=pack({"reason": "forged", "bytes_from_client": 0}))
+        totals = dict.fromkeys(TOTALS, 0)
+        recovered = encode(1, 10**6, 0, RECOVERED, payload=pack(totals))
         seal = encode(2, 10**6 + 1, 0, SEAL, payload=b"{}")
+        recording.append(0, CLIENT, PASSED, recovered)
+        recording.append(0, CLIENT, PASSED, recovered + seal)
+        self.close(recording, "client-left")
+        (one,) = catalogue.sessions(rig.data)
+        self.assertEqual((one.state, one.reason), ("complete", "client-left"))
+        rig = self.rig()
+        recording = self.open(rig)
+        forged = encode(1, 10**6, 0, DONE, payload=pack(dict(totals, reason="forged")))
         recording.append(0, CLIENT, PASSED, forged)
         recording.append(0, CLIENT, PASSED, forged + seal)
         crash(recording)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from hashlib import sha256
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
@@ -129,6 +130,26 @@ class VerifyTests(RecoveryBase):
         sound = self.recorded()
         self.assertEqual(verifySession(sound, public=bytes.fromhex(verifySession(sound).key)).state, "complete")
         self.assertTampered(sound, segmentName(0), "another key", public=bytes(32))
+
+    def test_rewrittenBySessionKey(self):
+        """A sealed segment that is written anew, even with the session's own key, does not fit the one behind it."""
+        rig = self.rig()
+        recording = self.open(rig)
+        key = recording._segment.key
+        for _ in range(2):
+            recording.append(0, CLIENT, PASSED, b"x" * 70 * KIB)
+            rig.advance(12)
+        self.close(recording)
+        path = recording.path
+        frames = [f for f in self.frames(path, segmentName(0)) if f.kind != CHECK]
+        place = next(n for n, f in enumerate(frames) if f.kind == DATA)
+        frames[place] = frames[place]._replace(payload=b"changed")
+        seal = unpack(frames[-1].payload)
+        del seal["signature"]
+        seal["frames"] = len(frames) - 1
+        seal["sha256"] = sha256(START + b"".join(encode(*f) for f in frames[:-1])).hexdigest()
+        self.write(path, segmentName(0), frames[:-1] + [frames[-1]._replace(payload=sign(key, "seal", seal))])
+        self.assertTampered(path, segmentName(1), "LINK does not match")
 
     def test_recoveredByWhom(self):
         """Who recovers must hold the ledger key."""
