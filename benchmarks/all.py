@@ -12,6 +12,7 @@ import argparse
 import datetime
 import json
 import os
+import textwrap
 import traceback
 
 import bulk
@@ -74,17 +75,19 @@ def main() -> int:
 
 def table(results: dict) -> str:
     """The results as reStructuredText."""
-    parts = [
+    about = (
         f"Measured on {datetime.date.today().isoformat()}: {machine()}; {versions()}. Client, server and proxy share the "
-        "machine; the columns of a line were measured in turns, and ratios are medians of the ratios of each turn.",
-    ]
+        "machine; the columns of a line were measured in turns, and ratios are medians of the ratios of each turn."
+    )
+    parts = [textwrap.fill(about, 120)]
     if "pgbench" in results:
         parts += ["**pgbench**: transactions a second, and CPU time of the proxy per transaction."]
         rows = []
         for one in results["pgbench"]:
             ours, theirs = one.get("hoopx", {}), one["pgbouncer"]
+            clients = f"{one['clients']} client{'s' if one['clients'] > 1 else ''}"
             rows.append([
-                f"{one['script']}, {one['mode']}, {one['clients']} clients{', TLS' if one['tls'] else ''}",
+                f"{one['script']}, {one['mode']}, {clients}{', TLS' if one['tls'] else ''}",
                 f"{one['direct']['tps']:.0f}" if "direct" in one else "",
                 f"{theirs['tps']:.0f}, {theirs['cpu']:.0f} µs",
                 f"{ours['tps']:.0f}, {ours['cpu']:.0f} µs" if ours else "",
@@ -107,9 +110,7 @@ def table(results: dict) -> str:
         parts += [_listTable(["", "direct", "hoopx", "to direct", "CPU"], rows)]
     rows = []
     for one in results.get("idle", ()):
-        rows.append(
-            [f"memory of an idle session, {one['sessions']} sessions{', TLS' if one['tls'] else ''}", f"{one['kib']:.1f} KiB"]
-        )
+        rows.append([f"memory of an idle session, {one['sessions']} sessions{', TLS' if one['tls'] else ''}", f"{one['kib']:.1f} KiB"])
     for one in results.get("connect", ()):
         text = f"{one['hoopx']['added']:.1f} ms more than direct ({one['direct']['ms']:.1f} ms)"
         rows.append([f"set-up of a session{', TLS' if one['tls'] else ''}", text])

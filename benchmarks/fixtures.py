@@ -162,9 +162,7 @@ class Bench:
         self.postgres = process.pid
         self.psql("create database bench", database="postgres", retry=True)
         if scale:
-            self.run(
-                [program("pgbench", "postgresql-contrib"), "-i", "-q", "-I", "dtGvp", "-s", str(scale), "bench"], self.pgPort
-            )
+            self.run([program("pgbench", "postgresql-contrib"), "-i", "-q", "-I", "dtGvp", "-s", str(scale), "bench"], self.pgPort)
 
     def environment(self, port: int, password: str = PASSWORD, tls: bool = False) -> dict:
         """The environment by which libpq's programs find a server."""
@@ -174,9 +172,7 @@ class Bench:
             "PGSSLMODE": "require" if tls else "disable", "PGCONNECT_TIMEOUT": "20",
         }  # fmt: skip
 
-    def run(
-        self, argv: list[str], port: int, password: str = PASSWORD, tls: bool = False, timeout: float = 300, **more: object
-    ) -> str:
+    def run(self, argv: list[str], port: int, password: str = PASSWORD, tls: bool = False, timeout: float = 300, **more: object) -> str:
         """Run a client program. @raise RuntimeError: it failed; says what it said."""
         done = subprocess.run(
             argv,
@@ -233,9 +229,7 @@ class Bench:
             file.write(f"[databases]\nbench = host=127.0.0.1 port={self.pgPort} dbname=bench\n[pgbouncer]\n")
             file.writelines(f"{name} = {value}\n" for name, value in lines.items())
         owned(users), owned(ini)
-        process = self.start(
-            os.path.basename(home), [program("pgbouncer", "pgbouncer"), "-q", ini], port, signal.SIGINT, cwd="/", **user()
-        )
+        process = self.start(os.path.basename(home), [program("pgbouncer", "pgbouncer"), "-q", ini], port, signal.SIGINT, cwd="/", **user())
         return Contender("pgbouncer", port, PASSWORD, process.pid, tls)
 
     def other(self, name: str, command: str) -> Contender:
@@ -362,7 +356,7 @@ def machine() -> str:
                 break
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
-        f"{os.cpu_count()} x {model}, {memory:.0f} GiB, Linux {platform.release()}, "
+        f"{os.cpu_count()} x {model}, {memory:.0f} GiB, Linux {'.'.join(platform.release().split('.')[:2])}, "
         f"{platform.python_implementation()} {platform.python_version()}"
     )
 

@@ -71,9 +71,7 @@ def line(result: dict) -> str:
 def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", default="1000,5000")
-    parser.add_argument(
-        "--tls", nargs="?", const="on", default="off", choices=("off", "on", "both"), help="TLS towards the clients"
-    )
+    parser.add_argument("--tls", nargs="?", const="on", default="off", choices=("off", "on", "both"), help="TLS towards the clients")
     parser.add_argument("--settle", type=float, default=SETTLE, help="seconds before memory is looked at")
     parser.add_argument("--reactor", default="hoopx")
     parser.add_argument("--json", metavar="FILE")

@@ -25,10 +25,7 @@ def measure(arguments: argparse.Namespace) -> list[dict]:
         turns = []
         for _ in range(arguments.pairs):
             turns.append(
-                [
-                    run(bench, contender, arguments.clients, "select", "simple", arguments.seconds)
-                    for contender in (recorded, dropped)
-                ]
+                [run(bench, contender, arguments.clients, "select", "simple", arguments.seconds) for contender in (recorded, dropped)]
             )
     result = {
         "clients": arguments.clients,

@@ -47,9 +47,7 @@ def compare(bench: Bench, contenders: list[Contender], clients: int, script: str
         if "pgbouncer" in result and contender.name not in ("direct", "pgbouncer"):
             result[contender.name] |= {
                 "tps_ratio": median([turn[contender.name][0] / turn["pgbouncer"][0] for turn in turns]),
-                "cpu_ratio": median(
-                    [turn[contender.name][1] / turn["pgbouncer"][1] for turn in turns if turn["pgbouncer"][1]] or [0.0]
-                ),
+                "cpu_ratio": median([turn[contender.name][1] / turn["pgbouncer"][1] for turn in turns if turn["pgbouncer"][1]] or [0.0]),
             }
     return result
 
