@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = {
     0: "interfaces values errors plugin",
-    1: "framing frames telling masking policy protocols",
-    2: "identity secrets approval storage curator state index recording tls",
+    1: "framing frames telling masking policy protocols export",
+    2: "identity secrets approval storage ledger witness curator state index retention metrics recording tls",
     3: "mitm door admission session lane leg aside offers throttle timers broker",
     4: "registry config service wiring gateway tap reactor cli demo api plugins",
 }

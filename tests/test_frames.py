@@ -85,7 +85,7 @@ class EncodeTests(SynchronousTestCase):
         self.assertLessEqual(recorded, set(EVENTS))
 
     def test_catalogueInDocs(self):
-        path = os.path.join(os.path.dirname(os.path.dirname(__file__)), "docs", "reference", "format.rst")
+        path = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "docs", "reference", "format.rst")
         with open(path, encoding="utf-8") as file:
             table = file.read().split("\nEvents\n")[1].split("\nSignatures\n")[0]
         rows = dict(re.findall(r"^([a-z-]+) +([A-Z].*)$", table, re.MULTILINE))

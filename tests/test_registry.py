@@ -104,8 +104,8 @@ class StrangersTests(SynchronousTestCase):
     def test_missingIsExplained(self) -> None:
         """A gateway that misses a protocol says which drop-in might have been it."""
         self.patch(registry, "failures", lambda: [("hoopx.plugins.acme", "ModuleNotFoundError: no acme")])
-        (error,) = unsupported(parse("[[listeners]]\nprotocol='redis'\nendpoint='tcp:1'\n", "/x"))
-        self.assertIn('protocol "redis" is not installed; there are: ', error.message)
+        (error,) = unsupported(parse("[[listeners]]\nprotocol='zzz'\nendpoint='tcp:1'\n", "/x"))
+        self.assertIn('protocol "zzz" is not installed; there are: ', error.message)
         self.assertIn("; hoopx.plugins.acme can not be loaded: ModuleNotFoundError: no acme", error.message)
 
     def test_notWhole(self) -> None:

