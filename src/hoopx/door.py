@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from hoopx.admission import Admission
 from hoopx.aside import Aside
-from hoopx.errors import HoopxError, ProtocolViolation, Refusal, TargetFailed
+from hoopx.errors import HoopxError, ProtocolViolation, Refusal, TargetFailed, refusalOf
 from hoopx.interfaces import IDoor
 from hoopx.leg import Leg
 from hoopx.throttle import Throttle
@@ -250,12 +250,16 @@ class Door:
         lane = conversation.lane
         try:
             handlers = conversation.targetHandlers
-            for kind, raw in conversation.targetCodec.feed(data):
+            lane.units = units = conversation.targetCodec.feed(data)
+            for kind, raw in units:
                 if kind in handlers:
                     handlers[kind](raw)
                 else:
                     lane.forward(TARGET, raw)
+            lane.units = None
         except Exception:
+            if lane.units:
+                lane.missed = raw
             session.failed(Failure())
 
     def _targetLogin(self, data: bytes) -> None:
@@ -340,13 +344,9 @@ class Door:
             return
         if self.closing:
             return
-        if failure.check(Refusal):
-            refusal = failure.value
-        elif failure.check(ProtocolViolation):
-            refusal = Refusal("invalid", failure.getErrorMessage())
-        else:
+        refusal = refusalOf(failure.value)
+        if refusal.code == "internal-error":
             self.log.failure("a fault in the gateway refuses a connection", failure=failure)
-            refusal = Refusal("internal-error", "a fault in the gateway", "The gateway's operator finds it in the log.")
         self._refuse(refusal)
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -368,19 +368,18 @@ class Door:
             return
         self.closing = True
         self._cancelDeadline()
-        self.mitm.admitted(self)
         for key in self._offered:
             self.mitm.offers.remove(key)
         self._throttle.end()
         if self.leg is not None:
             self.leg.close()
         if not self._clientLost:
-            if self._live and reason not in ("client-left", "target-left"):
-                # Closing with bytes unread would reset the connection, and take along what was just said.
+            if reason in ("client-left", "cancel"):
+                self.transport.loseConnection()
+            else:
+                # Closing with bytes unread would reset the connection, and take along what was just said: our direction ends first.
                 self.transport.resumeProducing()
                 self.transport.loseWriteConnection()
-            else:
-                self.transport.loseConnection()
         if not self._clientLost or (self.leg is not None and not self.leg.lost):
             self._deadline = self.mitm.broker.clock.callLater(LINGER, self.abort)
         self._early.clear()

@@ -89,10 +89,11 @@ class Recording(Queued):
         frame = packPrefix(size, crc32(body)) + body
         try:
             done = self._write(self._fd, frame)
+            if done != size + 32:
+                self._store.files.rest(self._fd, frame, done)
+                done = size + 32
         except OSError as error:
             raise self.fail(error) from None
-        if done != size + 32:
-            raise self.fail(noSpace())
         self.sequence = sequence
         if origin < 3:
             if side == 1:
