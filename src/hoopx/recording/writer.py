@@ -29,8 +29,8 @@ INLINE: Final = 256 * 1024
 thread and back 60 µs and a turn of the reactor."""
 HASH_AT: Final = 256 * 1024
 """Bytes that wait to be hashed before they are hashed in bulk, in a thread."""
-HASH_BOUND: Final = 8 * 1024 * 1024
-"""Bytes that may wait while a thread hashes; then the lane waits too."""
+HASH_BOUND: Final = 2 * 1024 * 1024
+"""Bytes that may wait while a thread hashes as many more; then the lane waits too."""
 CLOCK_EVERY: Final = 10_000_000_000
 """Nanoseconds between CLOCK frames while there is traffic."""
 LITTLE: Final = 64 * 1024
@@ -145,8 +145,8 @@ class Recording(Queued):
         """The last write was slow, or filled something: see to it before the next frame."""
         if took > SLOW:
             self._goSlow(took)
-        elif self._segment.offset >= self._hashAt and self._segment.offset < self._rollAt(now):
-            self._hash()
+        elif self._segment.offset >= self._hashAt and (self._hashing or self._segment.offset < self._rollAt(now)):
+            self._hash()  # a segment is not sealed while a thread hashes it: what may wait has its bound also then
             return
         self._inline = ARMED
 
