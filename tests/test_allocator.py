@@ -18,12 +18,10 @@ if sys.argv[1] == "settled":
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
 def buffers():
-    # As a gateway's: large ones that come and go, among small ones that stay.
-    for _ in range(20):
-        kept.append([bytes(300)] + [bytes(256 << 10) for _ in range(80)])
-        kept[-1] = kept[-1][:1]
-        bytes(30 << 20)
-kept = []
+    # As a gateway's: they come and go, and all are written to.
+    for _ in range(5):
+        [b"x" * (512 << 10) for _ in range(40)]
+        b"x" * (30 << 20)
 before = resident()
 for _ in range(8):
     thread = threading.Thread(target=buffers)
