@@ -152,6 +152,7 @@ class FullTests(Base):
         for size in (100, writer.INLINE + 1):
             rig = self.rig()
             recording, other = self.open(rig), self.open(rig)
+            recording.append(0, CLIENT, PASSED, b"good")
             write, shorter = rig.files.write, iter([True])
 
             def limited(fd, data, write=write, shorter=shorter, descriptor=recording._fd):
