@@ -64,8 +64,8 @@ class Door:
 
     @property
     def requireTLS(self) -> bool:
-        wanted = self.mitm.listener.requireTLS
-        return not self.loopback if wanted is None else wanted
+        listener = self.mitm.listener
+        return listener.tls or (not self.loopback if listener.requireTLS is None else listener.requireTLS)
 
     @property
     def startsTLS(self) -> bool:

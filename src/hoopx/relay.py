@@ -75,8 +75,10 @@ class IConversation(Interface):
 class IDoor(Interface):
     """One accepted connection: the only holder of its transports."""
 
-    address = Attribute("The client's address, C{\"host:port\"}.")
-    loopback = Attribute("C{True} when both ends of the client's connection are on this machine (judged from the socket).")
+    address = Attribute("The client's address, C{\"host:port\"}: what its balancer's PROXY header says, where there is one.")
+    loopback = Attribute(
+        "C{True} when both ends of the client's connection are on this machine (judged from the socket); never behind a balancer."
+    )
     secure = Attribute("C{True} once the client's side speaks TLS.")
     requireTLS = Attribute("C{True} when the listener wants TLS from this client.")
     certificate = Attribute("L{hoopx.values.Certificate} the client has proved, or C{None}.")
@@ -122,6 +124,11 @@ class IDoor(Interface):
 
         @param conversation: has C{targetCodec}, C{targetHandlers} and C{targetReady(aside)}, where aside has C{ask},
             C{startTLS(TARGET)} and C{close}."""
+
+    def failed(failure):
+        """Whatever went wrong, as an errback: the client is told, and the session ends, if there is one already.
+
+        @param failure: L{twisted.python.failure.Failure}."""
 
     def close(reason):
         """Close the client's connection once everything said to it is sent."""

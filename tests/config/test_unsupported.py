@@ -41,8 +41,6 @@ REFUSED = [
     ("[recording]\nlocal_keep='7d'\n", "recording.local_keep"),
     ("[[recording.witnesses]]\nurl='u'\nkey='k'\n", "recording.witnesses"),
     ("[recording.s3]\n", "recording.s3"),
-    ("[[listeners]]\nprotocol='postgres'\nendpoint='tcp:1'\nproxy_protocol=['10.0.0.0/8']\n", "listeners[0].proxy_protocol"),
-    ("[[listeners]]\nprotocol='postgres'\nendpoint='tcp:1'\ntls=true\n", "listeners[0].tls"),
     ("[[listeners]]\nprotocol='postgrs'\nendpoint='tcp:1'\n", "listeners[0].protocol"),
     (RAW + "via='b'\n", "targets.l.via"),
     (RAW.replace("raw", "ssh"), "targets.l.protocol"),
@@ -59,11 +57,13 @@ certificate = "c.pem"
 protocol = "postgres"
 endpoint = "tcp:15432"
 require_tls = true
+proxy_protocol = ["10.0.0.0/8"]
 [[listeners]]
 protocol = "raw"
 endpoint = "tcp:9000"
 target = "legacy"
 identity = "service:batch"
+tls = true
 [identity.tokens]
 max_age = "1h"
 [targets.orders]

@@ -98,11 +98,6 @@ def _walk(value: Any, place: Place) -> Iterator[tuple[Place, Reference]]:
 
 
 def _sections(settings: Settings) -> Iterator[tuple[Place, str]]:
-    for number, listener in enumerate(settings.listeners):
-        if listener.proxyProtocol:
-            yield ("listeners", number, "proxy_protocol"), LATER
-        if listener.tls:
-            yield ("listeners", number, "tls"), LATER
     for section in ("oidc", "saml"):
         for name in getattr(settings.identity, section):
             yield ("identity", section, name), LATER
