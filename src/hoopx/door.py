@@ -22,7 +22,7 @@ from hoopx.interfaces import IDoor
 from hoopx.leg import Leg
 from hoopx.lobby import Lobby
 from hoopx.throttle import Throttle
-from hoopx.values import CLIENT, TARGET, Certificate
+from hoopx.values import CLIENT, TARGET, Certificate, Credential
 
 LINGER: Final = 30.0
 """Seconds a peer has to take in what was said to it before its connection is cut."""
@@ -123,10 +123,17 @@ class Door:
         except Exception:
             self.failed(Failure())
 
-    def startTLS(self, side: int, received: bytes = b"", alpn: list[bytes] | None = None) -> Deferred:
+    def startTLS(
+        self, side: int, received: bytes = b"", alpn: list[bytes] | None = None, credential: Credential | None = None
+    ) -> Deferred:
         if self._lobby is None:
             raise RuntimeError("the session is live: it goes on as it is")
-        return self._lobby.startTargetTLS(alpn) if side == TARGET else self._lobby.startTLS(received, alpn)
+        return self._lobby.startTargetTLS(alpn, credential) if side == TARGET else self._lobby.startTLS(received, alpn)
+
+    def compute(self, function: Callable[..., Any], *arguments: Any) -> Deferred:
+        if self._lobby is None:
+            raise RuntimeError("the session is live: nothing is waited for")
+        return self._lobby.compute(function, *arguments)
 
     def offer(self, key: Any, answer: Callable) -> None:
         self.mitm.offers.add(key, answer)
@@ -288,7 +295,7 @@ class Door:
         if not self.clientLost or (self.leg is not None and not self.leg.lost):
             self._linger = self.mitm.broker.clock.callLater(LINGER, self.abort)
         if self._lobby is not None:
-            self._lobby.waiting.clear()
+            self._lobby.close()
 
     def abort(self) -> None:
         """Cut both connections."""

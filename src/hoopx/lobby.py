@@ -9,7 +9,7 @@ all. When the session is live and what waited has been said, the lobby is left f
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Final
+from typing import Any, Callable, Final
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -18,7 +18,8 @@ from twisted.python.failure import Failure
 from hoopx.admission import Admission
 from hoopx.errors import ProtocolViolation, Refusal, TargetFailed
 from hoopx.preamble import Preamble
-from hoopx.values import TARGET, Certificate
+from hoopx.secrets.broker import said
+from hoopx.values import TARGET, Certificate, Credential
 
 EARLY_LIMIT: Final = 64 * 1024
 """Bytes a client may send ahead of its admission: some drivers send their first query at once."""
@@ -30,7 +31,7 @@ class Lobby:
     @ivar waiting: units that the client has sent ahead.
     """
 
-    __slots__ = ("_admission", "_begun", "_deadline", "_door", "_gated", "_preamble", "_rest", "_size", "waiting")
+    __slots__ = ("_admission", "_begun", "_computing", "_deadline", "_door", "_gated", "_preamble", "_rest", "_size", "waiting")
 
     log = Logger()
 
@@ -40,6 +41,7 @@ class Lobby:
         self._size = 0
         self._gated = False
         self._begun = False
+        self._computing: Deferred | None = None
         self._preamble: Preamble | None = None
         self._rest = b""  # of the read that ended the preamble
         self._deadline: Any = None
@@ -93,6 +95,12 @@ class Lobby:
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
         self._deadline = None
+
+    def close(self) -> None:
+        """The door closes: what waits is of no use any more."""
+        self.waiting.clear()
+        if self._computing is not None:
+            self._computing.cancel()
 
     # The client's side.
 
@@ -149,10 +157,22 @@ class Lobby:
 
     # The target's side.
 
-    def startTargetTLS(self, alpn: list[bytes] | None) -> Deferred:
+    def startTargetTLS(self, alpn: list[bytes] | None, credential: Credential | None) -> Deferred:
         """Speak TLS with the target, and verify it."""
         door = self._door
-        return door.leg.startTLS(door.mitm.broker.tls, door.session.target, door.conversation.targetCodec, alpn)
+        return door.leg.startTLS(door.mitm.broker.tls, door.session.target, door.conversation.targetCodec, alpn, credential)
+
+    def compute(self, function: Callable[..., Any], *arguments: Any) -> Deferred:
+        """See L{hoopx.interfaces.IDoor}: one at a time, and none that outlives the door."""
+        if self._computing is not None:
+            raise RuntimeError("one computation at a time")
+        asked: Deferred = self._door.mitm.broker.compute(function, *arguments)
+        self._computing = asked
+        return asked.addBoth(self._computed)
+
+    def _computed(self, result: Any) -> Any:
+        self._computing = None
+        return result
 
     def targetData(self, data: bytes) -> None:
         door = self._door
@@ -179,7 +199,10 @@ class Lobby:
             door.failed(Failure())
 
     def targetLost(self, reason: Failure) -> None:
-        self._targetFailed("closed the connection during the login", "Its log says why.")
+        if reason.check(TargetFailed):
+            self.failed(reason)
+        else:
+            self._targetFailed("closed the connection during the login", "Its log says why.")
 
     # What can go wrong.
 
@@ -204,12 +227,26 @@ class Lobby:
             return
         if failure.check(Refusal):
             refusal = failure.value
+            if failure.check(TargetFailed) and self._door.session is not None:
+                self._told(failure.value)
         elif failure.check(ProtocolViolation):
             refusal = Refusal("invalid", failure.getErrorMessage())
         else:
             self.log.failure("a fault in the gateway refuses a connection", failure=failure)
             refusal = Refusal("internal-error", "a fault in the gateway", "The gateway's operator finds it in the log.")
         self._refuse(refusal)
+
+    def _told(self, failed: TargetFailed) -> None:
+        """To the operator alone: what the account logs in with, by its references, and what the client need not know."""
+        session = self._door.session
+        account = session.grant.account
+        self.log.warn(
+            "session {session}: {why}; it was logged in to as {account} with {secrets}",
+            session=session.id,
+            why=": ".join(filter(None, (failed.message, failed.reason))),
+            account=account and account.name,
+            secrets=", ".join(f"{name} {said(reference)}" for name, reference in account.secrets.items()) if account else "",
+        )
 
     def _refuse(self, refusal: Refusal) -> None:
         door = self._door

@@ -100,15 +100,24 @@ class IDoor(Interface):
     def live():
         """Logged in at the target: from now on every byte goes through the lane; login deadline off, idle deadline on."""
 
-    def startTLS(side, received=b"", alpn=None):
+    def startTLS(side, received=b"", alpn=None, credential=None):
         """Speak TLS from here on.
 
         @param side: C{CLIENT} (we are the server) or C{TARGET} (we are its client, and verify it as the target says).
         @param received: TLS bytes that were read already (direct TLS); never plaintext.
         @param alpn: list of protocol names, of which one must be agreed, or C{None}.
+        @param credential: L{hoopx.values.Credential}, with a target: shown to it when it asks, if its secrets hold a C{certificate}
+            (PEM, with what lies between it and its authority) and a C{private_key} (PEM; else in the same text).
         @return: Deferred[bytes | None]: the peer's certificate as DER, when the handshake is over and verified. A failure of the
             target's is L{hoopx.errors.TargetFailed}.
         @raise hoopx.errors.ProtocolViolation: plaintext is still buffered on that side."""
+
+    def compute(function, *arguments):
+        """Compute what would hold others up (more than some milliseconds) in a thread.
+
+        @param function: pure; takes only C{arguments}, which are hashable, and lets go of the interpreter's lock.
+        @return: Deferred of its result; cancelled when the door closes. Fails with L{hoopx.errors.Refusal} when there is too much
+            to compute."""
 
     def offer(key, answer):
         """Let other connections of the same protocol reach this session (PostgreSQL: CancelRequest) until it ends.
