@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.broker import Broker
 from hoopx.config.settings import ListenerSettings
-from hoopx.errors import Refusal
+from hoopx.errors import Refusal, Unauthorized
 from hoopx.lobby import EARLY_LIMIT
 from hoopx.mitm import Mitm
 from hoopx.plugin import ProtocolRecorder
@@ -108,6 +108,14 @@ class PreambleTests(SynchronousTestCase):
             (claim,) = house.claims
             self.assertEqual(claim.address, "192.0.2.7:56324")
             self.assertFalse(transport.disconnecting)
+
+    def test_failedLogin(self):
+        """The audit counts for the client, not for the balancer that everybody comes through."""
+        house = self.house()
+        house.verified = fail(Unauthorized())
+        door, transport = house.connect()
+        transport.protocol.dataReceived(HEADER)
+        self.assertEqual((house.failed, transport.disconnecting), (["192.0.2.7:56324"], True))
 
     def test_rest(self):
         """What follows in the same read is the client's, and is not lost."""
