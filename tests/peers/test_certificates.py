@@ -5,6 +5,7 @@ Logins by certificate at both ends: of people at the gateway, of the gateway's a
 from __future__ import annotations
 
 import functools
+import hashlib
 import socket
 import ssl
 import threading
@@ -273,6 +274,9 @@ class IterationTests(SynchronousTestCase):
             self.addCleanup(drop, server)
         house()
         times: list[float] = []
+        began = time.monotonic()
+        hashlib.pbkdf2_hmac("sha256", b"pw-counter", b"0123456789abcdef", ITERATIONS)
+        hashing = time.monotonic() - began
 
         def login() -> None:
             began = time.monotonic()
@@ -293,5 +297,5 @@ class IterationTests(SynchronousTestCase):
             login()
         self.assertEqual(len(times), 5)
         # A query of the other session never waits as long as one hash takes, and the hash is not made a second time.
-        self.assertLess(max(waits), min(times[:4]) / 2)
+        self.assertLess(max(waits), hashing / 2)
         self.assertLess(times[4], min(times[:4]) / 2)
