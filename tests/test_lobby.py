@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.broker import Broker
 from hoopx.config.settings import ListenerSettings
-from hoopx.errors import Refusal, Unauthorized
+from hoopx.errors import ProtocolViolation, Refusal, Unauthorized
 from hoopx.lobby import EARLY_LIMIT
 from hoopx.mitm import Mitm
 from hoopx.plugin import ProtocolRecorder
@@ -327,7 +327,7 @@ class EarlyTests(SynchronousTestCase):
     def test_secondLogin(self):
         house = House(identity="service:batch", requireTLS=False)
         door, transport = house.connect()
-        self.assertRaises(Exception, door.admit, house.claims[0])
+        self.assertRaises(ProtocolViolation, door.admit, house.claims[0])
 
     def test_fault(self):
         """What nobody thought of refuses, and is in the log."""

@@ -66,12 +66,12 @@ def load(context: ssl.SSLContext, certificate: bytes, key: bytes | None) -> None
 
     @param certificate: PEM, with what lies between it and its authority.
     @param key: PEM, unencrypted; C{None} when it is in the same text.
-    @raise ValueError: (of which C{ssl.SSLError} is none) the key is encrypted.
-    @raise OSError: C{ssl.SSLError}, or no memory.
+    @raise ValueError: the key is encrypted.
+    @raise OSError: they are not what they should be (C{ssl.SSLError}), or there is no memory.
     """
     with ExitStack() as stack:
-        paths = [stack.enter_context(_nameless(text)) for text in (certificate, key) if text is not None]
-        context.load_cert_chain(*paths, password=noPassword)
+        path = stack.enter_context(_nameless(certificate))
+        context.load_cert_chain(path, None if key is None else stack.enter_context(_nameless(key)), noPassword)
 
 
 def noPassword() -> str:
