@@ -241,7 +241,7 @@ class Lobby:
         session = self._door.session
         account = session.grant.account
         self.log.warn(
-            "session {session}: {why}; it was logged in to as {account} with {secrets}",
+            "session {session}: {why} (account {account}: {secrets})",
             session=session.id,
             why=": ".join(filter(None, (failed.message, failed.reason))),
             account=account and account.name,
