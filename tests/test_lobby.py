@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
@@ -147,6 +147,18 @@ class PreambleTests(SynchronousTestCase):
             self.assertEqual((transport.disconnecting, transport.value(), house.claims), (True, b"", []))
             self.assertEqual(house.recordings.opened, [])
 
+    def test_nobodyToTell(self):
+        """Before the header nothing has begun that could say anything: not even a refusal in the listener's protocol."""
+        for late in (False, True):
+            house = House(PostgresConversation, proxyProtocol=("10.1.0.0/16",), requireTLS=False)
+            door, transport = house.connect()
+            if late:
+                house.reactor.advance(LIMITS.loginTimeout + 1)
+            else:
+                transport.protocol.dataReceived(SSL_REQUEST_PACKET)
+            self.assertEqual((transport.disconnecting, transport.value()), (True, b""))
+            self.assertEqual(self.flushLoggedErrors(), [])
+
     def test_others(self):
         """Of anybody else a header is not believed: it is the client's own bytes."""
         for peer in (IPv4Address("TCP", "10.2.0.1", 1), IPv6Address("TCP", "2001:db8:2::1", 1), UNIXAddress(None)):
@@ -264,6 +276,12 @@ class DirectTests(SynchronousTestCase):
         transport.protocol.dataReceived(b"hello")
         self.assertEqual((house.claims, transport.disconnecting), ([], True))
 
+    def test_always(self):
+        """On loopback, too."""
+        local = IPv4Address("TCP", "127.0.0.1", 1)
+        door, _ = House(ends=self.tls, tls=True, identity="service:batch").connect(local, local)
+        self.assertEqual((door.loopback, door.requireTLS, door.startsTLS), (True, True, True))
+
     def test_hangs(self):
         """The login deadline covers the handshake."""
         house = House(ends=self.tls, tls=True, identity="service:batch")
@@ -345,6 +363,48 @@ class EarlyTests(SynchronousTestCase):
         house.verified.errback(Refusal("unavailable", "not now"))
         self.assertTrue(transport.disconnecting)
         self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class ComputeTests(SynchronousTestCase):
+    def setUp(self):
+        self.house = House(identity="service:batch", requireTLS=False)
+        self.asked = []
+
+        def compute(function, *arguments):
+            self.asked.append((function, arguments))
+            self.computing = Deferred()
+            return self.computing
+
+        self.house.broker.compute = compute
+        self.door, self.transport = self.house.connect()
+
+    def test_computed(self):
+        """By the broker's threads, one at a time."""
+        first = self.door.compute(max, 1, 2)
+        self.assertRaises(RuntimeError, self.door.compute, max, 1, 2)
+        self.computing.callback(2)
+        self.assertEqual(self.successResultOf(first), 2)
+        second = self.door.compute(min, 1, 2)
+        self.computing.errback(Refusal("limit", "too much"))
+        self.failureResultOf(second, Refusal)
+        self.assertEqual(self.asked, [(max, (1, 2)), (min, (1, 2))])
+
+    def test_left(self):
+        """Nothing is computed for a client that has left."""
+        first = self.door.compute(max, 1, 2)
+        self.door.connectionLost(Failure(ConnectionDone()))
+        self.failureResultOf(first, CancelledError)
+
+    def test_tooLate(self):
+        """Nor for one whose time is over."""
+        first = self.door.compute(max, 1, 2)
+        self.house.reactor.advance(LIMITS.loginTimeout + 1)
+        self.failureResultOf(first, CancelledError)
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_unwired(self):
+        """Without threads nothing is computed: it would be the reactor's."""
+        self.failureResultOf(House().broker.compute(max, 1, 2), Refusal)
 
 
 class DeclaredTests(SynchronousTestCase):
