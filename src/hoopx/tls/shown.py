@@ -60,7 +60,7 @@ class Shown:
         return context
 
 
-def load(context: ssl.SSLContext, certificate: bytes, key: bytes | None) -> None:
+def load(context: ssl.SSLContext, certificate: bytes, key: bytes | None = None) -> None:
     """
     Give a context a certificate that is not in a file.
 
