@@ -23,6 +23,9 @@ NEXT: Final = "next.hxr"
 JOIN: Final = 1 << 20
 """Frames that queued are written together, up to as many bytes."""
 
+FEW: Final = 32
+"""So many frames are hashed one by one: in bulk they are big, and a copy of them is a tenth of the hashing."""
+
 
 class Written(NamedTuple):
     """
@@ -174,8 +177,11 @@ class Segment:
         return frames
 
     def hash(self, frames: list[bytes]) -> None:
-        """Hash in bulk: hashlib lets go of the interpreter meanwhile."""
-        self._sha.update(b"".join(frames))
+        """Hash in bulk: hashlib lets go of the interpreter meanwhile, but many small ones are faster copied together."""
+        if len(frames) > FEW:
+            frames = [b"".join(frames)]
+        for frame in frames:
+            self._sha.update(frame)
 
     # -- sealing
 
