@@ -31,8 +31,9 @@ class State:
     def __init__(self, directory: str, name: str | None, files: Files | None = None) -> None:
         """@param name: of the witness; C{None} for the one that it has got at its first start."""
         files = files or Files()
-        for above in files.makeDirectories(directory):
-            files.syncDirectory(above)
+        above = files.makeDirectories(directory)
+        for folder in above or [os.path.dirname(os.path.abspath(directory))]:
+            files.syncDirectory(folder)
         self._disk = Disk(directory, files)
         self._lock = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
