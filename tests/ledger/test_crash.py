@@ -224,6 +224,27 @@ class FaultTests(SynchronousTestCase):
         self.addCleanup(again.close)
         again.append([opened(2)])
 
+    def test_brokenBetweenTails(self):
+        """The new tail has its name, and nobody knows whether that is safe: not a leaf goes to either before it is opened again."""
+        directory = os.path.join(self.mktemp(), "ledger")
+
+        class Torn(FaultyFiles):
+            def rename(self, old, new):
+                super().rename(old, new)
+                if new.endswith("tail") and torn:
+                    self.faults["fsync"] = errno.EIO
+
+        torn = []
+        files, promise = Torn(), Promise(self)
+        ledger = open_(directory, files=files)
+        promise.run(ledger, ["many"], 0)
+        torn.append(True)
+        self.assertRaises(LedgerFailed, ledger.checkpoint)
+        files.faults.clear()
+        self.assertRaises(LedgerFailed, ledger.append, [opened(5000)])
+        ledger.close()
+        promise.check(directory)
+
     def test_cannotOpen(self):
         for name in ("create", "fsync", "rename", "mkdir"):
             directory = os.path.join(self.mktemp(), "ledger")

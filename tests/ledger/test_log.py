@@ -19,6 +19,8 @@ from hoopx.recording.locks import Locked
 from tests.ledger.rig import AT, DIGEST, done, key, mth, open_, opened, sealed
 from tests.recording.rig import FaultyFiles
 
+SEVEN = f"{7:026d}"
+
 
 class Base(SynchronousTestCase):
     def setUp(self):
@@ -74,8 +76,8 @@ class AppendTests(Base):
             ledger.close()
             ledger = self.open()
         self.assertEqual(ledger.size, 306)
-        self.assertEqual([ledger.find("opened", "%026d" % 7), ledger.find("sealed", "%026d" % 7, 1)], [7, 301])
-        self.assertEqual([ledger.find("opened", "x"), ledger.find("sealed", "%026d" % 7, 2), ledger.find("later", "x")], [None] * 3)
+        self.assertEqual([ledger.find("opened", SEVEN), ledger.find("sealed", SEVEN, 1)], [7, 301])
+        self.assertEqual([ledger.find("opened", "x"), ledger.find("sealed", SEVEN, 2), ledger.find("later", "x")], [None] * 3)
 
     def test_lookupLost(self):
         ledger, _ = self.filled(1000)

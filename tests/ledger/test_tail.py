@@ -102,7 +102,7 @@ class TailTests(SynchronousTestCase):
         files = FaultyFiles()
         tail = self.tail(files=files)
         before = os.path.getsize(self.path)
-        for room in range(0, 28):
+        for room in range(28):
             files.room = room
             self.assertRaises(OSError, tail.append, 514, [b"leaf 0"])
             self.assertFalse(tail.broken)

@@ -32,19 +32,23 @@ ROTATED: Final = b"hoopx-key-rotated-v1\0"
 """What the old key signs begins with it, so that no signature can be taken for one of another kind."""
 
 
-def loadKey(directory: str, files: Files, reference: bytes | None = None, create: bool = True) -> Ed25519PrivateKey:
+def loadKey(
+    directory: str, files: Files, reference: bytes | None = None, create: bool = True, name: str = PRIVATE
+) -> Ed25519PrivateKey:
     """
     @param directory: C{data/keys}. The public half is left there in any case.
     @param reference: the key itself, PEM (PKCS #8), when it is kept elsewhere; then none is made here.
     @param create: make one when there is none.
+    @param name: of the file; a witness's is another.
     @raise ValueError: it is no Ed25519 key.
     @raise FileNotFoundError: there is none and none may be made.
     """
+    public = name.replace(".key", ".pub")
     if reference is not None:
         key = parseKey(reference, "the signing key")
-        _publish(directory, files, key)
+        _publish(directory, files, key, public)
         return key
-    path = os.path.join(directory, PRIVATE)
+    path = os.path.join(directory, name)
     try:
         with open(path, "rb") as file:
             return parseKey(file.read(), path)
@@ -52,8 +56,8 @@ def loadKey(directory: str, files: Files, reference: bytes | None = None, create
         if not create:
             raise
         key = Ed25519PrivateKey.generate()
-        _publish(directory, files, key)
-        _write(directory, PRIVATE, encodeKey(key), files)
+        _publish(directory, files, key, public)
+        _write(directory, name, encodeKey(key), files)
         return key
 
 
@@ -153,15 +157,15 @@ def _forget(directory: str, names: Sequence[str], files: Files) -> None:
             files.unlink(os.path.join(directory, name))
 
 
-def _publish(directory: str, files: Files, key: Ed25519PrivateKey) -> None:
+def _publish(directory: str, files: Files, key: Ed25519PrivateKey, name: str = PUBLIC) -> None:
     content = publicBytes(key).hex().encode() + b"\n"
     try:
-        with open(os.path.join(directory, PUBLIC), "rb") as file:
+        with open(os.path.join(directory, name), "rb") as file:
             if file.read() == content:
                 return
     except FileNotFoundError:
         pass
-    _write(directory, PUBLIC, content, files)
+    _write(directory, name, content, files)
 
 
 def _write(directory: str, name: str, content: bytes, files: Files) -> None:
