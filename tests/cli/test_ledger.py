@@ -168,3 +168,12 @@ class RotateTests(LedgerCase):
         self.fill()
         self.configure(recording=RecordingSettings(signingKey=Reference("file", "/secrets/key")))
         self.assertEqual((await self.hoopx(command, "rotate"))[0], 1)
+
+
+class RenewTests(LedgerCase):
+    async def test_renew(self) -> None:
+        old = self.fill()
+        new = (await self.said("renew")).strip()
+        self.assertNotEqual(old.split("+")[0], new.split("+")[0])
+        (row,) = [json.loads(line) for line in (await self.said("show", "--entries", "--json")).splitlines()]
+        self.assertEqual((row["leaf"]["type"], row["leaf"]["origin"]), ("continued", old.split("+")[0]))
