@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from typing import IO, Final, Iterator, Mapping
+from typing import IO, Any, Final, Iterator, Mapping
 
 import click
 
+from hoopx import __version__
 from hoopx.cli.output import dump, fail, onTerminal, say
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.recorded import Recorded, find, progress
@@ -36,25 +37,39 @@ SIDE: Final = click.Choice(["client", "target"])
 @click.command("export")
 @click.argument("session")
 @click.option(
-    "--format", "form", type=click.Choice(["raw", "jsonl"]), required=True, help="raw: bytes of a side. jsonl: as show --json."
+    "--format",
+    "form",
+    type=click.Choice(["raw", "jsonl", "csv", "pcapng", "ocsf"]),
+    help="raw: bytes of a side. jsonl: as show --json. csv: for a spreadsheet. pcapng: for Wireshark. ocsf: events for a SIEM.",
 )
 @click.option("--from", "source", type=SIDE, help="With raw: exactly what that side sent, refused things included.")
 @click.option("--to", "destination", type=SIDE, help="With raw: exactly what that side received.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Else standard output.")
 @pass_place
-def command(place: Place, session: str, form: str, source: str | None, destination: str | None, output: str | None) -> None:
-    """Write a session to a file: the bytes of a side, or JSON lines."""
+def command(
+    place: Place, session: str, form: str | None, source: str | None, destination: str | None, output: str | None
+) -> None:
+    """
+    Write a session to a file: the bytes of a side, its commands and results, packets, or events.
+
+    pcapng holds what client and gateway said to each other, with TCP/IP headers that are made up.
+    """
+    if form is None:
+        raise click.UsageError("Say in which --format.")
     if form == "raw":
         if (source is None) == (destination is None):
             raise click.UsageError(
                 "--format raw needs one of --from client|target (what it sent), --to client|target (what it received)."
             )
-        if output is None and onTerminal():
-            raise click.UsageError("Raw bytes would steer this terminal: give -o FILE, or send them into a pipe.")
     elif source or destination:
-        raise click.UsageError("--from and --to belong to --format raw; JSON lines tell of both sides.")
+        raise click.UsageError("--from and --to belong to --format raw; the others tell of both sides.")
+    if form in ("raw", "pcapng") and output is None and onTerminal():
+        raise click.UsageError("These bytes would steer this terminal: give -o FILE, or send them into a pipe.")
     recorded = find(place, session)
-    chunks = _raw(recorded, SENT[source] if source else RECEIVED[str(destination)]) if form == "raw" else _lines(recorded)
+    if form == "raw":
+        chunks = _raw(recorded, SENT[source] if source else RECEIVED[str(destination)])
+    else:
+        chunks = _made(recorded, exporter(form, recorded))
     written = 0
     with (
         _opened(output) as file,
@@ -80,11 +95,41 @@ def _raw(recorded: Recorded, wanted: frozenset) -> Iterator[tuple[Frame | None, 
         yield frame, frame.payload if frame.kind == DATA and (frame.side, frame.origin) in wanted else b""
 
 
-def _lines(recorded: Recorded) -> Iterator[tuple[Frame | None, bytes]]:
-    view = recorded.view()
+def exporter(form: str, recorded: Recorded) -> Any:
+    """@return: C{feed(frame) -> bytes} and C{finish() -> bytes}."""
+    head = recorded.summary.head
+    if form == "pcapng":
+        from hoopx.export.pcapng import Capture
+
+        return Capture(head, f"hoopx {__version__}")
+    if form == "csv":
+        from hoopx.export.table import Table
+
+        return Table(head, recorded.view())
+    if form == "ocsf":
+        from hoopx.export.ocsf import Events
+
+        return Events(head, recorded.view(), __version__)
+    return Lines(recorded.view())
+
+
+class Lines:
+    """JSON lines, as C{sessions show --json} prints them."""
+
+    def __init__(self, view: Any) -> None:
+        self._view = view
+
+    def feed(self, frame: Frame) -> bytes:
+        return b"".join(dump(tell(item)).encode() + b"\n" for item in self._view.feed(frame))
+
+    def finish(self) -> bytes:
+        return b"".join(dump(tell(item)).encode() + b"\n" for item in self._view.finish())
+
+
+def _made(recorded: Recorded, exporter: Any) -> Iterator[tuple[Frame | None, bytes]]:
     for frame in recorded.frames():
-        yield frame, b"".join(dump(tell(item)).encode() + b"\n" for item in view.feed(frame))
-    yield None, b"".join(dump(tell(item)).encode() + b"\n" for item in view.finish())
+        yield frame, exporter.feed(frame)
+    yield None, exporter.finish()
 
 
 @contextmanager

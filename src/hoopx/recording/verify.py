@@ -134,7 +134,8 @@ class _Reader:
                     self.name = segmentName(chain.number)
                     self.wrong("the segment is missing")
                     return False
-                file.seek(0)
+                if self.open:
+                    file.seek(0)
                 if not Walk(chain, self.open, self.wrong).run(file, self.name):
                     return False
                 return self.open or self.packed(path)

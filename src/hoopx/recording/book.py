@@ -1,0 +1,102 @@
+# -*- test-case-name: tests.recording.test_book -*-
+"""
+A folder of recordings against the leaves of a ledger: what each session must be, and which ones are missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from attrs import evolve
+
+from hoopx.frames import OPEN, segmentName, ulidTime
+from hoopx.recording.chain import Attested
+from hoopx.recording.verify import Problem, Verdict
+
+_NOBODY = Attested()
+
+
+class Book:
+    """
+    @param leaves: parsed (L{hoopx.ledger.leaf.parse}), in the ledger's order.
+    @param signed: how many of them the checkpoint covers. The others are not believed: a session that only they know is known, and
+        nothing more.
+    @ivar since: seconds since the epoch of the first leaf; C{None} in an empty ledger.
+    """
+
+    def __init__(self, leaves: Iterable[Mapping[str, Any]], signed: int) -> None:
+        self.sessions: dict[str, Attested] = {}
+        self.since: float | None = None
+        self._pending: dict[str, Attested] = {}
+        for index, leaf in enumerate(leaves):
+            if self.since is None:
+                self.since = float(leaf["at"])
+            if "session" in leaf:
+                self._enter(self.sessions if index < signed else self._pending, leaf)
+
+    def _enter(self, sessions: dict[str, Attested], leaf: Mapping[str, Any]) -> None:
+        kind, session = leaf["type"], leaf["session"]
+        said = sessions.get(session)
+        if said is None:
+            said = sessions[session] = Attested()
+        if kind == "opened" and said.key is None:
+            sessions[session] = evolve(said, key=leaf["key"], head=leaf["head"])
+        elif kind == "sealed":
+            # The first one counts: what comes later was not there when the witnesses saw it.
+            said.sealed.setdefault(leaf["segment"], (leaf["seal"], leaf["object"]))
+        elif kind in ("done", "recovered") and said.ended is None:
+            sessions[session] = evolve(said, ended=kind, segments=leaf["segments"], end=leaf["end"])
+        elif kind == "erased":
+            sessions[session] = evolve(said, erased=True)
+
+    def attested(self, session: str) -> Attested:
+        """What the ledger says of a session, of one that it does not know, too."""
+        return self.sessions.get(session, _NOBODY)
+
+    def judged(self, verdict: Verdict) -> Verdict:
+        """
+        What the session's place in the ledger makes of a verdict on its files: one that the ledger should know, and does not, has
+        been smuggled in, or the ledger is not the one that it was recorded under.
+        """
+        session = verdict.session
+        known = self.sessions.get(session)
+        verdict.logged = known is not None and known.key is not None
+        if verdict.logged or verdict.state not in ("complete", "recovered", "live", "interrupted") or session in self._pending:
+            return verdict
+        if known is not None or self._older(session):
+            return verdict  # opened under the ledger before this one
+        if verdict.state == "live" and not verdict.until:
+            return verdict  # it is just opening
+        verdict.problems = [Problem(OPEN if verdict.state == "live" else segmentName(0), 0, "the ledger does not know this session")]
+        verdict.state = "TAMPERED"
+        return verdict
+
+    def _older(self, session: str) -> bool:
+        try:
+            return self.since is not None and ulidTime(session) < self.since
+        except ValueError:
+            return False
+
+    def missing(self, seen: Iterable[str]) -> Iterator[Verdict]:
+        """
+        @param seen: sessions that are in the folder.
+        @return: verdicts on those that are not.
+        """
+        there = set(seen)
+        for session, said in self.sessions.items():
+            if session in there:
+                continue
+            if said.erased:
+                yield Verdict(session, "erased", logged=True)
+            elif said.key is not None or said.sealed or said.ended:
+                reason = f"the ledger has this session{_size(said)}, and it is not there"
+                yield Verdict(session, "missing", [Problem(segmentName(0), None, reason)], logged=True)
+
+    def erased(self, session: str) -> bool:
+        return self.attested(session).erased
+
+
+def _size(said: Attested) -> str:
+    count = said.segments or len(said.sealed)
+    return f" of {count} segment{'s' if count != 1 else ''}" if count else ""
