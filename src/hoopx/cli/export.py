@@ -15,7 +15,7 @@ import click
 from hoopx import __version__
 from hoopx.cli.output import dump, fail, onTerminal, say
 from hoopx.cli.place import Place, pass_place
-from hoopx.cli.recorded import Recorded, find, progress
+from hoopx.cli.recorded import Recorded, find, identity_option, progress
 from hoopx.cli.rendering import quantity
 from hoopx.frames import DATA, FrameError
 from hoopx.telling import tell
@@ -45,9 +45,16 @@ SIDE: Final = click.Choice(["client", "target"])
 @click.option("--from", "source", type=SIDE, help="With raw: exactly what that side sent, refused things included.")
 @click.option("--to", "destination", type=SIDE, help="With raw: exactly what that side received.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Else standard output.")
+@identity_option
 @pass_place
 def command(
-    place: Place, session: str, form: str | None, source: str | None, destination: str | None, output: str | None
+    place: Place,
+    session: str,
+    form: str | None,
+    source: str | None,
+    destination: str | None,
+    output: str | None,
+    identities: tuple[str, ...],
 ) -> None:
     """
     Write a session to a file: the bytes of a side, its commands and results, packets, or events.
@@ -65,7 +72,7 @@ def command(
         raise click.UsageError("--from and --to belong to --format raw; the others tell of both sides.")
     if form in ("raw", "pcapng") and output is None and onTerminal():
         raise click.UsageError("These bytes would steer this terminal: give -o FILE, or send them into a pipe.")
-    recorded = find(place, session)
+    recorded = find(place, session, identities)
     if form == "raw":
         chunks = _raw(recorded, SENT[source] if source else RECEIVED[str(destination)])
     else:

@@ -6,28 +6,20 @@ Whether a recording is what was written: the chain of LINK, CHECK and SEAL, and 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from hashlib import sha256
 from typing import IO, Final
 
 from attrs import Factory, define, frozen
 
-from hoopx.errors import HoopxError
-from hoopx.frames import DONE, OPEN, RECOVERED, FrameError, readSegment, segmentName, segmentNumber
+from hoopx.frames import DONE, OPEN, RECOVERED, FrameError, Opener, Unreadable, readSegment, segmentName, segmentNumber
 from hoopx.recording.chain import WRONG, Attested, Chain
 from hoopx.recording.locks import isLocked
 from hoopx.recording.outline import fits, outline
+from hoopx.recording.stored import PLAIN, SNIFF, Encrypted, kindOf, openSegment
 from hoopx.recording.walk import Walk
 
 AGAIN: Final = 5
 """How often a session that changes under our hands (sealed, packed, ended) is read anew before what was found is believed."""
-
-Opener = Callable[[str], IO[bytes]]
-"""From a segment's path to its plain bytes, whatever its first bytes say."""
-
-
-class Sealed(HoopxError):
-    """A segment is encrypted, and no identity that is at hand opens it."""
 
 
 @frozen
@@ -124,11 +116,8 @@ class _Reader:
         """@return: C{False} when what follows can not be judged."""
         chain = self.chain
         try:
-            if not self.open:
-                with self.opener(path) as file:
-                    found = outline(file)
-                if found is not None and fits(chain, found):
-                    return self.packed(path)
+            if not self.open and self.fast(path):
+                return self.packed(path)
             with self.opener(path) as file:
                 if self.open and (said := _number(file)) is not None and said > chain.number:
                     self.name = segmentName(chain.number)
@@ -139,11 +128,19 @@ class _Reader:
                 if not Walk(chain, self.open, self.wrong).run(file, self.name):
                     return False
                 return self.open or self.packed(path)
-        except Sealed as error:
+        except Encrypted as error:
             return self.closed(path, str(error))
-        except (FrameError, ValueError, EOFError) as error:
-            self.wrong(f"can not be unpacked: {error}")
+        except Unreadable as error:
+            self.wrong(str(error))
             return False
+
+    def fast(self, path: str) -> bool:
+        try:
+            with self.opener(path) as file:
+                found = outline(file)
+        except Unreadable:
+            return False
+        return found is not None and fits(self.chain, found)
 
     def packed(self, path: str) -> bool:
         """A file that is not plain must be the very one that the ledger has."""
@@ -151,7 +148,7 @@ class _Reader:
         if attested is None or self.chain.number not in attested.sealed:
             return True
         with open(path, "rb") as file:
-            if file.read(1) == b"\x89":
+            if kindOf(file.read(SNIFF)) == PLAIN:
                 return True  # plain: the seal has said it all
             file.seek(0)
             return self.object(file, attested.sealed[self.chain.number][1])
@@ -242,16 +239,12 @@ def _number(file: IO[bytes]) -> int | None:
     return None
 
 
-def _plain(path: str) -> IO[bytes]:
-    return open(path, "rb", buffering=0)
-
-
 def verifySession(
     path: str,
     ledger: bytes | None = None,
     public: bytes | None = None,
     attested: Attested | None = None,
-    opener: Opener = _plain,
+    opener: Opener = openSegment,
 ) -> Verdict:
     """
     Read a recording and check everything that can be checked offline. A session that goes on meanwhile is no trouble.
@@ -260,7 +253,7 @@ def verifySession(
     @param ledger: the ledger's public key (32 bytes); without it a RECOVERED frame proves only itself.
     @param public: the session's public key from elsewhere; without it HEAD's own is believed.
     @param attested: what the ledger says of the session.
-    @param opener: opens packed segments.
+    @param opener: opens segments, with the auditor's identities where they are encrypted.
     @raise OSError: the directory can not be read.
     """
     session = os.path.basename(os.path.abspath(path))

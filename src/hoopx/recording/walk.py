@@ -9,7 +9,23 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import IO, Any
 
-from hoopx.frames import CHECK, CHUNK, CLOCK, CONTINUED, DATA, DONE, EVENT, HEAD, HEADER, LINK, RECOVERED, SEAL, Decoder, FrameError
+from hoopx.frames import (
+    CHECK,
+    CHUNK,
+    CLOCK,
+    CONTINUED,
+    DATA,
+    DONE,
+    EVENT,
+    HEAD,
+    HEADER,
+    LINK,
+    RECOVERED,
+    SEAL,
+    Decoder,
+    FrameError,
+    Unreadable,
+)
 from hoopx.recording.chain import WRONG, Chain
 from hoopx.values import Frame
 
@@ -49,6 +65,9 @@ class Walk:
                 raise error
         except FrameError as error:
             self._wrong(error.reason, error.frame)
+            return False
+        except Unreadable as error:
+            self._wrong(str(error), decoder.frames)
             return False
         if not self._open and not self._sealed:
             self._wrong("the segment ends without a seal", self._index)
