@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import evolve
 
-from hoopx.frames import OPEN, segmentName, ulidTime
+from hoopx.frames import OPEN, segmentName, ulidTime, unpack
 from hoopx.recording.chain import Attested
 from hoopx.recording.verify import Problem, Verdict
 
@@ -19,23 +19,37 @@ _NOBODY = Attested()
 
 class Book:
     """
-    @param leaves: parsed (L{hoopx.ledger.leaf.parse}), in the ledger's order.
-    @param signed: how many of them the checkpoint covers. The others are not believed: a session that only they know is known, and
-        nothing more.
+    @param leaves: of a ledger, in its order, each one verified.
+    @param pending: leaves that no checkpoint covers yet. They are not believed: a session that only they know is known, and nothing
+        more.
     @ivar since: seconds since the epoch of the first leaf; C{None} in an empty ledger.
     """
 
-    def __init__(self, leaves: Iterable[Mapping[str, Any]], signed: int) -> None:
+    def __init__(self, leaves: Iterable[bytes] = (), pending: Iterable[bytes] = ()) -> None:
         self.sessions: dict[str, Attested] = {}
         self.since: float | None = None
-        self._pending: dict[str, Attested] = {}
-        for index, leaf in enumerate(leaves):
-            if self.since is None:
-                self.since = float(leaf["at"])
+        self._pending: set[str] = set()
+        for line in leaves:
+            self.add(line)
+        for line in pending:
+            leaf = unpack(line)
+            self._seen(leaf)
             if "session" in leaf:
-                self._enter(self.sessions if index < signed else self._pending, leaf)
+                self._pending.add(str(leaf["session"]))
 
-    def _enter(self, sessions: dict[str, Attested], leaf: Mapping[str, Any]) -> None:
+    def add(self, line: bytes) -> None:
+        """@raise ValueError: and C{KeyError}: it is no leaf."""
+        leaf = unpack(line)
+        self._seen(leaf)
+        if "session" in leaf:
+            self._enter(leaf)
+
+    def _seen(self, leaf: Mapping[str, Any]) -> None:
+        if self.since is None:
+            self.since = float(leaf["at"])
+
+    def _enter(self, leaf: Mapping[str, Any]) -> None:
+        sessions = self.sessions
         kind, session = leaf["type"], leaf["session"]
         said = sessions.get(session)
         if said is None:
@@ -66,8 +80,8 @@ class Book:
             return verdict
         if known is not None or self._older(session):
             return verdict  # opened under the ledger before this one
-        if verdict.state == "live" and not verdict.until:
-            return verdict  # it is just opening
+        if verdict.state in ("live", "interrupted") and not verdict.connected:
+            return verdict  # its leaf comes before the target is called
         verdict.problems = [Problem(OPEN if verdict.state == "live" else segmentName(0), 0, "the ledger does not know this session")]
         verdict.state = "TAMPERED"
         return verdict

@@ -5,6 +5,7 @@ What is known of a session between two of its segments, and what their first and
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import sha256
 from typing import Any
 
@@ -40,7 +41,7 @@ class Attested:
 @define
 class Chain:
     """
-    @ivar ledger: the ledger's public key (32 bytes), or C{None}: a RECOVERED frame then proves only itself.
+    @ivar ledger: the ledger's public keys (32 bytes), old ones too, or C{None}: a RECOVERED frame then proves only itself.
     @ivar attested: what the ledger says of the session, or C{None} without one.
     @ivar public: the session's public key, once it is known.
     @ivar pinned: it is known from elsewhere than HEAD.
@@ -52,7 +53,7 @@ class Chain:
     """
 
     session: str
-    ledger: bytes | None = None
+    ledger: Collection[bytes] | None = None
     attested: Attested | None = None
     public: bytes | None = None
     pinned: bool = False
@@ -121,7 +122,7 @@ class Chain:
         @raise ValueError: and C{KeyError}, C{TypeError}: what is wrong with it.
         """
         key = bytes.fromhex(unpack(frame.payload)["key"])
-        if self.ledger is not None and key != self.ledger:
+        if self.ledger is not None and key not in self.ledger:
             raise ValueError("RECOVERED names another key than the ledger's")
         value = verify(key, "recovered", frame.payload)
         if value.get("session") != self.session or value.get("segment") != self.number or last not in (None, value.get("last")):

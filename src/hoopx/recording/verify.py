@@ -6,6 +6,7 @@ Whether a recording is what was written: the chain of LINK, CHECK and SEAL, and 
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from hashlib import sha256
 from typing import IO, Final
 
@@ -48,6 +49,7 @@ class Verdict:
     @ivar key: the session's public key, from HEAD, to be compared with where else it was published.
     @ivar bytes: that were read, as they lie on the disk.
     @ivar logged: the ledger knows the session.
+    @ivar connected: the target was reached.
     """
 
     session: str
@@ -57,6 +59,7 @@ class Verdict:
     key: str = ""
     bytes: int = 0
     logged: bool = False
+    connected: bool = False
 
 
 class _Reader:
@@ -211,6 +214,7 @@ class _Reader:
         verdict, chain = self.verdict, self.chain
         verdict.key = chain.public.hex() if chain.public is not None else ""
         verdict.until = chain.until
+        verdict.connected = chain.connected
         if verdict.problems:
             verdict.state = "TAMPERED"
         elif self.unchecked:
@@ -241,7 +245,7 @@ def _number(file: IO[bytes]) -> int | None:
 
 def verifySession(
     path: str,
-    ledger: bytes | None = None,
+    ledger: bytes | Collection[bytes] | None = None,
     public: bytes | None = None,
     attested: Attested | None = None,
     opener: Opener = openSegment,
@@ -250,16 +254,17 @@ def verifySession(
     Read a recording and check everything that can be checked offline. A session that goes on meanwhile is no trouble.
 
     @param path: the session's directory, that bears its name.
-    @param ledger: the ledger's public key (32 bytes); without it a RECOVERED frame proves only itself.
+    @param ledger: the ledger's public key (32 bytes), or all that it has had; without it a RECOVERED frame proves only itself.
     @param public: the session's public key from elsewhere; without it HEAD's own is believed.
     @param attested: what the ledger says of the session.
     @param opener: opens segments, with the auditor's identities where they are encrypted.
     @raise OSError: the directory can not be read.
     """
     session = os.path.basename(os.path.abspath(path))
+    keys = (ledger,) if isinstance(ledger, bytes) else ledger
     before = _listing(path)
     for left in range(AGAIN, -1, -1):
-        chain = Chain(session, ledger, attested, public, public is not None)
+        chain = Chain(session, keys, attested, public, public is not None)
         try:
             verdict = _Reader(path, opener, chain).run()
         except FileNotFoundError:
