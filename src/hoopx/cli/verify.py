@@ -30,7 +30,7 @@ MAX_CHECKPOINT: Final = 1 << 20
 
 @click.command("verify")
 @click.argument("path", required=False, type=click.Path(exists=True))
-@click.option("--checkpoint", metavar="FILE", type=click.Path(dir_okay=False), help="One that was kept elsewhere: the ledger must contain it.")
+@click.option("--checkpoint", metavar="FILE", type=click.Path(dir_okay=False), help="Kept elsewhere: the ledger must contain it.")
 @click.option("--witness-key", "witnesses", metavar="VKEY", multiple=True, help="A witness that must have signed. Can be repeated.")
 @click.option("--ledger-key", metavar="VKEY", help="The ledger's key, written down elsewhere; else the one it names itself.")
 @click.option("--ledger", metavar="DIR", type=click.Path(file_okay=False), help="Where the ledger is; else in PATH.")
@@ -53,6 +53,7 @@ def command(
     PATH is a data directory, a folder that recordings were copied to, one session's directory, or what sessions export --proof has
     written; else the data directory of the configuration. Exit status 1 when anything is tampered with, missing, or can not be checked.
     """
+    from hoopx.recording.bundle import opened
     from hoopx.recording.evidence import GOOD, Evidence
 
     where = path or str(place.data)
@@ -60,28 +61,21 @@ def command(
     cosigners = [_verifier(vkey, "--witness-key", witness=True) for vkey in witnesses]
     note = _read(checkpoint) if checkpoint else None
     told = _Report(as_json)
-    with _bundle(where, key, note, cosigners) as found:
-        if found is None:
-            inquire = _inquiry(where, ledger, key, note, cosigners)
-            evidence = Evidence(where, inquire, openerOf(identities))
-        else:
-            evidence = Evidence(found.folder, found.inquire, openerOf(identities))
-        try:
-            with _progress(where) as advance:
-                for verdict in evidence.run(told.ledger):
-                    advance(verdict)
-                    told.session(verdict)
-        except OSError as error:
-            fail(f"{where} can not be read: {error.strerror or error}")
+    opener = openerOf(identities)
+    try:
+        with opened(where, key, note, cosigners) as found, _progress(where) as advance:
+            if found is None:
+                evidence = Evidence(where, _inquiry(where, ledger, key, note, cosigners), opener)
+            else:
+                evidence = Evidence(found.folder, found.inquire, opener)
+            for verdict in evidence.run(told.ledger):
+                advance(verdict)
+                told.session(verdict)
+    except OSError as error:
+        fail(f"{where} can not be read: {error.strerror or error}")
     told.end()
     if not (told.states.keys() <= GOOD and (told.register is None or told.register.state == "consistent")):
         raise click.exceptions.Exit(EXIT_NO)
-
-
-def _bundle(where: str, key: Verifier | None, note: bytes | None, witnesses: list[Verifier]) -> Any:
-    from hoopx.recording.bundle import opened
-
-    return opened(where, key, note, witnesses)
 
 
 def _inquiry(

@@ -12,15 +12,16 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
 from hoopx.frames import unpack
+from hoopx.ledger.errors import LedgerError
 from hoopx.ledger.keys import verifyRotation
 from hoopx.ledger.note import Verifier, openNote, parseCheckpoint, split
 from hoopx.ledger.proof import Proof, decode, encode, verify
-from hoopx.ledger.reader import LedgerReader
+from hoopx.ledger.reader import LedgerReader, Signed
 from hoopx.ledger.tree import ProofError
 from hoopx.recording.book import Book
 from hoopx.recording.register import Register
@@ -31,7 +32,7 @@ CHECKPOINT: Final = "checkpoint"
 PROOFS: Final = "proofs"
 SUFFIX: Final = ".tlog-proof"
 
-_KNOWN: Final = re.compile(rf"README\.txt|ledger\.vkey|checkpoint|proofs/[0-9]{{1,19}}\.tlog-proof|[0-9A-Z]{{26}}/[0-9]{{6}}\.hxr")
+_KNOWN: Final = re.compile(r"README\.txt|ledger\.vkey|checkpoint|proofs/[0-9]{1,19}\.tlog-proof|[0-9A-Z]{26}/[0-9]{6}\.hxr")
 """What may be in one: nothing else is unpacked."""
 LARGEST: Final = 1 << 20
 """Bytes of anything in it that is no segment."""
@@ -72,11 +73,8 @@ def write(path: str, session: str, names: Sequence[str], folder: str, ledger: st
     @raise hoopx.ledger.errors.LedgerError: and C{ProofError}: the ledger is damaged.
     """
     reader = LedgerReader(ledger)
-    signed = _newest(reader)
+    signed, leaves = _newest(reader, session)
     size = signed.checkpoint.size
-    leaves = reader.find(session)
-    if not leaves:
-        raise Incomplete(f"the ledger's checkpoint has no leaf of session {session} yet")
     rotations = [at - 1 for at, _ in reader.chain(reader.first(), size)[1:]]
     proofs = {at: reader.proof(at, signed) for at in [*rotations, *(at for at, _ in leaves)]}
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -91,14 +89,22 @@ def write(path: str, session: str, names: Sequence[str], folder: str, ledger: st
     return len(proofs)
 
 
-def _newest(reader: LedgerReader):  # type: ignore[no-untyped-def]
-    """The newest checkpoint, with whatever cosignatures it has."""
-    from hoopx.ledger.errors import LedgerError
-
+def _newest(reader: LedgerReader, session: str) -> tuple[Signed, list[tuple[int, dict[str, Any]]]]:
+    """The newest checkpoint, or the newest that is witnessed if all leaves of the session are in that one, too; and those leaves."""
     try:
-        return reader.checkpoint()
+        signed = reader.checkpoint()
     except LedgerError as error:
         raise Incomplete(str(error)) from None
+    leaves = reader.find(session)
+    if not leaves:
+        raise Incomplete(f"the ledger's checkpoint has no leaf of session {session} yet")
+    try:
+        witnessed = reader.checkpoint(witnessed=True)
+        if witnessed.checkpoint.size > leaves[-1][0]:
+            return witnessed, leaves
+    except LedgerError:
+        pass  # nobody has witnessed it yet
+    return reader.checkpoint(), leaves
 
 
 @frozen

@@ -118,6 +118,10 @@ class _Reader:
     def segment(self, path: str) -> bool:
         """@return: C{False} when what follows can not be judged."""
         chain = self.chain
+        if chain.number and chain.public is None:
+            self.unchecked.append(Problem(self.name, None, "the session's key stands in a segment that is encrypted"))
+            chain.before = None
+            return True
         try:
             if not self.open and self.fast(path):
                 return self.packed(path)
@@ -262,9 +266,12 @@ def verifySession(
     """
     session = os.path.basename(os.path.abspath(path))
     keys = (ledger,) if isinstance(ledger, bytes) else ledger
+    pinned = public is not None
+    if public is None and attested is not None and attested.key is not None:
+        public = bytes.fromhex(attested.key)
     before = _listing(path)
     for left in range(AGAIN, -1, -1):
-        chain = Chain(session, keys, attested, public, public is not None)
+        chain = Chain(session, keys, attested, public, pinned)
         try:
             verdict = _Reader(path, opener, chain).run()
         except FileNotFoundError:
