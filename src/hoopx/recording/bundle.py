@@ -92,7 +92,7 @@ def write(path: str, session: str, names: Sequence[str], folder: str, ledger: st
 def _newest(reader: LedgerReader, session: str) -> tuple[Signed, list[tuple[int, dict[str, Any]]]]:
     """The newest checkpoint, or the newest that is witnessed if all leaves of the session are in that one, too; and those leaves."""
     try:
-        signed = reader.checkpoint()
+        reader.checkpoint()
     except LedgerError as error:
         raise Incomplete(str(error)) from None
     leaves = reader.find(session)
