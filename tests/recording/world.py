@@ -217,3 +217,47 @@ def close(world):
     for session in (world.live, world.opening):
         session.segment.shut()
     world.ledger.close()
+
+
+def makeFixture(folder):
+    """What tests/fixtures/evidence was made with, once: it stays as it is."""
+    import json
+    import shutil
+
+    data = os.path.join(folder, "data")
+    world = World(data, 1)
+    for name, packing in (
+        ("plain", {}),
+        ("compressed", {"compress": True}),
+        ("encrypted", {"compress": True, "encrypt": True}),
+        ("sealed", {"encrypt": True}),
+    ):
+        session = world.record(name, 2)
+        end = world.end(session)
+        world.keep(session, **packing)
+        world.done(session, end=end)
+    session = world.begin("recovered")
+    session.say(world.words)
+    session.roll()
+    session.say(world.words)
+    world.recover(session)
+    world.keep(session)
+    world.done(session, "recovered")
+    early = world.sign()
+    erased = world.sessions["erased"] = ulid(world.now, world.words.randbytes(10))
+    world.leaf("opened", session=erased, key="ab" * 32, head="cd" * 32)
+    world.leaf("erased", session=erased, audit="ef" * 32)
+    world.sign()
+    world.ledger.close()
+    states = {id: name if name in ("recovered", "erased") else "done" for name, id in world.sessions.items()}
+    keys = {
+        "ledger": world.vkey, "witness": world.witness, "auditor": str(world.identity), "checkpoint": early.decode(),
+        "sessions": states,
+    }  # fmt: skip
+    with open(os.path.join(folder, "keys.json"), "w", encoding="ascii") as file:
+        json.dump(keys, file, indent=1)
+    shutil.rmtree(os.path.join(data, "keys"))
+    for name in ("lock", "lookup.sqlite"):
+        path = os.path.join(data, "ledger", name)
+        if os.path.exists(path):
+            os.remove(path)

@@ -45,6 +45,11 @@ SIDE: Final = click.Choice(["client", "target"])
 @click.option("--from", "source", type=SIDE, help="With raw: exactly what that side sent, refused things included.")
 @click.option("--to", "destination", type=SIDE, help="With raw: exactly what that side received.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Else standard output.")
+@click.option(
+    "--proof",
+    is_flag=True,
+    help="Instead: a zip file of the segments as they are stored, the ledger's leaves with their proofs, the checkpoint and its keys.",
+)
 @identity_option
 @pass_place
 def command(
@@ -54,15 +59,22 @@ def command(
     source: str | None,
     destination: str | None,
     output: str | None,
+    proof: bool,
     identities: tuple[str, ...],
 ) -> None:
     """
     Write a session to a file: the bytes of a side, its commands and results, packets, or events.
 
-    pcapng holds what client and gateway said to each other, with TCP/IP headers that are made up.
+    pcapng holds what client and gateway said to each other, with TCP/IP headers that are made up. What --proof writes is for a third
+    party: hoopx verify checks it with nothing else.
     """
+    if proof:
+        if form or source or destination:
+            raise click.UsageError("--proof takes the recording as it is, in no other format.")
+        _prove(place, session, output)
+        return
     if form is None:
-        raise click.UsageError("Say in which --format.")
+        raise click.UsageError("Say in which --format, or --proof.")
     if form == "raw":
         if (source is None) == (destination is None):
             raise click.UsageError(
@@ -100,6 +112,23 @@ def command(
 def _raw(recorded: Recorded, wanted: frozenset) -> Iterator[tuple[Frame | None, bytes]]:
     for frame in recorded.frames():
         yield frame, frame.payload if frame.kind == DATA and (frame.side, frame.origin) in wanted else b""
+
+
+def _prove(place: Place, session: str, output: str | None) -> None:
+    from hoopx.ledger.errors import LedgerError
+    from hoopx.recording import bundle, catalogue
+
+    folder = catalogue.find(str(place.data), session)
+    id = os.path.basename(folder)
+    path = output or f"{id}.zip"
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".hxr") and name[:-4].isdigit())
+    try:
+        count = bundle.write(path, id, names, folder, os.path.join(place.data, "ledger"))
+    except (ValueError, LedgerError) as error:
+        fail(f"session {id} can not be proven: {error}")
+    except OSError as error:
+        fail(f"{path} can not be written: {error.strerror}")
+    say(f"{quantity(os.path.getsize(path))} written to {path}: {len(names)} segments, {count} proofs.")
 
 
 def exporter(form: str, recorded: Recorded) -> Any:

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.recording.test_book -*-
+# -*- test-case-name: tests.recording.test_evidence -*-
 """
 A folder of recordings against the leaves of a ledger: what each session must be, and which ones are missing.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.recording.test_bundle -*-
+# -*- test-case-name: tests.cli.test_verify -*-
 """
 One session for a third party: its segments, what the ledger says of it with a C2SP tlog-proof for each leaf, the checkpoint, the public
 keys, and a text that says how to check them. A zip file, or the folder that it was unpacked to.

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.recording.test_folder -*-
+# -*- test-case-name: tests.recording.test_evidence -*-
 """
 Where recordings are: in a data directory, in a folder that somebody copied elsewhere, or one session's own directory.
 """

@@ -64,8 +64,9 @@ class Walk:
             if error is not None and not (self._open and error.torn):
                 raise error
         except FrameError as error:
-            self._wrong(error.reason, error.frame)
-            return False
+            if not (self._open and decoder.frames and _blank(file, error.offset)):
+                self._wrong(error.reason, error.frame)
+                return False
         except Unreadable as error:
             self._wrong(str(error), decoder.frames)
             return False
@@ -145,6 +146,15 @@ class Walk:
         if frame.flags & ~CONTINUED:
             self._wrong(f"flags {frame.flags} are not known", self._index)
         return True
+
+
+def _blank(file: IO[bytes], offset: int) -> bool:
+    """Was what follows never written? Some file systems leave zeros at the end when the power goes."""
+    file.seek(offset)
+    while data := file.read(CHUNK):
+        if data.strip(b"\0"):
+            return False
+    return True
 
 
 def _said(error: BaseException) -> str:
