@@ -60,6 +60,7 @@ class Broker:
     timers: Any = field(init=False)
     _offers: dict = field(factory=dict, init=False)
     _closing: set = field(factory=set, init=False)
+    _sent: tuple = field(default=(0, 0), init=False)
 
     log = Logger()
 
@@ -85,8 +86,22 @@ class Broker:
         self.sessions[session.id] = session
 
     def ended(self, session: Any) -> None:
-        self.sessions.pop(session.id, None)
+        if self.sessions.pop(session.id, None) is not None:
+            self._count(session)
         self._closing.add(session)
+
+    def _count(self, session: Any) -> None:
+        totals = session.recording.totals()
+        self._sent = (self._sent[0] + totals.get("bytes_from_client", 0), self._sent[1] + totals.get("bytes_from_target", 0))
+
+    def traffic(self) -> tuple[int, int]:
+        """@return: bytes that all clients and all targets have sent since the start."""
+        client, target = self._sent
+        for session in self.sessions.values():
+            totals = session.recording.totals()
+            client += totals.get("bytes_from_client", 0)
+            target += totals.get("bytes_from_target", 0)
+        return client, target
 
     def closed(self, session: Any) -> None:
         self._closing.discard(session)
