@@ -27,6 +27,8 @@ _INSTALL = {
     "javac": "apt install default-jdk-headless",
     "java": "apt install default-jdk-headless",
     "node": "apt install nodejs",
+    "weed": "pip install 'hoopx[test]'",
+    "age": "apt install age",
     "twistd": "pip install '.[test]'",
 }
 _DRIVER = "/usr/share/java/postgresql.jar"
