@@ -12,7 +12,7 @@ import re
 import ssl
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from hashlib import sha256
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -251,7 +251,7 @@ class S3Backend:
         retention = {"Mode": self._settings.objectLock, "RetainUntilDate": _date(until)}
         s3.put_object_retention(**self._where(name, receipt.version), Retention=retention)
 
-    def _list(self, s3: Any, prefix: str) -> list[Receipt]:
+    def _list(self, s3: Any, prefix: str) -> Sequence[Receipt]:
         found = []
         pages = s3.get_paginator("list_object_versions").paginate(
             Bucket=self._bucket, Prefix=self._prefix + prefix, PaginationConfig={"PageSize": PAGE}
