@@ -92,7 +92,7 @@ class MemoryBackend:
             self._change, receipt, lambda found: evolve(found, retainUntil=_later(found.retainUntil, until))
         )
 
-    def list(self, prefix: str) -> Deferred[list[Receipt]]:
+    def list(self, prefix: str) -> Deferred[Any]:
         return maybeDeferred(self._list, prefix)
 
     def _list(self, prefix: str) -> Sequence[Receipt]:

@@ -29,6 +29,7 @@ _INSTALL = {
     "node": "apt install nodejs",
     "weed": "pip install 'hoopx[test]'",
     "age": "apt install age",
+    "age-keygen": "apt install age",
     "twistd": "pip install '.[test]'",
 }
 _DRIVER = "/usr/share/java/postgresql.jar"
