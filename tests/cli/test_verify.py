@@ -111,6 +111,25 @@ class VerifyTests(VerifyCase):
         status, found, _ = await self.verified(str(elsewhere / "bucket" / self.world.sessions["plain"]))
         self.assertEqual((status, [line["state"] for line in found]), (0, ["complete"]))
 
+    async def test_store(self) -> None:
+        """A store as the configuration names it, a folder of its objects, and one that is not there."""
+        bucket = self.folder / "bucket" / "gw" / "2023" / "11" / "14"
+        for name in ("plain", "encrypted"):
+            shutil.copytree(self.path(name), bucket / self.world.sessions[name])
+            objects = {each: f"gw/2023/11/14/{self.world.sessions[name]}/{each}" for each in os.listdir(self.path(name))}
+            for each in objects:
+                os.remove(os.path.join(self.path(name), each))
+            with open(os.path.join(self.path(name), "stored.json"), "w", encoding="ascii") as file:
+                json.dump({"store": "s3:x", "objects": objects}, file)
+        status, found, _ = await self.verified()
+        self.assertEqual((status, sum(line["state"] == "unchecked" for line in found)), (1, 2))
+        for store in (str(self.folder / "bucket"), f"file:{self.folder / 'bucket'}"):
+            self.assertEqual((await self.verified("--store", store, *self.keys))[0], 0)
+        status, found, _ = await self.verified(f"file:{self.folder / 'bucket'}")
+        self.assertEqual((status, sorted(line["state"] for line in found)), (1, ["complete", "unchecked"]))
+        for arguments in (["nowhere"], ["nonsense:x"], ["--store", "nonsense:x"]):
+            self.assertIn((await self.hoopx(command, *arguments))[0], (1, 2), arguments)
+
     async def test_wrongIdentity(self) -> None:
         self.keyfile.write_text(str(pyrage.x25519.Identity.generate()))
         status, found, _ = await self.verified(self.path("encrypted"), "--identity", str(self.keyfile))

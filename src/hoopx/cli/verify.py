@@ -6,6 +6,7 @@ C{hoopx verify}: whether recordings and ledger are what was written. Reads files
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,11 +30,12 @@ MAX_CHECKPOINT: Final = 1 << 20
 
 
 @click.command("verify")
-@click.argument("path", required=False, type=click.Path(exists=True))
+@click.argument("path", required=False)
 @click.option("--checkpoint", metavar="FILE", type=click.Path(dir_okay=False), help="Kept elsewhere: the ledger must contain it.")
 @click.option("--witness-key", "witnesses", metavar="VKEY", multiple=True, help="A witness that must have signed. Can be repeated.")
 @click.option("--ledger-key", metavar="VKEY", help="The ledger's key, written down elsewhere; else the one it names itself.")
 @click.option("--ledger", metavar="DIR", type=click.Path(file_okay=False), help="Where the ledger is; else in PATH.")
+@click.option("--store", metavar="STORE", help="What has no local copy: a folder of stored objects, or s3:BUCKET/PREFIX as configured.")
 @identity_option
 @json_option
 @pass_place
@@ -44,16 +46,18 @@ def command(
     witnesses: tuple[str, ...],
     ledger_key: str | None,
     ledger: str | None,
+    store: str | None,
     identities: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """
     Check recordings and ledger, offline, with public keys alone.
 
-    PATH is a data directory, a folder that recordings were copied to, one session's directory, or what sessions export --proof has
-    written; else the data directory of the configuration. Exit status 1 when anything is tampered with, missing, or can not be checked.
+    PATH is a data directory, a folder that recordings were copied to, one session's directory, a store such as s3:BUCKET/PREFIX, or what
+    sessions export --proof has written; else the data directory of the configuration.
+
+    Exit status 1 when anything is tampered with, missing, or can not be checked.
     """
-    from hoopx.recording.bundle import opened
     from hoopx.recording.evidence import GOOD, Evidence
 
     where = path or str(place.data)
@@ -63,9 +67,13 @@ def command(
     told = _Report(as_json)
     opener = openerOf(identities)
     try:
-        with opened(where, key, note, cosigners) as found, _progress(where) as advance:
+        with _opened(where, key, note, cosigners) as found, _progress(where) as advance:
             if found is None:
-                evidence = Evidence(where, _inquiry(where, ledger, key, note, cosigners), opener)
+                inquire = _inquiry(where, ledger, key, note, cosigners)
+                evidence = Evidence(where, inquire, opener, _store(place, store) if store else None)
+            elif isinstance(found, str):
+                objects = _store(place, found)
+                evidence = Evidence("", _inquiry("", ledger, key, note, cosigners), opener, objects, objects.names())
             else:
                 evidence = Evidence(found.folder, found.inquire, opener)
             for verdict in evidence.run(told.ledger):
@@ -78,13 +86,42 @@ def command(
         raise click.exceptions.Exit(EXIT_NO)
 
 
+@contextmanager
+def _opened(where: str, key: Verifier | None, note: bytes | None, witnesses: list[Verifier]) -> Iterator[Any]:
+    """@return: context manager of a bundle, of the name of a store, or C{None}: it is a folder."""
+    from hoopx.recording.bundle import opened
+
+    if not os.path.exists(where):
+        if re.match(r"[a-z0-9]+:", where) is None:
+            raise click.UsageError(f"{where} is not there.")
+        yield where
+        return
+    with opened(where, key, note, witnesses) as found:
+        yield found
+
+
+def _store(place: Place, reference: str) -> Any:
+    """@return: L{hoopx.storage.reading.StoredObjects} or L{hoopx.storage.reading.StoredFiles}."""
+    from hoopx.storage.reading import Here, StoredFiles, StoredObjects
+
+    if os.path.isdir(reference):
+        return StoredFiles(reference)
+    from hoopx import registry
+    from hoopx.config.unsupported import references
+    from hoopx.secrets.declared import startSources
+    from hoopx.storage.select import backend
+
+    secrets = startSources(registry.credentialSources(), Here(), [each for _, each in references(place.settings)])
+    return StoredObjects(backend(reference, place.settings, Here(), secrets, registry.storageBackends()))
+
+
 def _inquiry(
     where: str, ledger: str | None, key: Verifier | None, note: bytes | None, witnesses: list[Verifier]
 ) -> Callable[[], Register] | None:
     from hoopx.recording.register import isLedger, verifyLedger
 
     folder = ledger or os.path.join(where, "ledger")
-    if isLedger(folder) or ledger or key is not None or note is not None or witnesses:
+    if (where and isLedger(folder)) or ledger or key is not None or note is not None or witnesses:
         return lambda: verifyLedger(folder, key, note, witnesses)
     return None
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from hoopx.recording.elsewhere import MARKER
+
 DEPTH = 12
 """Folders below each other that are looked into: a stored object's name has six."""
 
@@ -36,7 +38,7 @@ def _below(path: str, depth: int) -> Iterator[str]:
     folders = []
     with os.scandir(path) as entries:
         for entry in entries:
-            if entry.name.endswith(".hxr") and not entry.is_dir():
+            if (entry.name.endswith(".hxr") or entry.name == MARKER) and not entry.is_dir():
                 yield path
                 return
             if entry.is_dir(follow_symlinks=False):

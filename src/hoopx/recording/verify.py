@@ -43,7 +43,7 @@ class Verdict:
     """
     @ivar state: C{"complete"}, C{"recovered"}, C{"live"}, C{"interrupted"} (not recovered yet), C{"never connected"},
         C{"TAMPERED"}, C{"missing"} (the ledger has it, the folder has not), C{"erased"} (and the ledger says so), or
-        C{"unchecked"} (encrypted, and neither an identity nor a ledger tells what it should be).
+        C{"unchecked"} (it can not be read; or it is encrypted, and neither an identity nor a ledger tells what it should be).
     @ivar problems: what is wrong; empty unless tampered, missing or unchecked.
     @ivar until: nanoseconds since session start of the last frame that a signature covers; 0 when that can not be read.
     @ivar key: the session's public key, from HEAD, to be compared with where else it was published.
@@ -94,8 +94,8 @@ class _Reader:
             except OSError as error:
                 if isinstance(error, FileNotFoundError):
                     raise
-                self.wrong(f"can not be read: {error.strerror or error}")
-                break
+                self.unchecked.append(Problem(self.name, None, f"can not be read: {error.strerror or error}"))
+                return self.end()
             if not readable or self.open:
                 break
             self.last = here
