@@ -178,6 +178,7 @@ def _described(reader: Any, signed: Any, keys: list[Any], witnesses: list[Any]) 
     from hoopx.ledger.errors import LedgerError
 
     checkpoint = signed.checkpoint
+    chain, pending = reader.chain(keys[0] if keys else reader.first()), len(_told(reader.pending))
     cosigned = [{"name": one.name, "at": one.timestamp, "size": checkpoint.size} for one in signed.witnesses]
     names = {one["name"] for one in cosigned}
     try:
@@ -185,17 +186,15 @@ def _described(reader: Any, signed: Any, keys: list[Any], witnesses: list[Any]) 
         for one in older.witnesses:
             if one.name not in names:
                 cosigned.append({"name": one.name, "at": one.timestamp, "size": older.checkpoint.size})
-        reader.checkpoint(keys)
     except (LedgerError, ValueError):
         pass
-    chain = reader.chain(keys[0] if keys else reader.first(), checkpoint.size)
     return {
         "origin": checkpoint.origin,
         "size": checkpoint.size,
         "root": b64encode(checkpoint.root).decode("ascii"),
         "keys": [{"vkey": verifier.vkey, "since": since} for since, verifier in chain],
         "cosignatures": cosigned,
-        "pending": len(_told(reader.pending)),
+        "pending": pending,
         "checkpoint": signed.note.decode("utf-8"),
     }
 

@@ -194,10 +194,10 @@ class LedgerReader:
 
     def proof(self, index: int, signed: Signed) -> Proof:
         """
-        @param signed: of the last L{checkpoint}.
+        @param signed: of L{checkpoint}; from now on the last one.
         @raise ProofError: the ledger's own files do not give one that holds.
         """
-        size = signed.checkpoint.size
+        self._size = size = signed.checkpoint.size
         line = dict(self.entries(index, index + 1)).get(index)
         if line is None:
             raise ProofError(f"a tree of {size} leaves has no leaf {index}")
@@ -209,11 +209,11 @@ class LedgerReader:
         """
         Make the whole tree again out of the entries, and compare.
 
-        @param signed: of the last L{checkpoint}.
+        @param signed: of L{checkpoint}; from now on the last one.
         @param each: called with index and bytes of every leaf, in order.
         @return: what does not fit; the first L{MAX_PROBLEMS}.
         """
-        size = signed.checkpoint.size
+        self._size = size = signed.checkpoint.size
         problems: list[Problem] = []
         edge = Edge()
         for number in range(-(-size // WIDTH)):
