@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
+from hashlib import sha256
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.frames import OPEN, encode, segmentName, ulid
+from hoopx.frames import CHECK, DATA, OPEN, START, encode, readSegment, segmentName, ulid, unpack
+from hoopx.frames import pack as canonical
 from hoopx.ledger.leaf import leaf
 from hoopx.recording.book import Book
 from hoopx.recording.evidence import GOOD, Evidence
 from hoopx.recording.folder import sessionsBelow
 from hoopx.recording.packing import pack
 from hoopx.recording.register import verifyLedger
+from hoopx.recording.signing import sign
 from hoopx.recording.stored import openSegment
 from hoopx.recording.verify import Verdict, verifySession
 from tests.recording.world import BEGAN, build, close
@@ -196,6 +200,44 @@ class AgainstTests(EvidenceBase):
         self.world.leaf("done", session=self.world.live.id, segments=self.world.live.sealed, end="00" * 32)
         self.world.sign()
         self.assertWrong(self.look(), live="the end is not the one in the ledger")
+
+    def test_sessionKey(self):
+        """Whoever has the session's own key, too, and writes a whole recording anew: the ledger has another seal, and another end."""
+        session = self.world.record("stolen")
+        self.names[session.id] = "stolen"
+        self.world.keep(session)
+        self.world.done(session)
+        self.world.sign()
+        for number, at, reason in ((2, 3, "the seal is not the one"), (2, -2, "the end is not the one"), (0, 2, "the seal is not the one")):
+            before, kept = None, {}
+            for each in range(number, 3):
+                name = os.path.join(session.path, segmentName(each))
+                with open(name, "rb") as file:
+                    kept[name] = file.read()
+                frames = [frame for frame in readSegment(io.BytesIO(kept[name])) if frame.kind != CHECK]
+                if before is not None:
+                    frames[0] = frames[0]._replace(payload=canonical({**unpack(frames[0].payload), "sha256": before}))
+                else:
+                    frames[at] = frames[at]._replace(payload=frames[at].payload.replace(b"client-left", b"idle") or b"x")
+                    if frames[at].kind == DATA:
+                        frames[at] = frames[at]._replace(payload=b"changed")
+                data = START + b"".join(encode(*frame) for frame in frames[:-1])
+                seal = unpack(frames[-1].payload)
+                del seal["signature"]
+                seal.update(frames=len(frames) - 1, sha256=sha256(data).hexdigest())
+                data += encode(*frames[-1]._replace(payload=sign(session.key, "seal", seal)))
+                before = sha256(data).hexdigest()
+                os.remove(name)
+                with open(name, "wb") as file:
+                    file.write(data)
+            self.assertEqual(verifySession(session.path).state, "complete")
+            found = self.look()
+            self.assertWrong(found, stolen=reason)
+            self.assertEqual(found["stolen"].problems[0].segment, segmentName(number))
+            for name, data in kept.items():
+                with open(name, "wb") as file:
+                    file.write(data)
+        self.assertWrong(self.look())
 
     def test_unsignedLeaves(self):
         """What no checkpoint covers excuses nothing: an erasure counts when it is signed."""
