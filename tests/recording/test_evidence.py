@@ -243,9 +243,36 @@ class AgainstTests(EvidenceBase):
         """What no checkpoint covers excuses nothing: an erasure counts when it is signed."""
         shutil.rmtree(self.path("plain"))
         self.world.leaf("erased", session=self.world.sessions["plain"], audit="00" * 32)
-        self.assertWrong(self.look(), plain="")
+        self.assertWrong(self.look(), plain="it is being erased, and no checkpoint says so yet")
         self.world.sign()
         self.assertWrong(self.look())
+
+    def test_halfErased(self):
+        """Looked at in the middle of it."""
+        self.world.leaf("erased", session=self.world.sessions["plain"], audit="00" * 32)
+        os.remove(os.path.join(self.path("plain"), segmentName(0)))
+        self.assertWrong(self.look(), plain="it is being erased")
+        self.world.sign()
+        self.assertWrong(self.look())
+
+    def test_justSealed(self):
+        """Encrypted and told to the ledger, and no checkpoint since: by the digest that the ledger has."""
+        session = self.world.record("young")
+        self.names[session.id] = "young"
+        end = self.world.end(session)
+        self.world.keep(session, encrypt=True)
+        self.world.done(session, end=end)
+        found = self.look()
+        self.assertEqual((found["young"].state, found["young"].logged), ("complete", False))
+        name = os.path.join(session.path, segmentName(1))
+        with open(name, "rb") as file:
+            data = file.read()
+        os.remove(name)
+        with open(name, "wb") as file:
+            file.write(data[:-1])
+        self.assertWrong(self.look(), young="000001.hxr: the stored file is not the one in the ledger")
+        shutil.rmtree(session.path)
+        self.assertNotIn("young", self.look())
 
     def test_encryptedLive(self):
         """A session of which some is encrypted already: without an identity by the ledger; without a ledger not at all."""
@@ -312,9 +339,9 @@ class BookTests(SynchronousTestCase):
 
     def test_missing(self):
         ids = [ulid(BEGAN + number) for number in range(3)]
-        book = Book([leaf("opened", BEGAN, session=id, key="aa" * 32, head="aa" * 32) for id in ids])
-        book.add(leaf("erased", BEGAN, session=ids[2], audit="aa" * 32))
-        book.add(leaf("hold-set", BEGAN, session="never-opened", audit="aa" * 32))
+        lines = [leaf("opened", BEGAN, session=id, key="aa" * 32, head="aa" * 32) for id in ids]
+        lines.append(leaf("erased", BEGAN, session=ids[2], audit="aa" * 32))
+        book = Book([*lines, leaf("hold-set", BEGAN, session="never-opened", audit="aa" * 32)])
         self.assertEqual([(v.session, v.state) for v in book.missing([ids[0]])], [(ids[1], "missing"), (ids[2], "erased")])
 
     def test_pending(self):

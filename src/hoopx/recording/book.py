@@ -20,25 +20,28 @@ _NOBODY = Attested()
 class Book:
     """
     @param leaves: of a ledger, in its order, each one verified.
-    @param pending: leaves that no checkpoint covers yet. They are not believed: a session that only they know is known, and nothing
-        more.
+    @param pending: leaves that no checkpoint covers yet, and nobody has signed. They add to what the signed ones say, of what is too
+        young to have been signed; they excuse nothing: nothing is missed, and nothing is erased, on their word.
     @ivar since: seconds since the epoch of the first leaf; C{None} in an empty ledger.
     """
 
     def __init__(self, leaves: Iterable[bytes] = (), pending: Iterable[bytes] = ()) -> None:
         self.sessions: dict[str, Attested] = {}
         self.since: float | None = None
-        self._pending: set[str] = set()
         for line in leaves:
-            self.add(line)
+            self._add(line)
+        self._signed = {session for session, said in self.sessions.items() if said.key is not None or said.sealed or said.ended}
+        self._logged = {session for session, said in self.sessions.items() if said.key is not None}
+        self._erasing: set[str] = set()
         for line in pending:
             leaf = unpack(line)
-            self._seen(leaf)
-            if "session" in leaf:
-                self._pending.add(str(leaf["session"]))
+            if leaf.get("type") == "erased":
+                self._seen(leaf)
+                self._erasing.add(str(leaf["session"]))
+            else:
+                self._add(line)
 
-    def add(self, line: bytes) -> None:
-        """@raise ValueError: and C{KeyError}: it is no leaf."""
+    def _add(self, line: bytes) -> None:
         leaf = unpack(line)
         self._seen(leaf)
         if "session" in leaf:
@@ -74,12 +77,13 @@ class Book:
         been smuggled in, or the ledger is not the one that it was recorded under.
         """
         session = verdict.session
-        known = self.sessions.get(session)
-        verdict.logged = known is not None and known.key is not None
-        if verdict.logged or verdict.state not in ("complete", "recovered", "live", "interrupted") or session in self._pending:
+        verdict.logged = session in self._logged
+        if session in self._erasing:
+            return erasing(session)
+        if verdict.state not in ("complete", "recovered", "live", "interrupted"):
             return verdict
-        if known is not None or self._older(session):
-            return verdict  # opened under the ledger before this one
+        if session in self.sessions or self._older(session):
+            return verdict  # if it was not opened here: under the ledger before this one
         if verdict.state in ("live", "interrupted") and not verdict.connected:
             return verdict  # its leaf comes before the target is called
         verdict.problems = [Problem(OPEN if verdict.state == "live" else segmentName(0), 0, "the ledger does not know this session")]
@@ -103,12 +107,19 @@ class Book:
                 continue
             if said.erased:
                 yield Verdict(session, "erased", logged=True)
-            elif said.key is not None or said.sealed or said.ended:
+            elif session in self._erasing:
+                yield erasing(session)
+            elif session in self._signed:
                 reason = f"the ledger has this session{_size(said)}, and it is not there"
                 yield Verdict(session, "missing", [Problem(segmentName(0), None, reason)], logged=True)
 
     def erased(self, session: str) -> bool:
         return self.attested(session).erased
+
+
+def erasing(session: str) -> Verdict:
+    """Of a session on its way out."""
+    return Verdict(session, "unchecked", [Problem("", None, "it is being erased, and no checkpoint says so yet")], logged=True)
 
 
 def _size(said: Attested) -> str:

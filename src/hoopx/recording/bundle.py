@@ -184,16 +184,19 @@ def _prove(found: Register, folder: str, key: Verifier | None, checkpoint: bytes
         if split(checkpoint)[0] != text:
             found.problems.append("the checkpoint given is another one than the bundle's: between the two nothing is proven")
         found.against = "checkpoint"
-    book = Book()
+    lines = []
     for name, proof in proofs:
         try:
             if split(proof.checkpoint)[0] != text:
                 raise ProofError("leads to another checkpoint")
             verify(proof, proof.extra or b"", [chain[-1]])
-            book.add(proof.extra or b"")
+            lines.append(proof.extra or b"")
         except (ValueError, KeyError) as error:
             found.problems.append(f"{name}: {error}")
-    found.book = book
+    try:
+        found.book = Book(lines)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"a leaf can not be read: {error}") from None
 
 
 def _chain(start: Verifier, proofs: Sequence[Proof]) -> list[Verifier]:
