@@ -28,6 +28,7 @@ class Files:
     mkdir = staticmethod(os.mkdir)
     rmdir = staticmethod(os.rmdir)
     fchmod = staticmethod(os.fchmod)
+    utime = staticmethod(os.utime)
     statvfs = staticmethod(os.statvfs)
     fallocate = staticmethod(os.posix_fallocate)
 

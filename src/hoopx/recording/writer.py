@@ -137,12 +137,17 @@ class Recording(Queued):
             "frames_from_target": self._targetFrames,
         }
 
+    def unsealed(self) -> tuple[int, int]:
+        """When the open segment's first DATA or EVENT was written (monotonic nanoseconds, 0: there is none), and its bytes."""
+        return self._since, self._segment.offset
+
     def _at(self) -> int:
         return self._monotonic() - self._began
 
     def _pause(self, now: int, took: int) -> None:
         """The last write was slow, or filled something: see to it before the next frame."""
         if took > SLOW:
+            self._store.took(took)
             self._goSlow(took)
         elif self._segment.offset >= self._hashAt and self._segment.offset < self._rollAt(now):
             self._hash()
@@ -171,6 +176,7 @@ class Recording(Queued):
         if len(payload) <= INLINE and not self._threaded():
             written = self._put(now, kind, channel, side, origin, payload)
             self.lastActivity = after = self._monotonic()
+            self._store.took(after - now)
             if after - now > SLOW:
                 self._goSlow(after - now)
             elif not self._synced:
