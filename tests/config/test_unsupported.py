@@ -38,7 +38,6 @@ REFUSED = [
     ("[index]\nurl={ env='U' }\n", "index.url"),
     ("[recording]\nstore='s3:bucket/p'\n", "recording.store"),
     (f"[recording]\nencrypt_to=['{AUDITOR}']\n", "recording.encrypt_to"),
-    ("[recording]\noriginal='sealed'\n", "recording.original"),
     ("[recording]\nwitness_quorum=1\n", "recording.witness_quorum"),
     ("[recording]\nsigning_key={ file='k' }\n", "recording.signing_key"),
     ("[recording]\nlocal_keep='7d'\n", "recording.local_keep"),
@@ -125,6 +124,13 @@ class UnsupportedTests(SynchronousTestCase):
             self.assertIn(said, error.message)
             self.assertNotIn(secret, str(error))
             self.assertNotIn("recording.encrypt_to[0]", found)
+
+    def test_originals(self) -> None:
+        """Sealed to nobody they would be lost."""
+        for more, lost in (("", True), (f"encrypt_to=['{AUDITOR}']\n", False)):
+            found = [each for each in unsupported(parse("[recording]\noriginal='sealed'\n" + more, "/x.toml")) if each.key == "recording.original"]
+            self.assertTrue(found)
+            self.assertEqual(any("add encrypt_to" in error.message for error in found), lost)
 
     def test_store(self) -> None:
         """A store that can not be: what is expected in its place."""

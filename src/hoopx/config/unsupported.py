@@ -162,6 +162,8 @@ def _auditors(recording: RecordingSettings) -> Iterator[tuple[Place, str]]:
         said = problem(text)
         if said is not None:
             yield ("recording", "encrypt_to", number), said
+    if recording.original == "sealed" and not recording.encryptTo:
+        yield ("recording", "original"), "they are sealed to the auditors, and there are none: add encrypt_to"
 
 
 def _store(settings: Settings) -> Iterator[tuple[Place, str]]:
