@@ -31,7 +31,7 @@ APART: Final = 16 * 1024
 """Payloads from this on are written from where they are; smaller ones are faster copied behind their header."""
 HASH_AT: Final = 256 * 1024
 """Bytes that wait to be hashed before they are hashed in bulk, in a thread."""
-HASH_MOST: Final = int(__import__("os").environ.get("HM", "1024")) * 1024
+HASH_MOST: Final = 1024 * 1024
 """The same for a segment that has had as many within its first second: a hand-off to the thread and back costs 60 µs."""
 HASH_BOUND: Final = 8 * 1024 * 1024
 """Bytes that may wait while a thread hashes; then the lane waits too."""
