@@ -18,6 +18,7 @@ class Files:
     """The system calls, under their own names. Every one may raise L{OSError}."""
 
     write = staticmethod(os.write)
+    writev = staticmethod(os.writev)
     fsync = staticmethod(os.fsync)
     fdatasync = staticmethod(os.fdatasync)
     ftruncate = staticmethod(os.ftruncate)

@@ -22,6 +22,9 @@ NEXT: Final = "next.hxr"
 JOIN: Final = 1 << 20
 """Frames that queued are written together, up to as many bytes."""
 
+FEW: Final = 32
+"""So many frames are hashed one by one: in bulk they are big, and a copy of them is a tenth of the hashing."""
+
 
 class Written(NamedTuple):
     """
@@ -49,7 +52,8 @@ class Segment:
     @ivar descriptor: of C{open.hxr}, or -1.
     @ivar number: of the segment.
     @ivar offset: where the last whole frame ends.
-    @ivar pending: frames that are in the file and not yet hashed.
+    @ivar pending: frames that are in the file and not yet hashed; a big one as its header and its payload.
+    @ivar apart: how many frames of C{pending} are two.
     """
 
     __slots__ = (
@@ -62,6 +66,7 @@ class Segment:
         "number",
         "offset",
         "pending",
+        "apart",
         "_count",
         "_hashed",
         "_sha",
@@ -92,6 +97,7 @@ class Segment:
         self._sha = sha256(START + first)
         self._count = 1
         self.pending: list[bytes] = []
+        self.apart = 0
 
     # -- writing
 
@@ -163,13 +169,17 @@ class Segment:
     def take(self) -> list[bytes]:
         """@return: the pending frames, for L{hash}."""
         frames, self.pending = self.pending, []
-        self._count += len(frames)
+        self._count += len(frames) - self.apart
+        self.apart = 0
         self._hashed = self.offset
         return frames
 
     def hash(self, frames: list[bytes]) -> None:
-        """Hash in bulk: hashlib lets go of the interpreter meanwhile."""
-        self._sha.update(b"".join(frames))
+        """Hash in bulk: hashlib lets go of the interpreter meanwhile, but many small ones are faster copied together."""
+        if len(frames) > FEW:
+            frames = [b"".join(frames)]
+        for frame in frames:
+            self._sha.update(frame)
 
     # -- sealing
 
