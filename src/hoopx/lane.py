@@ -164,6 +164,7 @@ class Lane:
             session.broker.newId(), session.id, session.identity, session.target.name, command, session.broker.wall()
         )
         self.note("approval", approval=approval.id, state="asked")
+        self.session.broker.tell("held", session=self.session.id)
         try:
             answer = session.broker.approver.request(approval)
         except Exception:

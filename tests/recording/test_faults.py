@@ -48,6 +48,22 @@ class FullTests(Base):
         self.assertEqual(self.data(recording), b"good")
         self.assertSound(recording)
 
+    @settings(max_examples=20, deadline=None)
+    @given(st.integers(0, writer.APART + 31))
+    def test_cutBackBig(self, room):
+        """The same for a payload that is written from where it is."""
+        rig = self.rig()
+        recording = self.open(rig)
+        recording.append(0, CLIENT, PASSED, b"good")
+        size = os.path.getsize(os.path.join(recording.path, OPEN))
+        rig.files.room = room
+        self.assertRaises(RecordingFailed, recording.append, 0, CLIENT, PASSED, b"x" * writer.APART)
+        self.assertEqual(os.path.getsize(os.path.join(recording.path, OPEN)), size)
+        rig.files.room = None
+        self.close(recording, "recording-failed")
+        self.assertEqual(self.data(recording), b"good")
+        self.assertSound(recording)
+
     def test_reserveIsForClosing(self):
         """The reserve is let go for DONE and SEAL, and no other session's traffic gets it."""
         rig = self.rig()

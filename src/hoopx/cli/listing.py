@@ -16,14 +16,16 @@ import click
 
 from hoopx.cli.output import json_option, say, show
 from hoopx.cli.place import Place, pass_place
+from hoopx.cli.recorded import identity_option, openerOf
 from hoopx.cli.rendering import lasting, quantity
 from hoopx.config.amounts import duration
-from hoopx.frames import ulidTime
+from hoopx.frames import Opener, ulidTime
 from hoopx.recording import catalogue
 from hoopx.recording.catalogue import Summary
+from hoopx.recording.stored import openSegment
 
 COLUMNS: Final = ("session", "user", "target", "account", "protocol", "started", "lasted", "state", "sent", "received")
-STATES: Final = ("opening", "live", "complete", "recovered", "damaged")
+STATES: Final = ("opening", "live", "complete", "recovered", "damaged", "encrypted")
 PAGE: Final = 50
 """Sessions that people are shown at once; scripts get all."""
 
@@ -54,15 +56,16 @@ class Moment(click.ParamType):
 @click.option("--label", "labels", metavar="NAME=PATTERN", multiple=True, help="A run label, such as application=psql.")
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help=f"At most so many; else {PAGE}, and all with --json.")
 @click.option("--skip", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out the newest N.")
+@identity_option
 @json_option
 @pass_place
-def command(place: Place, as_json: bool, limit: int | None, skip: int, **wanted: Any) -> None:
+def command(place: Place, as_json: bool, limit: int | None, skip: int, identities: tuple[str, ...], **wanted: Any) -> None:
     """
     List sessions, newest first.
 
     Times in JSON are seconds since the epoch; for people they are this machine's.
     """
-    found = islice(select(str(place.data), **wanted), skip, None)
+    found = islice(select(str(place.data), opener=openerOf(identities), **wanted), skip, None)
     if limit is None and not as_json:
         limit = PAGE
     page = list(found if limit is None else islice(found, limit))
@@ -84,6 +87,7 @@ def select(
     until: float | None = None,
     states: tuple[str, ...] = (),
     labels: tuple[str, ...] = (),
+    opener: Opener = openSegment,
 ) -> Iterator[Summary]:
     """
     The sessions of a data directory that are wanted, newest first, read one by one.
@@ -109,7 +113,7 @@ def select(
             return  # the ids of all others are older
         if until is not None and began >= until:
             continue
-        found = catalogue.summarise(path)
+        found = catalogue.summarise(path, opener)
         if found is not None and all(test(found) for test in tests):
             yield found
 

@@ -14,7 +14,7 @@ import click
 from hoopx.cli.harmless import harmless
 from hoopx.cli.output import dump, fail, json_option, onTerminal
 from hoopx.cli.place import Place, pass_place
-from hoopx.cli.recorded import Recorded, find
+from hoopx.cli.recorded import Recorded, find, identity_option
 from hoopx.cli.rendering import exhibit, lasting, presenter, quantity
 from hoopx.frames import FrameError
 from hoopx.telling import lines
@@ -25,11 +25,12 @@ IDLE: Final = 2.0
 
 @click.command()
 @click.argument("session")
+@identity_option
 @json_option
 @pass_place
-def show(place: Place, session: str, as_json: bool) -> None:
+def show(place: Place, session: str, identities: tuple[str, ...], as_json: bool) -> None:
     """Show what was said in a session: statements, parameters, results, events. With --json one object a line."""
-    recorded = find(place, session)
+    recorded = find(place, session, identities)
     if as_json:
         for line in told(recorded):
             click.echo(dump(line))
@@ -44,10 +45,11 @@ def show(place: Place, session: str, as_json: bool) -> None:
 )
 @click.option("--idle-limit", type=click.FloatRange(min=0), default=IDLE, show_default=True, metavar="S", help="Longest wait.")
 @click.option("--at", type=click.FloatRange(min=0), default=0.0, metavar="S", help="Begin so many seconds after the session did.")
+@identity_option
 @pass_place
-def replay(place: Place, session: str, speed: float | None, idle_limit: float, at: float) -> None:
+def replay(place: Place, session: str, speed: float | None, idle_limit: float, at: float, identities: tuple[str, ...]) -> None:
     """Show a session again at the speed at which it was said."""
-    recorded = find(place, session)
+    recorded = find(place, session, identities)
     if speed is None:
         speed = 1.0 if onTerminal() else 0.0
     try:

@@ -15,7 +15,7 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
     "list": Lazy("hoopx.cli.listing:command", "List sessions, newest first."),
     "show": Lazy("hoopx.cli.replay:show", "Show what was said in a session."),
     "replay": Lazy("hoopx.cli.replay:replay", "Show it again at the speed at which it was said."),
-    "export": Lazy("hoopx.cli.export:command", "Write a session to a file: the bytes of a side, or JSON lines."),
+    "export": Lazy("hoopx.cli.export:command", "Write a session to a file: bytes, JSON lines, CSV, packets, events."),
     "tail": Lazy("hoopx.cli.live:tail", "Follow a session that lives."),
     "kill": Lazy("hoopx.cli.live:kill", "End a session that lives."),
 }

@@ -18,6 +18,7 @@ class Files:
     """The system calls, under their own names. Every one may raise L{OSError}."""
 
     write = staticmethod(os.write)
+    writev = staticmethod(os.writev)
     fsync = staticmethod(os.fsync)
     fdatasync = staticmethod(os.fdatasync)
     ftruncate = staticmethod(os.ftruncate)
@@ -26,7 +27,9 @@ class Files:
     rename = staticmethod(os.rename)
     unlink = staticmethod(os.unlink)
     mkdir = staticmethod(os.mkdir)
+    rmdir = staticmethod(os.rmdir)
     fchmod = staticmethod(os.fchmod)
+    utime = staticmethod(os.utime)
     statvfs = staticmethod(os.statvfs)
     fallocate = staticmethod(os.posix_fallocate)
 

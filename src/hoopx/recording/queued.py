@@ -168,6 +168,8 @@ class Queued:
                 safe.addCallbacks(waiting.callback, waiting.errback)
             else:
                 safe.addErrback(told)
+        if outcome.slowest:
+            self._store.took(outcome.slowest)
         if outcome.error is not None:
             self.sequence = outcome.sequence or self.sequence
             self.fail(outcome.error)

@@ -53,7 +53,8 @@ class Segment:
     @ivar descriptor: of C{open.hxr}, or -1.
     @ivar number: of the segment.
     @ivar offset: where the last whole frame ends.
-    @ivar pending: frames that are in the file and not yet hashed.
+    @ivar pending: frames that are in the file and not yet hashed; a big one as its header and its payload.
+    @ivar apart: how many frames of C{pending} are two.
     """
 
     __slots__ = (
@@ -66,6 +67,7 @@ class Segment:
         "number",
         "offset",
         "pending",
+        "apart",
         "_count",
         "_hashed",
         "_sha",
@@ -96,6 +98,7 @@ class Segment:
         self._sha = sha256(START + first)
         self._count = 1
         self.pending: list[bytes] = []
+        self.apart = 0
 
     # -- writing
 
@@ -172,7 +175,8 @@ class Segment:
     def take(self) -> list[bytes]:
         """@return: the pending frames, for L{hash}."""
         frames, self.pending = self.pending, []
-        self._count += len(frames)
+        self._count += len(frames) - self.apart
+        self.apart = 0
         self._hashed = self.offset
         return frames
 
