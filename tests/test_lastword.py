@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 
 from hoopx.errors import RecordingFailed
 from hoopx.mitm import Mitm
-from hoopx.protocols.postgres.codec import TARGET_KINDS, MessageCodec
+from hoopx.protocols.postgres.codec import TARGET_KINDS, MessageCodec, RelayedCodec
 from hoopx.protocols.raw.conversation import RawConversation
 from hoopx.values import CLIENT, MADE, TARGET
 from tests.test_door import Gateway
@@ -71,6 +71,23 @@ class LastWordTests(Gateway):
             # Headers, and messages that are cut out, are given out whole: the client may stand where they begin.
             self.assertLessEqual(kept, split)
             self.ends(data[:kept], WORD if kept in ends else b"", data[:kept])
+
+    def test_everySplitOfWhatIsRelayed(self):
+        """The same where nothing is cut out or kept back, recorded at once or queued."""
+        data = ROW + message(b"Z") + DONE
+        for slow in (False, True):
+            for split in range(1, len(data)):
+                self.setUp()
+                self.begin()
+                self.door.conversation.targetCodec = RelayedCodec()
+                self.leg.dataReceived(data[:split])
+                self.recording.slow = slow
+                if slow:
+                    self.leg.dataReceived(data[split:])
+                self.recording.fail()
+                if not slow:
+                    self.leg.dataReceived(data[split:])
+                self.ends(data[:split], WORD if split in (105, 111) else b"")
 
     def test_everyUnit(self):
         """The recording fails at one unit of several in a read that began within a message: what was sent ends with one."""

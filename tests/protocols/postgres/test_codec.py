@@ -109,14 +109,17 @@ class RelayedCodecTests(SynchronousTestCase):
         data = b"".join(sent)
         data = data[: max(0, len(data) - cut)]
         codec, exact = RelayedCodec(), MessageCodec(frozenset(), TARGET_KINDS)
-        position = 0
+        position, before = 0, True
         for size in [*sizes, len(data) + 1]:
             piece = data[position : position + size]
             position += size
             if piece:
                 self.assertEqual(codec.feed(piece), [(None, piece)])
                 exact.feed(piece)
-                self.assertEqual(codec.atBoundary, exact.atBoundary)
+                self.assertEqual(codec.wasAtBoundary, before)
+                before = codec.atBoundary
+                # What the other one keeps back is given out here.
+                self.assertEqual(before, exact.atBoundary and not exact.buffered)
         self.assertEqual((codec.buffered, codec.residue()), (0, b""))
 
     def test_bulk(self):
