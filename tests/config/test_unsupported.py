@@ -31,8 +31,8 @@ REFUSED = [
     ("[identity.oidc.a]\nissuer='i'\naudiences=['a']\n", "identity.oidc.a"),
     ("[identity.saml.a]\nmetadata='m'\nentity_id='e'\n", "identity.saml.a"),
     ("[secrets.vault]\naddress='https://v'\n", "secrets.vault"),
-    ("[state]\nurl={ file='u' }\n", "state.url"),
-    ("[index]\nurl={ env='U' }\n", "index.url"),
+    ("[state]\nurl='sqlite:/elsewhere'\n", "state.url"),
+    ("[index]\nurl='mysql:'\n", "index.url"),
     ("[recording]\nstore='s3:b/p'\n", "recording.store"),
     ("[recording]\nencrypt_to=['age1x']\n", "recording.encrypt_to"),
     ("[recording]\noriginal='sealed'\n", "recording.original"),
@@ -93,6 +93,8 @@ segment = { size = "2MiB", age = "5s" }
 compress = false
 index = "full"
 [state]
+url = { file = "state-url" }
+[index]
 url = "sqlite:"
 """
 

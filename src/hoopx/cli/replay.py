@@ -12,6 +12,7 @@ from typing import Any, Callable, Final, Iterator, Mapping
 import click
 
 from hoopx.cli.harmless import harmless
+from hoopx.cli.looking import look
 from hoopx.cli.output import dump, fail, json_option, onTerminal
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.recorded import Recorded, find
@@ -25,16 +26,19 @@ IDLE: Final = 2.0
 
 @click.command()
 @click.argument("session")
+@click.option("--at", type=click.FloatRange(min=0), default=0.0, metavar="S", help="Begin so many seconds after the session did.")
 @json_option
 @pass_place
-def show(place: Place, session: str, as_json: bool) -> None:
+def show(place: Place, session: str, at: float, as_json: bool) -> None:
     """Show what was said in a session: statements, parameters, results, events. With --json one object a line."""
     recorded = find(place, session)
+    look(place, "show", recorded.summary.session)
+    found = paced(told(recorded), 0.0, 0.0, at, time.sleep)
     if as_json:
-        for line in told(recorded):
+        for line in found:
             click.echo(dump(line))
         return
-    present(recorded, told(recorded))
+    present(recorded, found)
 
 
 @click.command()
@@ -48,6 +52,7 @@ def show(place: Place, session: str, as_json: bool) -> None:
 def replay(place: Place, session: str, speed: float | None, idle_limit: float, at: float) -> None:
     """Show a session again at the speed at which it was said."""
     recorded = find(place, session)
+    look(place, "replay", recorded.summary.session)
     if speed is None:
         speed = 1.0 if onTerminal() else 0.0
     try:

@@ -9,11 +9,11 @@ from typing import Any, Final, Sequence
 
 from sqlalchemy import Connection, Engine, text
 
-from hoopx.index.query import vectored
+from hoopx.index.query import tsvector
 from hoopx.index.tables import ITEM_BITS
 
 _ADD_FTS: Final = text("INSERT INTO words (rowid, text, parameters) VALUES (:id, :text, :parameters)")
-_ADD_VECTOR: Final = text("INSERT INTO words (id, vector) VALUES (:id, to_tsvector('simple', :said))")
+_ADD_VECTOR: Final = text("INSERT INTO words (id, vector) VALUES (:id, CAST(:said AS tsvector))")
 _FORGET_FTS: Final = text(
     "INSERT INTO words (words, rowid, text, parameters) SELECT 'delete', id, text, parameters FROM items WHERE session = :session"
 )
@@ -24,7 +24,7 @@ def writeWords(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     if connection.dialect.name == "sqlite":
         connection.execute(_ADD_FTS, [{name: row[name] for name in ("id", "text", "parameters")} for row in rows])
     else:
-        said = [{"id": row["id"], "said": vectored(f"{row['text']} {row['parameters']}")} for row in rows]
+        said = [{"id": row["id"], "said": tsvector(row["text"], row["parameters"])} for row in rows]
         connection.execute(_ADD_VECTOR, said)
 
 
