@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Final, Iterator
+from typing import Any, Final, Iterable, Iterator
+from zlib import crc32
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -63,7 +64,7 @@ def note(connection: Connection, node: str, day: str, path: str, now: float) -> 
     missing = _missing(connection, names)
     known = names if not missing else names[: names.index(min(missing))]
     row = {
-        "node": node, "day": day, "newest": known[-1] if known else "", "directories": len(known),
+        "node": node, "day": day, "newest": known[-1] if known else "", "names": _sum(known),
         "changed": 0 if missing or now - changed / 1e9 < SETTLED else changed,
     }  # fmt: skip
     connection.execute(delete(days).where(days.c.node == node, days.c.day == day))
@@ -82,9 +83,9 @@ def _unknown(connection: Connection, path: str, noted: Any) -> set[str]:
         return set()
     names = _sessions(path)
     if noted is not None:
-        later = [name for name in names if name > noted["newest"]]
-        if len(names) - len(later) == noted["directories"]:
-            names = later
+        newest = noted["newest"]
+        if _sum(name for name in names if name <= newest) == noted["names"]:
+            names = [name for name in names if name > newest]
     return _missing(connection, names)
 
 
@@ -102,6 +103,11 @@ def _missing(connection: Connection, names: list[str]) -> set[str]:
     if names:
         left.difference_update(connection.execute(select(sessions.c.session).where(sessions.c.session.in_(names))).scalars())
     return left
+
+
+def _sum(names: Iterable[str]) -> int:
+    """Names in any order, as one number."""
+    return sum(crc32(name.encode()) for name in names)
 
 
 def _changed(path: str) -> int:

@@ -22,7 +22,7 @@ def numbers(filters: Filters) -> tuple[int, int]:
 
 def _milliseconds(moment: float) -> int:
     """The first whole one at or after a moment."""
-    return -int(-moment * 1000 // 1)
+    return -int(-max(-1e12, min(moment, 1e12)) * 1000 // 1)
 
 
 def conditions(filters: Filters, dialect: str) -> list[ColumnElement[bool]]:

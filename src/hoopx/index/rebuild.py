@@ -18,8 +18,9 @@ from sqlalchemy.exc import DatabaseError
 from hoopx.errors import HoopxError
 from hoopx.frames import OPEN, FrameError
 from hoopx.index.store import openForReading, openForWriting
-from hoopx.index.swap import locked
+from hoopx.index.swap import LOCK, locked
 from hoopx.index.tables import items, labels, sessions
+from hoopx.index.words import emptyLog
 from hoopx.index.writer import IndexWriter, Read
 from hoopx.recording import catalogue
 from hoopx.state.engine import close
@@ -75,8 +76,7 @@ class Rebuild:
                     self._kept(engine, writer)
                 with engine.connect() as connection:
                     count = len(connection.execute(select(sessions.c.session)).all())
-                    raw: Any = connection.connection.driver_connection
-                    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                emptyLog(engine)
                 close(engine)
                 # Before the file: its log must not be taken for the new one's.
                 for ending in ("-wal", "-shm"):
@@ -176,5 +176,5 @@ def _sealed(path: str) -> list[int]:
 
 
 def _remove(path: Path) -> None:
-    for ending in ("", "-wal", "-shm", "-journal"):
+    for ending in ("", "-wal", "-shm", LOCK):
         path.with_name(path.name + ending).unlink(missing_ok=True)

@@ -11,6 +11,8 @@ from typing import Any, Callable, Final, Iterator, Sequence
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, column, literal_column, select, table, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.selectable import Join
 
 from hoopx.index import query
 from hoopx.index.filters import conditions, numbers
@@ -77,22 +79,37 @@ def _few(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[int]
 
 def _chosen(dialect: str, terms: list[Term], kinds: Sequence[str]) -> Select[Any]:
     own = [sessions.c.session, sessions.c.started, *(sessions.c[name] for name in _SESSION)]
-    chosen = select(*own, *(items.c[name] for name in _ITEM)).where(items.c.session == sessions.c.number)
+    chosen = select(*own, *(items.c[name] for name in _ITEM))
     if dialect == "sqlite":
-        # CROSS JOIN in its own order: first the words, which come in the order of their rows, then what they stand in.
-        chosen = chosen.select_from(text("words CROSS JOIN items CROSS JOIN sessions"))
-        chosen = chosen.where(text("words MATCH :said").bindparams(said=query.fts(terms)), items.c.id == _fts.c.rowid)
-        chosen = chosen.order_by(_fts.c.rowid.desc())
+        first = _InOrder(_fts, items, items.c.id == _fts.c.rowid)
+        chosen = chosen.select_from(_InOrder(first, sessions, sessions.c.number == items.c.session))
+        chosen = chosen.where(text("words MATCH :said").bindparams(said=query.fts(terms))).order_by(_fts.c.rowid.desc())
     else:
+        chosen = chosen.where(items.c.session == sessions.c.number, items.c.id == _vectors.c.id)
         match = _vectors.c.vector.op("@@", is_comparison=True)(text("CAST(:said AS tsquery)").bindparams(said=query.tsquery(terms)))
-        chosen = chosen.where(match, items.c.id == _vectors.c.id).order_by(items.c.id.desc())
+        chosen = chosen.where(match).order_by(_vectors.c.id.desc())
     return chosen.where(items.c.kind.in_(kinds)) if kinds else chosen
+
+
+class _InOrder(Join):
+    """
+    SQLite's CROSS JOIN, which it never turns round: first the words, which come in the order of their rows, so that it can stop at the
+    limit; then what they stand in.
+    """
+
+    inherit_cache = True
+
+
+@compiles(_InOrder)
+def _inOrder(element: Any, compiler: Any, **options: Any) -> str:
+    sides = (compiler.process(side, **{**options, "asfrom": True}) for side in (element.left, element.right))
+    return f"{' CROSS JOIN '.join(sides)} ON {compiler.process(element.onclause, **options)}"
 
 
 def _within(chosen: Select[Any], connection: Connection, first: int, last: int) -> Select[Any]:
     """Only items of sessions of these numbers."""
     key = literal_column("words.rowid" if connection.dialect.name == "sqlite" else "words.id")
-    return chosen.where(key >= first << ITEM_BITS, key < last + 1 << ITEM_BITS)
+    return chosen.where(key >= first << ITEM_BITS, key <= (last + 1 << ITEM_BITS) - 1)
 
 
 def _told(row: Any) -> dict[str, Any]:

@@ -51,12 +51,20 @@ def eraseWords(engine: Engine) -> bool:
     if engine.dialect.name == "sqlite":
         with engine.execution_options(write=True).begin() as connection:
             connection.execute(text("INSERT INTO words (words) VALUES ('optimize')"))
-        with engine.connect() as connection:
-            raw = connection.connection.driver_connection
-            assert raw is not None
-            ((busy, _, _),) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            return not busy
+        return emptyLog(engine)
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         for table in ("words", "items", "labels", "sessions"):
             connection.execute(text(f"VACUUM {table}"))
     return True
+
+
+def emptyLog(engine: Engine) -> bool:
+    """
+    Bring all that stands in SQLite's log into the file. Not within a transaction.
+
+    @return: C{False} when somebody reads for so long that it can not be done now.
+    """
+    with engine.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+        ((busy, _, _),) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return not busy

@@ -293,11 +293,11 @@ class IndexWriter:
             if name not in there and name not in fresh:
                 if entry.parameters and row["variants"] >= VARIANTS:
                     name, entry = digest(entry.kind, entry.text, ""), _plain(entry)
-                    there |= self._there(connection, number, [name])
+                    self._also(connection, number, name, there, fresh)
                 if name not in there and name not in fresh and (row["items"] >= ITEMS or row["characters"] >= CHARACTERS):
                     name = digest("event", MORE, "")
                     entry = Entry("event", MORE, "", entry.at, entry.last, entry.sequence, entry.count)
-                    there |= self._there(connection, number, [name])
+                    self._also(connection, number, name, there, fresh)
             if name in there:
                 _count(there[name], entry)
             elif name in fresh:
@@ -317,6 +317,10 @@ class IndexWriter:
         if fresh:
             connection.execute(insert(items), list(fresh.values()))
             writeWords(connection, list(fresh.values()))
+
+    def _also(self, connection: Connection, number: int, name: int, there: dict[int, Any], fresh: Mapping[int, Any]) -> None:
+        if name not in there and name not in fresh:
+            there |= self._there(connection, number, [name])
 
     def _there(self, connection: Connection, number: int, names: Iterable[int]) -> dict[int, dict[str, Any]]:
         found = {}
