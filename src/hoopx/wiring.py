@@ -85,8 +85,9 @@ class Machine:
         stateThread = StateThread(reactor)
         stateThread.start()
         self._undo.append(stateThread.stop)
-        store = yield stateThread.call(Store.open, settings.state.url, data)
-        self._undo.append(lambda: stateThread.call(store.close))
+        store = yield stateThread.patiently(Store.open, settings.state.url, data)
+        stateThread.stuck = store.interrupt
+        self._undo.append(lambda: stateThread.patiently(store.close))
         self.audit = Audit(store, stateThread, time.time)
         failures = FailedLogins(store, stateThread, reactor, time.time)
         failures.start()
