@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import time
 from pathlib import Path
-
-from attrs import evolve
 
 from hoopx.cli.sessions import command
 from tests.cli.gateway import GatewayCase
@@ -22,8 +21,8 @@ PROMPT = "$ hoopx sessions "
 class ReviewTests(GatewayCase):
     def setUp(self) -> None:
         super().setUp()
-        gateway = evolve(self.settings.gateway, data=str(HERE / "fixtures" / "review" / "data"))
-        self.configure(gateway=gateway)
+        # A copy: who looks is put down beside the recordings.
+        shutil.copytree(HERE / "fixtures" / "review" / "data", self.data, dirs_exist_ok=True)
         zone = os.environ.get("TZ")
         self.addCleanup(self.setZone, zone)
         self.setZone("UTC")
