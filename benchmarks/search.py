@@ -41,8 +41,14 @@ BEGAN = 1_700_000_000
 ROUNDS = 5
 BATCH = 1000
 DAYS = 30
-VERBS = ("SELECT {c} FROM {t} WHERE {d} = {n}", "UPDATE {t} SET {c} = {n} WHERE id = {m}", "INSERT INTO {t} ({c}, {d}) VALUES ({n}, {m})",
-         "DELETE FROM {t} WHERE {c} < {n}", "SELECT {t}.{c}, count(*) FROM {t} JOIN {u} USING (id) GROUP BY 1 ORDER BY {d}", "COMMIT")  # fmt: skip
+VERBS = (
+    "SELECT {c} FROM {t} WHERE {d} = {n}",
+    "UPDATE {t} SET {c} = {n} WHERE id = {m}",
+    "INSERT INTO {t} ({c}, {d}) VALUES ({n}, {m})",
+    "DELETE FROM {t} WHERE {c} < {n}",
+    "SELECT {t}.{c}, count(*) FROM {t} JOIN {u} USING (id) GROUP BY 1 ORDER BY {d}",
+    "COMMIT",
+)
 
 
 def words(count: int) -> list[str]:
@@ -145,6 +151,7 @@ def pages(engine: Any, data: str) -> dict[str, Callable[[], list]]:
     def asked(limit: int = 50, skip: int = 0, **wanted: Any) -> Callable[[], list]:
         return lambda: listing(engine, data, "gw", Filters(**wanted), limit + 1, skip)
 
+    some: dict[str, Any] = {"user": "user*", "target": "target7", "labels": ("application=app7",), "states": ("complete",)}
     return {
         "the first page": asked(),
         "page 1,000": asked(skip=50_000),
@@ -158,7 +165,7 @@ def pages(engine: Any, data: str) -> dict[str, Callable[[], list]]:
         "in a state": asked(states=("complete",)),
         "in a rare state": asked(states=("recovered",)),
         "of the first day": asked(until=BEGAN + 86400.0),
-        "everything at once": asked(user="user*", target="target7", labels=("application=app7",), since=BEGAN + 86400.0, states=("complete",)),
+        "everything at once": asked(since=BEGAN + 86400.0, **some),
     }
 
 
@@ -190,7 +197,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             result[name] = [timed(title, ask) for title, ask in several.items()]
             for one in result[name]:
                 over = "" if one["worst"] < limit else f"   more than {limit:.0f}"
-                print(f"{name:6} {one['what']:28} {one['found']:4} found | first {one['first']:6.1f} median {one['median']:6.1f} worst {one['worst']:6.1f} ms{over}", flush=True)
+                times = f"first {one['first']:6.1f} median {one['median']:6.1f} worst {one['worst']:6.1f} ms"
+                print(f"{name:6} {one['what']:28} {one['found']:4} found | {times}{over}", flush=True)
         close(engine)
         return result
     finally:

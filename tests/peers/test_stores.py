@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import create_engine, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from twisted.internet import reactor
-from twisted.internet.defer import inlineCallbacks
+from twisted.internet.defer import gatherResults, inlineCallbacks
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from hoopx.errors import ConfigurationError, Refusal
@@ -334,8 +334,7 @@ class OutageTests(TestCase):
         try:
             began = time.monotonic()
             several = [self.refused(9.0) for _ in range(20)]
-            for each in several:
-                yield each
+            yield gatherResults(several)
             self.assertLess(time.monotonic() - began, 9.0)
         finally:
             for pid in processes:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, select
 from hoopx.index.days import pathOf, strangers
 from hoopx.index.filters import conditions
 from hoopx.index.tables import sessions
-from hoopx.index.wanted import Filters, begun, matches
+from hoopx.index.wanted import ANY, Filters, begun, matches
 from hoopx.recording import catalogue
 
 Line = dict[str, Any]
@@ -32,7 +32,7 @@ BATCH: Final = 500
 
 
 def listing(
-    engine: Engine, data: str, node: str, filters: Filters = Filters(), limit: int | None = None, skip: int = 0
+    engine: Engine, data: str, node: str, filters: Filters = ANY, limit: int | None = None, skip: int = 0
 ) -> list[Line]:
     """
     Sessions, newest first.
@@ -55,8 +55,11 @@ def listing(
 def _settled(connection: Connection, filters: Filters, begin: int, limit: int | None) -> Iterator[Line]:
     """Sessions that have ended: nothing can have changed."""
     wanted = conditions(filters, connection.dialect.name)
-    chosen = select(*(sessions.c[name] for name in COLUMNS)).where(sessions.c.ended.is_not(None), *wanted)
-    chosen = chosen.order_by(sessions.c.session.desc()).offset(begin).limit(limit)
+    # In two steps: what is skipped is counted in an index, and its rows are not read.
+    page = select(sessions.c.session).where(sessions.c.ended.is_not(None), *wanted)
+    page = page.order_by(sessions.c.session.desc()).offset(begin).limit(limit)
+    chosen = select(*(sessions.c[name] for name in COLUMNS)).where(sessions.c.session.in_(page))
+    chosen = chosen.order_by(sessions.c.session.desc())
     for row in connection.execution_options(yield_per=BATCH).execute(chosen).mappings():
         yield dict(row)
 
