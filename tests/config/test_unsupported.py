@@ -31,8 +31,6 @@ REFUSED = [
     ("[identity.oidc.a]\nissuer='i'\naudiences=['a']\n", "identity.oidc.a"),
     ("[identity.saml.a]\nmetadata='m'\nentity_id='e'\n", "identity.saml.a"),
     ("[secrets.vault]\naddress='https://v'\n", "secrets.vault"),
-    ("[state]\nurl='sqlite:/elsewhere'\n", "state.url"),
-    ("[index]\nurl='mysql:'\n", "index.url"),
     ("[recording]\nstore='s3:b/p'\n", "recording.store"),
     ("[recording]\nencrypt_to=['age1x']\n", "recording.encrypt_to"),
     ("[recording]\noriginal='sealed'\n", "recording.original"),
@@ -93,8 +91,6 @@ segment = { size = "2MiB", age = "5s" }
 compress = false
 index = "full"
 [state]
-url = { file = "state-url" }
-[index]
 url = "sqlite:"
 """
 
@@ -110,6 +106,10 @@ class UnsupportedTests(SynchronousTestCase):
     def test_allowed(self) -> None:
         self.assertEqual(unsupported(parse(ALLOWED, "/x.toml")), [])
         self.assertEqual(unsupported(parse("", "/x.toml")), [])
+
+    def test_stores(self) -> None:
+        """State and index in a database of one's own."""
+        self.assertEqual(unsupported(parse("[state]\nurl={ file='u' }\n[index]\nurl={ env='U' }\n", "/x.toml")), [])
 
     def test_vault(self) -> None:
         """A kind of secret that nobody can fetch is refused before somebody waits for it."""

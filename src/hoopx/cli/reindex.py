@@ -42,7 +42,7 @@ def command(place: Place, fresh: bool) -> None:
             where, data, settings.gateway.name, Segments(data), protocols(), settings.recording.fullIndex, step, not fresh
         )
         count = rebuild.run()
-    say(f"{count} sessions are in the index.")
+    say(f"{count} session{' is' if count == 1 else 's are'} in the index.")
     for session, why in list(rebuild.failed.items())[:TOLD]:
         say(f"hoopx: {session} can not be read: {harmless(why)}")
     if rebuild.failed:
