@@ -280,7 +280,7 @@ class OutageTests(TestCase):
 
     @inlineCallbacks
     def setUp(self) -> Any:
-        self.server = _own()
+        self.server = ownServer()
         self.url = database(self, self.server)
         self.thread = StateThread(reactor, 4.0)
         self.thread.start()
@@ -328,7 +328,7 @@ class OutageTests(TestCase):
     def test_hangs(self) -> Any:
         """A server that takes what it is sent and does not answer: every login is refused in time, and none waits for another."""
         yield self.login()
-        processes = _family(self.server.process.pid)
+        processes = family(self.server.process.pid)
         for pid in processes:
             os.kill(pid, signal.SIGSTOP)
         try:
@@ -359,14 +359,14 @@ class OutageTests(TestCase):
 _SERVER: list[Postgres] = []
 
 
-def _own() -> Postgres:
+def ownServer() -> Postgres:
     """A server that nobody else uses."""
     if not _SERVER:
         _SERVER.append(Postgres(embeddedPostgres(18), False, "stores"))
     return _SERVER[0]
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     found = [pid]
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
