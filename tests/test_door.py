@@ -54,7 +54,7 @@ class DoorTests(SynchronousTestCase):
             recordings=self.recordings, audit=self, sinks=(self,), wall=self.reactor.seconds,
             monotonic=lambda: int(self.reactor.seconds() * 1e9),
         )  # fmt: skip
-        listener = SimpleNamespace(identity="service:batch", target="legacy", requireTLS=None, tls=False)
+        listener = SimpleNamespace(identity="service:batch", target="legacy", requireTLS=None, tls=False, proxyProtocol=())
         protocol = SimpleNamespace(name="raw", conversation=RawConversation)
         self.mitm = Mitm(self.broker, listener, protocol)
 

@@ -9,12 +9,18 @@ import time
 from typing import Any, Callable
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 
+from hoopx.errors import Refusal
 from hoopx.frames import ulid
 from hoopx.offers import Offers
 from hoopx.timers import Timers
+
+
+def _nowhere(function: Callable[..., Any], *arguments: Any) -> Deferred:
+    """Where nobody has wired threads nothing long is computed: it would hold up everybody."""
+    return fail(Refusal("unavailable", "this gateway has no threads to compute with"))
 
 
 @define(eq=False)
@@ -32,6 +38,7 @@ class Broker:
     @ivar policy: L{hoopx.interfaces.ICommandPolicy} or C{None}: no rules, nothing is parsed.
     @ivar approver: L{hoopx.interfaces.IApprover} or C{None}.
     @ivar sinks: L{hoopx.interfaces.IEventSink}s.
+    @ivar compute: C{compute(function, *arguments) -> Deferred}, in a thread (L{hoopx.computing.Computing}).
     @ivar policyDigest: SHA-256 of the rules in force, kept under data/policies.
     @ivar protocols: name -> L{hoopx.interfaces.IProtocolRecorder}.
     @ivar sessions: those that have not ended, by id.
@@ -49,6 +56,7 @@ class Broker:
     policy: Any = None
     approver: Any = None
     sinks: tuple = ()
+    compute: Callable[..., Deferred] = _nowhere
     policyDigest: str = ""
     protocols: dict = field(factory=dict)
     wall: Callable[[], float] = time.time

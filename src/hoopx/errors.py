@@ -50,10 +50,15 @@ class Unauthorized(Refusal):
 
 
 class TargetFailed(Refusal):
-    """The target can not be reached, verified or logged in to. C{message} holds no secret."""
+    """
+    The target can not be reached, verified or logged in to. C{message} holds no secret.
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    @ivar reason: more of it, for the log alone: what the client need not know.
+    """
+
+    def __init__(self, message: str, hint: str = "", reason: str = "") -> None:
         super().__init__("unavailable", message, hint)
+        self.reason = reason
 
 
 class ConfigurationError(HoopxError):

@@ -20,6 +20,7 @@ from twisted.python.threadpool import ThreadPool
 from hoopx import __version__, registry
 from hoopx.api.socket import ControlSocket
 from hoopx.broker import Broker
+from hoopx.computing import Computing
 from hoopx.config.errors import ConfigurationErrors
 from hoopx.config.targets import ConfiguredTargets
 from hoopx.config.unsupported import unsupported
@@ -39,6 +40,8 @@ from hoopx.tls.ends import Ends
 
 THREADS: Final = 8
 """For files and keys: enough that one slow disk call does not hold up the next, few enough for two cores."""
+COMPUTING: Final = 2
+"""For passwords that targets want hashed a million times: half a second of a core each, and not the disk's threads."""
 
 
 def checkSupported(settings: Any) -> None:
@@ -80,6 +83,10 @@ class Machine:
         self._undo.append(pool.stop)
         threads = Threads(reactor, pool)
 
+        computing = ThreadPool(0, COMPUTING, "hoopx computing")
+        computing.start()
+        self._undo.append(computing.stop)
+
         protocols = registry.protocols()
         recordings = self._parts.get("recordings") or (yield self._recordings(threads, protocols))
         stateThread = StateThread(reactor)
@@ -108,6 +115,7 @@ class Machine:
             policy=self._parts.get("policy"),
             approver=self._parts.get("approver"),
             sinks=tuple(self._parts.get("sinks", ())),
+            compute=Computing(Threads(reactor, computing)),
             policyDigest=keepPolicy(settings, data),
             protocols=protocols,
         )

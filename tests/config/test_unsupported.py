@@ -4,6 +4,7 @@ What a gateway refuses to start with: everything that it could only pretend to d
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import attrs
@@ -14,6 +15,7 @@ from hoopx.config import ConfiguredTargets, Settings, load, parse, references, u
 from hoopx.interfaces import ITargets
 from hoopx.plugin import ProtocolRecorder
 from hoopx.values import Reference
+from tests.tls.certificates import TestAuthority
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "reference"
 
@@ -39,8 +41,6 @@ REFUSED = [
     ("[recording]\nlocal_keep='7d'\n", "recording.local_keep"),
     ("[[recording.witnesses]]\nurl='u'\nkey='k'\n", "recording.witnesses"),
     ("[recording.s3]\n", "recording.s3"),
-    ("[[listeners]]\nprotocol='postgres'\nendpoint='tcp:1'\nproxy_protocol=['10.0.0.0/8']\n", "listeners[0].proxy_protocol"),
-    ("[[listeners]]\nprotocol='postgres'\nendpoint='tcp:1'\ntls=true\n", "listeners[0].tls"),
     ("[[listeners]]\nprotocol='postgrs'\nendpoint='tcp:1'\n", "listeners[0].protocol"),
     (RAW + "via='b'\n", "targets.l.via"),
     (RAW.replace("raw", "ssh"), "targets.l.protocol"),
@@ -57,11 +57,13 @@ certificate = "c.pem"
 protocol = "postgres"
 endpoint = "tcp:15432"
 require_tls = true
+proxy_protocol = ["10.0.0.0/8"]
 [[listeners]]
 protocol = "raw"
 endpoint = "tcp:9000"
 target = "legacy"
 identity = "service:batch"
+tls = true
 [identity.tokens]
 max_age = "1h"
 [targets.orders]
@@ -176,6 +178,23 @@ class UnreadableTests(SynchronousTestCase):
         for name in ("c.pem", "ca.pem", "b"):
             (folder / name).write_text("x")
         self.assertEqual(unreadable(read, {"HOOPX_TEST_APP": "x"}), [])
+
+    def test_certificates(self) -> None:
+        """A pair that does not fit together is found before anybody logs in with it."""
+        authority = TestAuthority(self.mktemp())
+        (one, key), (other, _) = authority.issue(file="one"), authority.issue(file="other")
+        for certificate, more, found in [
+            (one, f'private_key = {{ file = "{key}" }}', []),
+            (other, f'private_key = {{ file = "{key}" }}', ["its private key belongs to another certificate"]),
+            (one, "", ["certificate or private key are no usable PEM"]),
+            (one, 'private_key = { env = "KEY" }', []),
+            (one + ".gone", "", ["No such file or directory"]),
+        ]:
+            text = "[targets.o]\nprotocol='postgres'\nendpoint='tcp:db:1'\n[targets.o.accounts.a]\n"
+            text += f'certificate = {{ file = "{certificate}" }}\n{more}\n'
+            errors = unreadable(parse(text, os.path.abspath("x.toml")), {"KEY": "x"})
+            self.assertEqual([error.message.rpartition(": ")[2].partition(" (")[0] for error in errors], found, text)
+            self.assertEqual({error.key for error in errors}, {"targets.o.accounts.a.certificate"} if found else set())
 
     def test_references(self) -> None:
         found = dict(references(parse(ALLOWED, "/x.toml")))

@@ -58,7 +58,16 @@ def _targets(settings: Settings) -> Iterator[tuple[Any, str]]:
 
 
 def _listeners(settings: Settings) -> Iterator[tuple[Any, str]]:
+    provable = settings.tls is not None and settings.tls.clientAuthorities is not None
     for number, listener in enumerate(settings.listeners):
+        for index, network in enumerate(listener.proxyProtocol):
+            if network.endswith("/0"):
+                yield ("listeners", number, "proxy_protocol", index), "is everybody: whoever connects can claim any address"
+        if listener.protocol == "raw" and listener.identity is None and not (listener.tls and provable):
+            yield (
+                ("listeners", number),
+                'nothing can prove who connects: tls = true and [tls] client_authorities, or identity = "service:NAME"',
+            )
         if (
             listener.requireTLS is False
             and "interface=127." not in listener.endpoint

@@ -33,6 +33,8 @@ from hoopx.values import CLIENT, MADE, TARGET, Block, Claim, Command, Token
 LABEL_LIMIT: Final = 200
 """Characters of a run label: it stands in every list."""
 NOTHING: Final[frozenset] = frozenset()
+OAUTH: Final = "oauth"
+"""The user name that asks for a login by OAUTHBEARER: it is nobody's account."""
 
 
 @implementer(IConversation)
@@ -68,14 +70,17 @@ class PostgresConversation:
     def _startup(self, raw: bytes) -> None:
         door = self._door
         code, parameters = messages.readStartup(raw)
-        if code == SSL_REQUEST:
+        if code == GSSENC_REQUEST:
+            door.reply(b"N")
+        elif code != CANCEL_REQUEST and door.startsTLS and not door.secure:
+            raise Refusal("tls-required", "this listener speaks TLS from the first byte", "Connect with sslnegotiation=direct.")
+        elif code == SSL_REQUEST:
             if door.secure:
                 raise ProtocolViolation("a request for TLS under TLS")
             door.reply(b"S")
             door.startTLS(CLIENT).addErrback(self._insecure)
-        elif code == GSSENC_REQUEST:
-            door.reply(b"N")
         elif code == CANCEL_REQUEST:
+            # A key that nobody has here could be another node's; there is one node.
             door.call(messages.readCancel(raw))
             door.close("cancel")
         elif code >> 16 != 3:
@@ -103,7 +108,14 @@ class PostgresConversation:
             raise Refusal("invalid", "the startup packet names no user", "Give the account to use as the user name.")
         self._parameters = parameters
         if door.certificate is not None or door.listener is not None:
+            # AuthenticationOk comes as soon as the target's login has brought it.
             self._admit(door.certificate or door.listener)
+        elif parameters["user"] == OAUTH:
+            raise Refusal(
+                "unsupported",
+                'a login by OAUTHBEARER (user "oauth") needs an identity provider, and none is configured',
+                "Give the account as the user, and an access token as the password.",
+            )
         else:
             self.clientHandlers = {b"p": self._password}
             door.reply(messages.AUTHENTICATION_CLEARTEXT)
