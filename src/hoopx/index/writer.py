@@ -105,10 +105,7 @@ class IndexWriter:
         segments have said is left as it is.
         """
         with self._transactions.begin() as connection:
-            row = self._row(session, connection)
-            fresh = row is None
-            if row is None:
-                row = self._made(session, connection)
+            row, fresh = self._own(session, connection)
             if fresh or (row["ended"] is None and summary.head):
                 rows.fromSummary(row, summary)
                 self._write(connection, row, fresh)
@@ -200,10 +197,7 @@ class IndexWriter:
             self._feed(reading, whole)
             found, commands = reading.entries.taken()
         with self._transactions.begin() as connection:
-            row = self._row(session, connection)
-            fresh = row is None
-            if row is None:
-                row = self._made(session, connection)
+            row, fresh = self._own(session, connection)
             if row["segments"] > number:  # somebody else was faster
                 self._readings.pop(session, None)
                 return
@@ -261,8 +255,19 @@ class IndexWriter:
         if connection is None:
             with self._engine.connect() as own:
                 return self._row(session, own)
-        found = connection.execute(select(sessions).where(sessions.c.session == session)).mappings().first()
+        # Two writers of one session take turns: a file's do anyway.
+        chosen = select(sessions).where(sessions.c.session == session).with_for_update()
+        found = connection.execute(chosen).mappings().first()
         return None if found is None else dict(found)
+
+    def _own(self, session: str, connection: Connection) -> tuple[rows.Row, bool]:
+        """@return: the session's row, which is ours until the end of the transaction, and whether it is a new one."""
+        row = self._row(session, connection)
+        if row is not None:
+            return row, False
+        made = self._made(session, connection)
+        row = self._row(session, connection)  # somebody else's, who was numbering before us
+        return (made, True) if row is None else (row, False)
 
     def _made(self, session: str, connection: Connection) -> rows.Row:
         oneByOne(connection, NUMBERING)
