@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 from fixtures import clocked, machine
-from sqlalchemy import insert, text
+from sqlalchemy import insert, select, text
 
 from hoopx.frames import ulid
 from hoopx.index.days import dayPaths, note
@@ -33,6 +33,7 @@ from hoopx.index.search import search
 from hoopx.index.store import openForWriting
 from hoopx.index.tables import itemId, items, labels, sessions
 from hoopx.index.wanted import Filters
+from hoopx.index.writer import IndexWriter
 from hoopx.state.engine import close
 
 SEARCH, PAGE = 300.0, 100.0
@@ -199,6 +200,12 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
                 over = "" if one["worst"] < limit else f"   more than {limit:.0f}"
                 times = f"first {one['first']:6.1f} median {one['median']:6.1f} worst {one['worst']:6.1f} ms"
                 print(f"{name:6} {one['what']:28} {one['found']:4} found | {times}{over}", flush=True)
+        with engine.connect() as connection:
+            gone = connection.execute(select(sessions.c.session).limit(1)).scalar_one()
+        with clocked() as took:
+            IndexWriter(engine, lambda session, number: (), {}).erase(gone)
+        result["erase"] = took[0]
+        print(f"erasing a session so that nothing of it is left in the files: {took[0]:.1f} s", flush=True)
         close(engine)
         return result
     finally:
