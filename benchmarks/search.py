@@ -25,7 +25,7 @@ from fixtures import clocked, machine
 from sqlalchemy import insert, select, text
 
 from hoopx.frames import ulid
-from hoopx.index.days import dayPaths, note
+from hoopx.index.days import changedDays, note
 from hoopx.index.entries import digest
 from hoopx.index.listing import listing
 from hoopx.index.rows import blank, firstNumber
@@ -107,8 +107,8 @@ def generate(data: Path, count: int, commands: int, distinct: int) -> Any:
             connection.execute(insert(items), things)
     with writing.begin() as connection:
         connection.execute(text("INSERT INTO words (words) VALUES ('rebuild')"))
-        for day, path in dayPaths(str(data)):
-            note(connection, "gw", day, path, time.time() + 60)
+        for day in list(changedDays(connection, str(data), "gw")):
+            note(connection, "gw", day, day.unknown, time.time() + 60)
     return engine
 
 

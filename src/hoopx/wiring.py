@@ -180,7 +180,7 @@ class Machine:
         said.append(f"{len(settings.targets)} targets and {len(settings.grants)} grants are in force")
         if ended:
             said.append(f"{ended} sessions ended because their grant is gone")
-        for name in ("listeners", "recording", "state", "tls"):
+        for name in ("listeners", "recording", "state", "index", "tls"):
             if getattr(old, name) != getattr(settings, name):
                 said.append(f"[{name}] has changed: that takes a restart")
         return said

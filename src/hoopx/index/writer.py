@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from hoopx.errors import HoopxError
 from hoopx.frames import DONE, HEAD, RECOVERED, unpack
 from hoopx.index import rows
-from hoopx.index.days import changedDays, note, unknown
+from hoopx.index.days import changedDays, note
 from hoopx.index.entries import Entries, Entry, digest
 from hoopx.index.swap import Transactions
 from hoopx.index.tables import ITEM_BITS, itemId, items, labels, sessions
@@ -120,16 +120,16 @@ class IndexWriter:
         @param node: the gateway's name.
         """
         with self._engine.connect() as connection:
-            changed = changedDays(connection, data, node)
-        for day, path in changed:
-            with self._engine.connect() as connection:
-                fresh = unknown(connection, path)
-            for session in sorted(fresh):
-                summary = summarise(os.path.join(path, session))
+            changed = list(changedDays(connection, data, node))
+        for day in changed:
+            left = set(day.unknown)
+            for session in sorted(day.unknown):
+                summary = summarise(os.path.join(day.path, session))
                 if summary is not None:
                     self.ended(session, summary)
+                    left.remove(session)
             with self._transactions.begin() as connection:
-                note(connection, node, day, path, now())
+                note(connection, node, day, left, now())
 
     def erase(self, *gone: str) -> bool:
         """
