@@ -111,7 +111,7 @@ class ListingTests(SynchronousTestCase):
         self.writer.sweep(str(self.data), "gw1")
         looked: list[str] = []
         real = catalogue.summarise
-        self.patch(module.catalogue, "summarise", lambda path: looked.append(path) or real(path))
+        self.patch(module.catalogue, "summarise", lambda path, *more: looked.append(path) or real(path, *more))
         listing(self.engine, str(self.data), "gw1", limit=2, skip=1)
         self.assertEqual(len(looked), 2)
 

@@ -15,7 +15,7 @@ import click
 from hoopx.cli.looking import look
 from hoopx.cli.output import dump, fail, onTerminal, say
 from hoopx.cli.place import Place, pass_place
-from hoopx.cli.recorded import Recorded, find, progress
+from hoopx.cli.recorded import Recorded, find, identity_option, progress
 from hoopx.cli.rendering import quantity
 from hoopx.frames import DATA, FrameError
 from hoopx.telling import tell
@@ -42,8 +42,17 @@ SIDE: Final = click.Choice(["client", "target"])
 @click.option("--from", "source", type=SIDE, help="With raw: exactly what that side sent, refused things included.")
 @click.option("--to", "destination", type=SIDE, help="With raw: exactly what that side received.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Else standard output.")
+@identity_option
 @pass_place
-def command(place: Place, session: str, form: str, source: str | None, destination: str | None, output: str | None) -> None:
+def command(
+    place: Place,
+    session: str,
+    form: str,
+    source: str | None,
+    destination: str | None,
+    output: str | None,
+    identities: tuple[str, ...],
+) -> None:
     """Write a session to a file: the bytes of a side, or JSON lines."""
     if form == "raw":
         if (source is None) == (destination is None):
@@ -54,7 +63,7 @@ def command(place: Place, session: str, form: str, source: str | None, destinati
             raise click.UsageError("Raw bytes would steer this terminal: give -o FILE, or send them into a pipe.")
     elif source or destination:
         raise click.UsageError("--from and --to belong to --format raw; JSON lines tell of both sides.")
-    recorded = find(place, session)
+    recorded = find(place, session, identities)
     look(place, "export", recorded.summary.session, format=form, side=source or destination)
     chunks = _raw(recorded, SENT[source] if source else RECEIVED[str(destination)]) if form == "raw" else _lines(recorded)
     written = 0

@@ -16,16 +16,18 @@ import click
 from hoopx.cli.harmless import harmless
 from hoopx.cli.output import complain, json_option, say, show
 from hoopx.cli.place import Place, pass_place
+from hoopx.cli.recorded import identity_option, openerOf
 from hoopx.cli.rendering import lasting, quantity
 from hoopx.config.amounts import duration
 from hoopx.errors import ConfigurationError
-from hoopx.frames import ulidTime
+from hoopx.frames import Opener, ulidTime
 from hoopx.index.wanted import Filters, begun, matches
 from hoopx.recording import catalogue
 from hoopx.recording.catalogue import Summary
+from hoopx.recording.stored import openSegment
 
 COLUMNS: Final = ("session", "user", "target", "account", "protocol", "started", "lasted", "state", "sent", "received")
-STATES: Final = ("opening", "live", "complete", "recovered", "damaged")
+STATES: Final = ("opening", "live", "complete", "recovered", "damaged", "encrypted")
 PAGE: Final = 50
 """Sessions that people are shown at once; scripts get all."""
 
@@ -69,9 +71,12 @@ def filtered(command: Any) -> Any:
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help=f"At most so many; else {PAGE}, and all with --json.")
 @click.option("--page", type=click.IntRange(min=1), metavar="N", help=f"The Nth page of --limit, or {PAGE}, sessions.")
 @click.option("--skip", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out the newest N.")
+@identity_option
 @json_option
 @pass_place
-def command(place: Place, as_json: bool, limit: int | None, page: int | None, skip: int, **wanted: Any) -> None:
+def command(
+    place: Place, as_json: bool, limit: int | None, page: int | None, skip: int, identities: tuple[str, ...], **wanted: Any
+) -> None:
     """
     List sessions, newest first.
 
@@ -81,7 +86,7 @@ def command(place: Place, as_json: bool, limit: int | None, page: int | None, sk
         limit = PAGE
     if page is not None:
         skip += (page - 1) * (limit or 0)
-    found = lines(place, Filters(**wanted), None if limit is None else limit + 1, skip)
+    found = lines(place, Filters(**wanted), None if limit is None else limit + 1, skip, openerOf(identities))
     shown = found[:limit]
     if as_json:
         show(shown, COLUMNS, True)
@@ -91,7 +96,9 @@ def command(place: Place, as_json: bool, limit: int | None, page: int | None, sk
         say(f"There are more: --page {page + 1}." if page else f"There are more: --skip {skip + len(shown)}, or --limit.")
 
 
-def lines(place: Place, filters: Filters, limit: int | None, skip: int) -> list[dict[str, Any]]:
+def lines(
+    place: Place, filters: Filters, limit: int | None, skip: int, opener: Opener = openSegment
+) -> list[dict[str, Any]]:
     """
     Sessions as C{--json} prints them: through the index where there is one, else, and more slowly, from the recordings alone.
     """
@@ -112,21 +119,21 @@ def lines(place: Place, filters: Filters, limit: int | None, skip: int) -> list[
         from hoopx.state.engine import close
 
         try:
-            return listing(engine, data, settings.gateway.name, filters, limit, skip)
+            return listing(engine, data, settings.gateway.name, filters, limit, skip, opener)
         except SQLAlchemyError as error:
             say(f"hoopx: the index can not be read, so this takes longer: {harmless(str(error).splitlines()[0])}")
         finally:
             close(engine)
     stop = None if limit is None else skip + limit
-    return [summary.line() for summary in islice(select(data, filters), skip, stop)]
+    return [summary.line() for summary in islice(select(data, filters, opener), skip, stop)]
 
 
-def select(data: str, filters: Filters) -> Iterator[Summary]:
+def select(data: str, filters: Filters, opener: Opener = openSegment) -> Iterator[Summary]:
     """The sessions of a data directory that are wanted, newest first, read one by one."""
     for path in catalogue.paths(data):
         name = os.path.basename(path)
         if begun(filters, name):
-            found = catalogue.summarise(path)
+            found = catalogue.summarise(path, opener)
             if found is not None and matches(filters, found):
                 yield found
         elif filters.since is not None and began(name) < filters.since:

@@ -27,6 +27,7 @@ class Files:
     unlink = staticmethod(os.unlink)
     mkdir = staticmethod(os.mkdir)
     fchmod = staticmethod(os.fchmod)
+    utime = staticmethod(os.utime)
     statvfs = staticmethod(os.statvfs)
     fallocate = staticmethod(os.posix_fallocate)
 

@@ -25,6 +25,8 @@ from hoopx.frames import (
     SEAL,
     START,
     FrameError,
+    Opener,
+    Unreadable,
     encode,
     readSegment,
     segmentName,
@@ -32,6 +34,7 @@ from hoopx.frames import (
 )
 from hoopx.recording.locks import isLocked
 from hoopx.recording.signing import verify
+from hoopx.recording.stored import openSegment
 from hoopx.values import Frame
 
 
@@ -70,7 +73,8 @@ class Verdict:
 class _Reader:
     """One session, segment by segment."""
 
-    def __init__(self, path: str, ledger: bytes | None, public: bytes | None) -> None:
+    def __init__(self, path: str, ledger: bytes | None, public: bytes | None, opener: Opener) -> None:
+        self.opener = opener
         self.session = os.path.basename(os.path.normpath(path))
         self.path = path
         self.ledger = ledger
@@ -141,7 +145,7 @@ class _Reader:
         self.signer = self.public
         first = True
         try:
-            with open(path, "rb") as file:
+            with self.opener(path) as file:
                 for frame in readSegment(file, self.name, self.sequence, torn=open_):
                     if self.sealed:
                         self.wrong("a frame stands behind the seal", self.index)
@@ -154,6 +158,9 @@ class _Reader:
                     self.index += 1
         except FrameError as error:
             self.wrong(error.reason, error.frame)
+            return False
+        except Unreadable as error:
+            self.wrong(str(error))
             return False
         if not open_ and not self.sealed:
             self.wrong("the segment ends without a seal", self.index)
@@ -235,12 +242,16 @@ class _Reader:
         self.ended = RECOVERED
 
 
-def verifySession(path: str, ledger: bytes | None = None, public: bytes | None = None) -> Verdict:
+def verifySession(
+    path: str, ledger: bytes | None = None, public: bytes | None = None, opener: Opener = openSegment
+) -> Verdict:
     """
     Read a recording and check everything that can be checked offline.
 
     @param path: the session's directory.
     @param ledger: the ledger's public key (32 bytes); without it a RECOVERED frame proves only itself.
     @param public: the session's public key from elsewhere (the ledger); without it HEAD's own is believed.
+    @param opener: opens segments, with the auditor's identities when they are encrypted.
+    @raise hoopx.recording.stored.Encrypted: one is encrypted, and the opener has no identity for it.
     """
-    return _Reader(path, ledger, public).run()
+    return _Reader(path, ledger, public, opener).run()
