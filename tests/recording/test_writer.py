@@ -507,7 +507,7 @@ class QueueTests(Base):
         threads = Later()
         rig = self.rig(threads, size=64 * KIB)  # sealed at 16 times as much
         recording = self.open(rig)
-        chunk, most = b"x" * 64 * KIB, writer.HASH_BOUND + 3 * writer.HASH_AT
+        chunk, most = b"x" * 64 * KIB, writer.HASH_BOUND + 2 * writer.HASH_MOST
         count = 0
         while recording.append(0, CLIENT, PASSED, chunk) is None:
             count += 1
