@@ -20,6 +20,7 @@ import connect
 import idle
 import overhead
 import pgbench
+import search
 import verify
 from fixtures import Missing, machine, versions
 
@@ -34,6 +35,7 @@ FULL = {
     connect: ["--tls", "both", "--count", "200"],
     overhead: ["--seconds", "2", "--pairs", "5"],
     verify: [],
+    search: [],
 }
 QUICK = {
     pgbench: ["--seconds", "1", "--pairs", "1", "--scale", "1", "--clients", "8", "--tls", "both"],
@@ -42,6 +44,7 @@ QUICK = {
     connect: ["--count", "20", "--tls", "both"],
     overhead: ["--seconds", "1", "--pairs", "1"],
     verify: ["--megabytes", "30", "--runs", "1"],
+    search: ["--sessions", "2000"],
 }
 
 
@@ -123,6 +126,19 @@ def table(results: dict) -> str:
         rows.append([f"verifying recordings of {one['recording']}, one core", text])
     if rows:
         parts += ["**Sessions**", _listTable(["", ""], rows)]
+    if "search" in results:
+        found = results["search"]
+        parts += [
+            f"**Search and lists** over {found['sessions']:,} sessions with {found['commands']:,} commands, "
+            f"{found['items']:,} of them different "
+            f"within their session; the index has {found['mib']:.0f} MiB. Erasing a session takes {found['erase']:.1f} s."
+        ]
+        rows = [
+            [f"{name}: {one['what']}", f"{one['first']:.1f} ms", f"{one['median']:.1f} ms", f"{one['worst']:.1f} ms"]
+            for name in ("search", "list")
+            for one in found[name]
+        ]
+        parts += [_listTable(["", "first", "median", "worst"], rows)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -34,8 +34,6 @@ REFUSED = [
     ("[identity.oidc.a]\nissuer='i'\naudiences=['a']\n", "identity.oidc.a"),
     ("[identity.saml.a]\nmetadata='m'\nentity_id='e'\n", "identity.saml.a"),
     ("[secrets.vault]\naddress='https://v'\n", "secrets.vault"),
-    ("[state]\nurl={ file='u' }\n", "state.url"),
-    ("[index]\nurl={ env='U' }\n", "index.url"),
     ("[recording]\nstore='s3:bucket/p'\n", "recording.store"),
     (f"[recording]\nencrypt_to=['{AUDITOR}']\n", "recording.encrypt_to"),
     ("[recording]\nwitness_quorum=1\n", "recording.witness_quorum"),
@@ -110,6 +108,10 @@ class UnsupportedTests(SynchronousTestCase):
     def test_allowed(self) -> None:
         self.assertEqual(unsupported(parse(ALLOWED, "/x.toml")), [])
         self.assertEqual(unsupported(parse("", "/x.toml")), [])
+
+    def test_stores(self) -> None:
+        """State and index in a database of one's own."""
+        self.assertEqual(unsupported(parse("[state]\nurl={ file='u' }\n[index]\nurl={ env='U' }\n", "/x.toml")), [])
 
     def test_auditors(self) -> None:
         """A key that is none is told with its place, and a secret one is not repeated."""

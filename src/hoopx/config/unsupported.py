@@ -139,9 +139,6 @@ def _sections(settings: Settings) -> Iterator[tuple[Place, str]]:
             yield (section,), LATER
     if settings.secrets.vault is not None:
         yield ("secrets", "vault"), LATER
-    for section in ("state", "index"):
-        if getattr(settings, section).url != "sqlite:":
-            yield (section, "url"), 'this version keeps it in the data directory only: write "sqlite:"'
     yield from _recording(settings.recording)
     yield from _auditors(settings.recording)
     yield from _store(settings)
