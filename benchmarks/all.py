@@ -20,6 +20,8 @@ import connect
 import idle
 import overhead
 import pgbench
+import search
+import verify
 from fixtures import Missing, machine, versions
 
 PAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs", "performance.rst")
@@ -32,6 +34,8 @@ FULL = {
     idle: ["--tls", "both", "--sessions", "1000,5000"],
     connect: ["--tls", "both", "--count", "200"],
     overhead: ["--seconds", "2", "--pairs", "5"],
+    verify: [],
+    search: [],
 }
 QUICK = {
     pgbench: ["--seconds", "1", "--pairs", "1", "--scale", "1", "--clients", "8", "--tls", "both"],
@@ -39,6 +43,8 @@ QUICK = {
     idle: ["--sessions", "200", "--settle", "1"],
     connect: ["--count", "20", "--tls", "both"],
     overhead: ["--seconds", "1", "--pairs", "1"],
+    verify: ["--megabytes", "30", "--runs", "1"],
+    search: ["--sessions", "2000"],
 }
 
 
@@ -115,8 +121,24 @@ def table(results: dict) -> str:
         rows.append([f"set-up of a session{', TLS' if one['tls'] else ''}", text])
     for one in results.get("overhead", ()):
         rows.append(["CPU time with recording, to the same path without", f"{one['cpu_ratio']:.2f}"])
+    for one in results.get("verify", ()):
+        text = f"{one['verify']:.0f} MB/s (sha256sum of the same files: {one['sha256sum']:.0f})"
+        rows.append([f"verifying recordings of {one['recording']}, one core", text])
     if rows:
         parts += ["**Sessions**", _listTable(["", ""], rows)]
+    if "search" in results:
+        found = results["search"]
+        parts += [
+            f"**Search and lists** over {found['sessions']:,} sessions with {found['commands']:,} commands, "
+            f"{found['items']:,} of them different "
+            f"within their session; the index has {found['mib']:.0f} MiB. Erasing a session takes {found['erase']:.1f} s."
+        ]
+        rows = [
+            [f"{name}: {one['what']}", f"{one['first']:.1f} ms", f"{one['median']:.1f} ms", f"{one['worst']:.1f} ms"]
+            for name in ("search", "list")
+            for one in found[name]
+        ]
+        parts += [_listTable(["", "first", "median", "worst"], rows)]
     return "\n\n".join(parts) + "\n"
 
 

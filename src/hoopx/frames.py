@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from struct import Struct
 from typing import IO, Any, Final
 from zlib import crc32
@@ -98,6 +98,10 @@ class FrameError(HoopxError):
         self.frame = frame
         self.reason = reason
         self.torn = torn
+
+
+class Unreadable(HoopxError):
+    """What holds a segment (compression, encryption) is damaged: raised in reading, told as a L{FrameError} of the frame it hits."""
 
 
 def encode(
@@ -231,6 +235,26 @@ def _whatStart(begin: bytes) -> str:
 CHUNK: Final = 1 << 18
 """How much of a segment is read at once."""
 
+Opener = Callable[[str], IO[bytes]]
+"""Opens a segment by its path, whichever way it is stored: L{hoopx.recording.stored.opener}. May raise L{Unreadable}; and reading may."""
+
+
+def openPlain(path: str) -> IO[bytes]:
+    """An L{Opener} of plain segments."""
+    return open(path, "rb")
+
+
+def readOn(file: IO[bytes], decoder: Decoder) -> list[Frame] | None:
+    """
+    @return: the frames of the next chunk, C{None} at the end.
+    @raise FrameError:
+    """
+    try:
+        data = file.read(CHUNK)
+    except Unreadable as error:
+        raise FrameError(decoder.segment, decoder.offset, decoder.frames, str(error)) from None
+    return decoder.feed(data) if data else None
+
 
 def readSegment(file: IO[bytes], segment: str = "", sequence: int = -1, torn: bool = False) -> Iterator[Frame]:
     """
@@ -242,8 +266,8 @@ def readSegment(file: IO[bytes], segment: str = "", sequence: int = -1, torn: bo
     @raise FrameError: after the frames that are good.
     """
     decoder = Decoder(segment, sequence)
-    while data := file.read(CHUNK):
-        yield from decoder.feed(data)
+    while (found := readOn(file, decoder)) is not None:
+        yield from found
     wrong = decoder.finish()
     if wrong is not None and not (torn and wrong.torn):
         raise wrong
@@ -264,18 +288,19 @@ def segmentNumber(frame: Frame) -> int | None:
     return None
 
 
-def readSession(path: str | os.PathLike[str]) -> Iterator[Frame]:
+def readSession(path: str | os.PathLike[str], opener: Opener = openPlain) -> Iterator[Frame]:
     """
     The frames of one session, in order; of a live one, those that are there by now. A torn tail of C{open.hxr} is left out.
 
     @param path: the session's directory.
+    @param opener: opens segments; without one those that are compressed or encrypted can not be read.
     @raise FrameError: a segment is missing or damaged.
     """
     number = 0
     sequence = -1
     last: tuple[int, int] | None = None
     while True:
-        name, file = _openSegment(path, number)
+        name, file = _openSegment(path, number, opener)
         if file is None:
             if last is None:
                 raise FrameError(OPEN, 0, 0, "there is no segment at all")
@@ -313,12 +338,14 @@ def _number(frame: Frame, name: str) -> int:
     return said
 
 
-def _openSegment(path: str | os.PathLike[str], number: int) -> tuple[str, IO[bytes] | None]:
+def _openSegment(path: str | os.PathLike[str], number: int, opener: Opener) -> tuple[str, IO[bytes] | None]:
     for name in (segmentName(number), OPEN, segmentName(number)):
         try:
-            return name, open(os.path.join(path, name), "rb")
+            return name, opener(os.path.join(path, name))
         except FileNotFoundError:
             continue
+        except Unreadable as error:
+            raise FrameError(name, 0, 0, str(error)) from None
     return OPEN, None
 
 

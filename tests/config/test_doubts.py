@@ -54,6 +54,8 @@ DOUBTED = [
         "listeners[0]",
         "nothing can prove who connects",
     ),
+    (ORDERS + GRANT + "[recording.s3]\nregion='x'\n", "recording.s3", "not used"),
+    (ORDERS + GRANT + "[recording]\nstore='s3:bucket'\n[recording.s3]\nendpoint='http://s3:1'\n", "recording.s3.endpoint", "no TLS"),
 ]
 
 

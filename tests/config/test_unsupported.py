@@ -22,6 +22,8 @@ DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "reference"
 GUARD = "[[guards]]\nname='g'\naction='block'\nsql={ statements=['DROP'] }\n"
 RAW = "[targets.l]\nprotocol='raw'\nendpoint='tcp:a:1'\n"
 
+AUDITOR = "age162pd8axdkzded2c5hgtr2tx9vt9p4megzu2wkjdvkmpvpsauzuvs4ae6y0"
+
 REFUSED = [
     (GUARD, "guards[0]"),
     ("[[masks]]\nname='m'\ncolumns=['*.ssn']\n", "masks[0]"),
@@ -29,15 +31,11 @@ REFUSED = [
     ("[[alerts]]\nwebhook={ url='https://a' }\n", "alerts[0]"),
     ("[detect]\n", "detect"),
     ("[api]\nadmins=['a']\n", "api"),
-    ("[metrics]\nendpoint='tcp:1'\n", "metrics"),
     ("[identity.oidc.a]\nissuer='i'\naudiences=['a']\n", "identity.oidc.a"),
     ("[identity.saml.a]\nmetadata='m'\nentity_id='e'\n", "identity.saml.a"),
     ("[secrets.vault]\naddress='https://v'\n", "secrets.vault"),
-    ("[state]\nurl={ file='u' }\n", "state.url"),
-    ("[index]\nurl={ env='U' }\n", "index.url"),
-    ("[recording]\nstore='s3:b/p'\n", "recording.store"),
-    ("[recording]\nencrypt_to=['age1x']\n", "recording.encrypt_to"),
-    ("[recording]\noriginal='sealed'\n", "recording.original"),
+    ("[recording]\nstore='s3:bucket/p'\n", "recording.store"),
+    (f"[recording]\nencrypt_to=['{AUDITOR}']\n", "recording.encrypt_to"),
     ("[recording]\nwitness_quorum=1\n", "recording.witness_quorum"),
     ("[recording]\nsigning_key={ file='k' }\n", "recording.signing_key"),
     ("[recording]\nlocal_keep='7d'\n", "recording.local_keep"),
@@ -111,6 +109,38 @@ class UnsupportedTests(SynchronousTestCase):
         self.assertEqual(unsupported(parse(ALLOWED, "/x.toml")), [])
         self.assertEqual(unsupported(parse("", "/x.toml")), [])
 
+    def test_stores(self) -> None:
+        """State and index in a database of one's own."""
+        self.assertEqual(unsupported(parse("[state]\nurl={ file='u' }\n[index]\nurl={ env='U' }\n", "/x.toml")), [])
+
+    def test_auditors(self) -> None:
+        """A key that is none is told with its place, and a secret one is not repeated."""
+        secret = "AGE-SECRET-KEY-1QQPQYQ"
+        for text, line, said in [
+            (f"[recording]\nencrypt_to = [\n  '{AUDITOR}',\n  'age1x',\n]\n", 4, "expected an age public key"),
+            (f"[recording]\nencrypt_to = [\n  '{AUDITOR}',\n  '{secret}',\n]\n", 4, "secret key"),
+        ]:
+            found = {error.key: error for error in unsupported(parse(text, "/x.toml"))}
+            error = found["recording.encrypt_to[1]"]
+            self.assertEqual(error.line, line)
+            self.assertIn(said, error.message)
+            self.assertNotIn(secret, str(error))
+            self.assertNotIn("recording.encrypt_to[0]", found)
+
+    def test_originals(self) -> None:
+        """Sealed to nobody they would be lost."""
+        for more, lost in (("", True), (f"encrypt_to=['{AUDITOR}']\n", False)):
+            found = [each for each in unsupported(parse("[recording]\noriginal='sealed'\n" + more, "/x.toml")) if each.key == "recording.original"]
+            self.assertTrue(found)
+            self.assertEqual(any("add encrypt_to" in error.message for error in found), lost)
+
+    def test_store(self) -> None:
+        """A store that can not be: what is expected in its place."""
+        for store, said in (("ftp:x", '"file:"'), ("s3:", "a bucket"), ("file:relative", "whole path")):
+            errors = [each for each in unsupported(parse(f"[recording]\nstore = '{store}'\n", "/x.toml")) if each.key == "recording.store"]
+            self.assertTrue(any(said in error.message for error in errors), store)
+            self.assertEqual({error.line for error in errors}, {2})
+
     def test_vault(self) -> None:
         """A kind of secret that nobody can fetch is refused before somebody waits for it."""
         text = ALLOWED.replace('{ file = "b" }', '{ vault = "a#b" }')
@@ -144,10 +174,11 @@ class UnsupportedTests(SynchronousTestCase):
             "state",
             "index",
             "secrets",
+            "metrics",
             "path",
             "lines",
         }
-        refused = {"guards", "masks", "retention", "alerts", "metrics", "api", "detect"}
+        refused = {"guards", "masks", "retention", "alerts", "api", "detect"}
         self.assertEqual({each.name for each in attrs.fields(Settings)}, kept | refused)
 
     def test_referenceFile(self) -> None:

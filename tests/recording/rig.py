@@ -105,17 +105,17 @@ class FaultyFiles(Files):
 def _faulty(name):
     real = getattr(Files, name)
 
-    def call(self, *arguments):
+    def call(self, *arguments, **more):
         self.calls.append((name, arguments[0] if arguments else None))
         if name == "ftruncate" and self.life is not None and self.life < 0:
             return None  # the dead do not tidy up
         self._fault(name)
-        return real(*arguments)
+        return real(*arguments, **more)
 
     return call
 
 
-for _name in ("fsync", "fdatasync", "ftruncate", "link", "rename", "unlink", "mkdir", "fchmod", "fallocate"):
+for _name in ("fsync", "fdatasync", "ftruncate", "link", "rename", "unlink", "mkdir", "rmdir", "fchmod", "utime", "fallocate"):
     setattr(FaultyFiles, _name, _faulty(_name))
 
 

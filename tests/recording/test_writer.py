@@ -502,6 +502,21 @@ class QueueTests(Base):
         self.assertEqual(seal["frames"], len(self.kinds(recording)) - 1)
         self.assertSound(recording)
 
+    def test_hashingBesideASeal(self):
+        """Also when the segment is due to be sealed meanwhile, which has to wait for the thread."""
+        threads = Later()
+        rig = self.rig(threads, size=64 * KIB)  # sealed at 16 times as much
+        recording = self.open(rig)
+        chunk, most = b"x" * 64 * KIB, writer.HASH_BOUND + 2 * writer.HASH_MOST
+        count = 0
+        while recording.append(0, CLIENT, PASSED, chunk) is None:
+            count += 1
+            self.assertLess(count * 64 * KIB, most, "to be hashed")
+        threads.runAll()
+        self.close(recording)
+        self.assertEqual(len(self.data(recording)), (count + 1) * 64 * KIB)
+        self.assertSound(recording)
+
     def test_bigBesideHashing(self):
         """A big payload waits for the hashing to be through, and everything behind it waits too."""
         threads = Later()

@@ -8,15 +8,18 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Sequence
 
+import click
 from attrs import frozen
 
 from hoopx.cli.output import fail
 from hoopx.cli.place import Place
-from hoopx.frames import HEADER
+from hoopx.frames import HEADER, Opener
 from hoopx.recording import catalogue
+from hoopx.recording.auditors import identities as readIdentities
 from hoopx.recording.catalogue import Summary
+from hoopx.recording.stored import opener, openSegment, plainSize
 from hoopx.values import Frame
 
 
@@ -26,17 +29,20 @@ class Recorded:
     One session on the disk.
 
     @ivar summary: what it is.
+    @ivar opener: opens its segments.
     """
 
     summary: Summary
+    opener: Opener = openSegment
 
     def frames(self) -> Iterator[Frame]:
         """
         All frames that are there.
 
         @raise hoopx.frames.FrameError: after the good ones, when the recording is damaged.
+        @raise hoopx.recording.stored.Encrypted: at a segment that no identity opens. The command line shows it, exit status 1.
         """
-        return catalogue.readSession(self.summary.path)
+        return catalogue.readSession(self.summary.path, self.opener)
 
     def view(self) -> Any:
         """A fresh L{hoopx.interfaces.ISessionView}. Ends the command when the session's protocol is not installed."""
@@ -44,7 +50,7 @@ class Recorded:
 
         name = self.summary.head.get("protocol")
         if not name:
-            fail(f"session {self.summary.session} can not be read: {self.summary.reason or 'its beginning is damaged'}")
+            fail(f"session {self.summary.session} can not be read: {self.summary.reason or 'its beginning is damaged or encrypted'}")
         known = protocols()
         if name not in known:
             fail(
@@ -54,24 +60,49 @@ class Recorded:
         return known[name].view()
 
     def size(self) -> int:
-        """Bytes of its segments, for progress."""
+        """Bytes of its segments when they are unpacked, for progress."""
         total = 0
         with os.scandir(self.summary.path) as entries:
             for entry in entries:
                 if entry.name.endswith(".hxr"):
-                    total += entry.stat().st_size
+                    total += plainSize(entry.path, self.opener)
         return total
 
 
-def find(place: Place, session: str) -> Recorded:
+identity_option: Callable[[Any], Any] = click.option(
+    "--identity",
+    "identities",
+    metavar="KEYFILE",
+    multiple=True,
+    envvar="HOOPX_IDENTITY",
+    type=click.Path(dir_okay=False),
+    help="An auditor's age key, for what is encrypted; can be repeated. Else $HOOPX_IDENTITY.",
+)
+"""Adds C{--identity}; the command's parameter is C{identities}."""
+
+
+def openerOf(identities: Sequence[str]) -> Opener:
+    """
+    @param identities: paths of key files.
+    @raise hoopx.recording.auditors.KeyProblem: one can not be used. The command line shows it, exit status 1.
+    """
+    return opener(readIdentities(identities))
+
+
+def find(place: Place, session: str, identities: Sequence[str] = ()) -> Recorded:
     """
     @param session: an id or its beginning.
+    @param identities: paths of key files.
     @raise hoopx.recording.catalogue.NotFound: and C{Ambiguous}: the command line shows them, exit status 1.
+    @raise hoopx.recording.auditors.KeyProblem: likewise.
     """
-    summary = catalogue.summarise(catalogue.find(str(place.data), session))
+    opening = openerOf(identities)
+    summary = catalogue.summarise(catalogue.find(str(place.data), session), opening)
     if summary is None:
         raise catalogue.NotFound(f"nothing of session {session!r} is recorded yet")
-    return Recorded(summary)
+    if summary.state == "encrypted":
+        fail(f"session {summary.session} can not be read: {summary.reason}")
+    return Recorded(summary, opening)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from hoopx.policy.access import covers
 
 def doubts(settings: Settings) -> list[ConfigurationError]:
     """@return: warnings, in the shape of errors, which they are not."""
-    found = [*_grants(settings), *_targets(settings), *_listeners(settings), *_secrets(settings)]
+    found = [*_grants(settings), *_targets(settings), *_listeners(settings), *_secrets(settings), *_store(settings)]
     problem = descriptors(settings.gateway.maxSessions)
     if problem:
         found.append((("gateway", "max_sessions"), problem))
@@ -55,6 +55,16 @@ def _targets(settings: Settings) -> Iterator[tuple[Any, str]]:
             yield (*here, "tls"), "is off: whoever is on the way to the target reads and changes what is sent"
         if getattr(target.options, "trust", False):
             yield (*here, "trust"), "is true: whoever answers at this address is believed to be the target"
+
+
+def _store(settings: Settings) -> Iterator[tuple[Any, str]]:
+    recording = settings.recording
+    if recording.s3 is None:
+        return
+    if not recording.store.startswith("s3:"):
+        yield ("recording", "s3"), "is not used: the store is another one"
+    elif (recording.s3.endpoint or "").startswith("http:") and not recording.encryptTo:
+        yield ("recording", "s3", "endpoint"), "speaks no TLS, and nothing is encrypted: whoever is on the way reads recordings"
 
 
 def _listeners(settings: Settings) -> Iterator[tuple[Any, str]]:

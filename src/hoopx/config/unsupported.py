@@ -134,15 +134,14 @@ def _sections(settings: Settings) -> Iterator[tuple[Place, str]]:
     for section in ("guards", "masks", "retention", "alerts"):
         for number, _ in enumerate(getattr(settings, section)):
             yield (section, number), LATER
-    for section in ("metrics", "api", "detect"):
+    for section in ("api", "detect"):
         if getattr(settings, section) is not None:
             yield (section,), LATER
     if settings.secrets.vault is not None:
         yield ("secrets", "vault"), LATER
-    for section in ("state", "index"):
-        if getattr(settings, section).url != "sqlite:":
-            yield (section, "url"), 'this version keeps it in the data directory only: write "sqlite:"'
     yield from _recording(settings.recording)
+    yield from _auditors(settings.recording)
+    yield from _store(settings)
 
 
 def _recording(recording: RecordingSettings) -> Iterator[tuple[Place, str]]:
@@ -150,6 +149,28 @@ def _recording(recording: RecordingSettings) -> Iterator[tuple[Place, str]]:
     for name in ("store", "encryptTo", "original", "localKeep", "signingKey", "witnessQuorum", "witnesses", "s3"):
         if getattr(recording, name) != getattr(plain, name):
             yield ("recording", keyOf(name)), LATER
+
+
+def _auditors(recording: RecordingSettings) -> Iterator[tuple[Place, str]]:
+    """Keys that nobody could decrypt with are found before something is encrypted to them."""
+    from hoopx.recording.auditors import problem
+
+    for number, text in enumerate(recording.encryptTo):
+        said = problem(text)
+        if said is not None:
+            yield ("recording", "encrypt_to", number), said
+    if recording.original == "sealed" and not recording.encryptTo:
+        yield ("recording", "original"), "they are sealed to the auditors, and there are none: add encrypt_to"
+
+
+def _store(settings: Settings) -> Iterator[tuple[Place, str]]:
+    from hoopx.registry import storageBackends
+    from hoopx.storage.select import backend
+
+    try:
+        backend(settings.recording.store, settings, None, None, storageBackends())
+    except ConfigurationError as error:
+        yield ("recording", "store"), error.message
 
 
 def _protocols(settings: Settings, protocols: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:

@@ -12,10 +12,27 @@ from typing import Any, Final
 from attrs import frozen
 
 from hoopx.errors import HoopxError
-from hoopx.frames import DONE, HEAD, HEADER, OPEN, RECOVERED, SEAL, START, Decoder, FrameError, readSession, unpack
+from hoopx.frames import (
+    CHUNK,
+    DONE,
+    HEAD,
+    HEADER,
+    OPEN,
+    RECOVERED,
+    SEAL,
+    START,
+    Decoder,
+    FrameError,
+    Opener,
+    Unreadable,
+    readSession,
+    ulidTime,
+    unpack,
+)
 from hoopx.recording.follow import Follower
 from hoopx.recording.locks import isLocked
 from hoopx.recording.scan import TOTALS, scanSegment
+from hoopx.recording.stored import Encrypted, openSegment
 from hoopx.values import Frame
 
 TAIL: Final = 64 * 1024
@@ -41,9 +58,9 @@ class Summary:
 
     @ivar path: its directory.
     @ivar head: the HEAD frame's object; C{{}} when it can not be read.
-    @ivar state: C{"opening"}, C{"live"} (a gateway writes it), C{"complete"}, C{"recovered"} (ends where the gateway did), or
-        C{"damaged"}.
-    @ivar ended: seconds since the epoch, or C{None} while it lives.
+    @ivar state: C{"opening"}, C{"live"} (a gateway writes it), C{"complete"}, C{"recovered"} (ends where the gateway did),
+        C{"damaged"}, or C{"encrypted"}: it is over, and whoever has no identity can not tell how.
+    @ivar ended: seconds since the epoch, or C{None} while it lives. Of an encrypted one: when its last segment was sealed.
     @ivar reason: why it ended, or what is damaged.
     @ivar totals: bytes and frames from each side, as DONE says them.
     """
@@ -95,10 +112,10 @@ def _down(path: str) -> list[str]:
         return []
 
 
-def sessions(data: str) -> Iterator[Summary]:
+def sessions(data: str, opener: Opener = openSegment) -> Iterator[Summary]:
     """All sessions of a data directory, newest first, read one by one."""
     for path in paths(data):
-        found = summarise(path)
+        found = summarise(path, opener)
         if found is not None:
             yield found
 
@@ -119,47 +136,56 @@ def find(data: str, prefix: str) -> str:
     return found[0]
 
 
-def frames(data: str, prefix: str) -> Iterator[Frame]:
+def frames(data: str, prefix: str, opener: Opener = openSegment) -> Iterator[Frame]:
     """
     The frames of one session, as far as they are written.
 
     @raise NotFound:
     @raise Ambiguous:
     @raise hoopx.frames.FrameError: a segment is damaged.
+    @raise Encrypted: one is encrypted, and the opener has no identity for it.
     """
-    return readSession(find(data, prefix))
+    return readSession(find(data, prefix), opener)
 
 
-def follow(data: str, prefix: str) -> Follower:
+def follow(data: str, prefix: str, opener: Opener = openSegment) -> Follower:
     """@return: a L{Follower} of one session, from its beginning."""
-    return Follower(find(data, prefix))
+    return Follower(find(data, prefix), opener)
 
 
-def summarise(path: str) -> Summary | None:
+def summarise(path: str, opener: Opener = openSegment) -> Summary | None:
     """
     @param path: a session's directory.
+    @param opener: opens segments; with an auditor's identities also those that are encrypted (L{hoopx.recording.stored.opener}).
     @return: C{None} when nothing is recorded there (yet).
     """
     session = os.path.basename(path)
     for _ in range(3):  # a live session's open segment may take its name between two looks
         try:
-            return _summarise(path, session)
+            return _summarise(path, session, opener)
         except FileNotFoundError:
             continue
-        except (FrameError, ValueError, KeyError, TypeError) as error:
+        except (FrameError, Unreadable, ValueError, KeyError, TypeError) as error:
             return Summary(session, path, {}, "damaged", None, None, str(error), {})
     return None
 
 
-def _summarise(path: str, session: str) -> Summary | None:
+def _summarise(path: str, session: str, opener: Opener) -> Summary | None:
     names = sorted(name for name in os.listdir(path) if name.endswith(".hxr") and name[:-4].isdigit())
     if not names and not os.path.exists(os.path.join(path, OPEN)):
         return None
-    head = readHead(os.path.join(path, names[0] if names else OPEN))
+    head: dict[str, Any] | None = {}
+    end, locked = None, ""
+    try:
+        head = readHead(os.path.join(path, names[0] if names else OPEN), opener)
+        end = _readEnd(os.path.join(path, names[-1]), opener) if names else None
+    except Encrypted as error:
+        locked = str(error)
     if head is None:
         return None
-    started = float(head["started"])
-    end = _readEnd(os.path.join(path, names[-1])) if names else None
+    started = float(head["started"]) if head else ulidTime(session)
+    if locked and not os.path.exists(os.path.join(path, OPEN)):
+        return Summary(session, path, head, "encrypted", started, os.stat(os.path.join(path, names[-1])).st_mtime, locked, {})
     if end is not None:
         kind, value, at = end
         if kind == DONE:
@@ -167,9 +193,9 @@ def _summarise(path: str, session: str) -> Summary | None:
         reason = "recovered" if value.get("connected", True) else "never connected"
         return Summary(session, path, head, "recovered", started, started + at, reason, _totals(value))
     name = os.path.join(path, OPEN)
-    locked = isLocked(name)
+    live = isLocked(name)
     scan = scanSegment(name)
-    if locked:
+    if live:
         state = "live" if scan.connected else "opening"
         return Summary(session, path, head, state, started, None, None, scan.totals)
     if not scan.frames and not names:
@@ -181,14 +207,16 @@ def _totals(value: dict[str, Any]) -> dict[str, int]:
     return {name: int(value[name]) for name in TOTALS}
 
 
-def readHead(path: str) -> dict[str, Any] | None:
+def readHead(path: str, opener: Opener = openSegment) -> dict[str, Any] | None:
     """
     @param path: of a session's first segment.
     @return: HEAD's object, or C{None} when it is not whole.
     @raise FrameError: it is no segment.
+    @raise Unreadable: it is compressed or encrypted, and damaged.
+    @raise Encrypted: the opener has no identity for it.
     """
     decoder = Decoder(os.path.basename(path))
-    with open(path, "rb") as file:
+    with opener(path) as file:
         while data := file.read(4096):
             found = decoder.feed(data)
             if found:
@@ -198,12 +226,22 @@ def readHead(path: str) -> dict[str, Any] | None:
     return None
 
 
-def _readEnd(path: str) -> tuple[int, dict[str, Any], float] | None:
+def _readTail(path: str, opener: Opener) -> bytes:
+    """A packed segment has to be read from its beginning: some milliseconds for a megabyte."""
+    with opener(path) as file:
+        if file.seekable():
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - TAIL))
+            return file.read()
+        tail = b""
+        while data := file.read(CHUNK):
+            tail = (tail + data)[-TAIL:]
+        return tail
+
+
+def _readEnd(path: str, opener: Opener) -> tuple[int, dict[str, Any], float] | None:
     """The session's last word before the last seal, found from the end of the file: its header ends in a rare pattern."""
-    with open(path, "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - TAIL))
-        tail = file.read()
+    tail = _readTail(path, opener)
     for kind in (RECOVERED, DONE):  # a killed gateway may have written DONE and no seal
         pattern = bytes((0, 0, 0, 0, kind, 0, 0, 0))
         place = tail.rfind(pattern)

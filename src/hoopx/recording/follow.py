@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from typing import IO
 
-from hoopx.frames import CHUNK, DONE, OPEN, RECOVERED, SEAL, Decoder, segmentName
+from hoopx.frames import DONE, OPEN, RECOVERED, SEAL, Decoder, FrameError, Opener, Unreadable, readOn, segmentName
+from hoopx.recording.stored import openSegment
 from hoopx.values import Frame
 
 
@@ -17,10 +18,12 @@ class Follower:
     Call L{step} from time to time; it reads what is new and waits for nothing.
 
     @param path: the session's directory.
+    @param opener: opens segments.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, opener: Opener = openSegment) -> None:
         self._path = path
+        self._opener = opener
         self._number = 0
         self._file: IO[bytes] | None = None
         self._decoder = Decoder()
@@ -33,6 +36,7 @@ class Follower:
         @return: the frames since the last call, at most some megabytes of them; C{None} when the session has ended and all was
             returned.
         @raise hoopx.frames.FrameError: a segment is damaged.
+        @raise hoopx.recording.stored.Encrypted: one is encrypted, and the opener has no identity for it.
         """
         found: list[Frame] = []
         for _ in range(16):
@@ -41,10 +45,9 @@ class Follower:
             if self._file is None and not self._next():
                 break
             assert self._file is not None
-            data = self._file.read(CHUNK)
-            if not data:
+            frames = readOn(self._file, self._decoder)
+            if frames is None:
                 break
-            frames = self._decoder.feed(data)
             found += frames
             for frame in frames:
                 self._sequence = frame.sequence
@@ -59,9 +62,11 @@ class Follower:
         """Open the segment whose turn it is, under whichever name it has."""
         for name in (segmentName(self._number), OPEN):
             try:
-                file = open(os.path.join(self._path, name), "rb")
+                file = self._opener(os.path.join(self._path, name))
             except FileNotFoundError:
                 continue
+            except Unreadable as error:
+                raise FrameError(name, 0, 0, str(error)) from None
             if name == OPEN and self._number and self._stale(file):
                 file.close()
                 return False

@@ -18,9 +18,10 @@ from hoopx.frames import OPEN, RECOVERED, SEAL, START, FrameError, encode, segme
 from hoopx.recording.files import DISK_FULL, Files
 from hoopx.recording.journal import readJournal
 from hoopx.recording.locks import tryLock
-from hoopx.recording.scan import Scan, scanSegment
+from hoopx.recording.scan import Scan, scanSealed, scanSegment
 from hoopx.recording.segment import NEXT, begin, linkFrame
 from hoopx.recording.signing import publicHex, sign
+from hoopx.recording.stored import Encrypted, openSegment
 
 
 @frozen
@@ -175,8 +176,13 @@ class Recovery:
 
     def _behind(self, path: str, session: str, cut: int) -> Recovered:
         """Sealed segments stand, and nothing readable behind them."""
-        numbers = sorted(name for name in os.listdir(path) if name not in (OPEN, NEXT))
-        scan = scanSegment(os.path.join(path, numbers[-1]))
+        numbers = sorted(name for name in os.listdir(path) if name.endswith(".hxr") and name[:-4].isdigit())
+        if not numbers:
+            raise ValueError("there is no segment")
+        try:
+            scan = scanSealed(os.path.join(path, numbers[-1]), openSegment)
+        except Encrypted as error:  # packing sees to it that what follows is on the disk before
+            raise ValueError(f"what follows {error.segment} is lost, and that is encrypted") from None
         if scan.last != SEAL:
             raise ValueError(f"{numbers[-1]} is not sealed")
         if not scan.ended:

@@ -18,8 +18,12 @@ from hoopx.frames import (
     EVENT,
     LINK,
     RECOVERED,
+    START,
     Decoder,
     FrameError,
+    Opener,
+    encode,
+    readSegment,
     segmentNumber,
     unpack,
 )
@@ -57,9 +61,25 @@ class Scan:
     digest: Any = Factory(sha256)
 
 
+def scanSealed(path: str, opener: Opener) -> Scan:
+    """
+    Like L{scanSegment}, for a sealed segment however it is stored.
+
+    @raise hoopx.frames.FrameError: it is damaged.
+    @raise hoopx.errors.HoopxError: C{opener} can not open it.
+    """
+    scan = Scan(torn=False)
+    with opener(path) as file:
+        scan.digest.update(START)
+        for frame in readSegment(file, os.path.basename(path)):
+            _count(scan, frame)
+            scan.digest.update(encode(*frame))
+    return scan
+
+
 def scanSegment(path: str) -> Scan:
     """
-    Read a segment as far as it is good.
+    Read a plain segment as far as it is good.
 
     @raise ValueError: its first frame is whole and is none that a segment begins with.
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from hashlib import sha256
 from time import perf_counter_ns
 from typing import Any, Final, NamedTuple
@@ -103,11 +104,14 @@ class Segment:
 
     def add(self, frame: bytes) -> None:
         """Write one frame. @raise OSError: it is not in the file, not even a part of it."""
-        done = self.files.write(self.descriptor, frame)
-        if done != len(frame):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self.offset += done
+        self._write(frame)
+        self.offset += len(frame)
         self.pending.append(frame)
+
+    def _write(self, data: bytes) -> None:
+        done = self.files.write(self.descriptor, data)
+        if done != len(data):
+            self.files.rest(self.descriptor, data, done)
 
     def cut(self) -> None:
         """Cut back to the last whole frame. What can not be cut now, recovery cuts at the next start."""
@@ -117,9 +121,11 @@ class Segment:
         except OSError:
             pass
 
-    def work(self, items: list[tuple[Any, Any, Any]]) -> Written:
+    def work(self, items: list[tuple[Any, Any, Any]], full: Callable[[], bool]) -> Written:
         """
         In a thread: a batch of C{(None, (sequence, frame), waiting)} and C{(job, arguments, None)}, in order.
+
+        @param full: whether what is left of the disk is for closing recordings, and no frame may take of it.
         """
         written: list[tuple[int, int, bytes, Any]] = []
         at, slowest, sequence = 0, 0, 0
@@ -137,15 +143,15 @@ class Segment:
                     closed = self.descriptor < 0
                     at += 1
                     continue
+                if full():
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 size = 0
                 while end < len(items) and items[end][0] is None and size < JOIN:
                     size += len(items[end][1][1])
                     end += 1
                 began = perf_counter_ns()
-                done = self.files.write(self.descriptor, b"".join(item[1][1] for item in items[at:end]))
+                self._write(b"".join(item[1][1] for item in items[at:end]))
                 slowest = max(slowest, perf_counter_ns() - began)
-                if done != size:
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError as problem:
                 error = problem
                 self.cut()

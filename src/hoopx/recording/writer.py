@@ -33,8 +33,8 @@ HASH_AT: Final = 256 * 1024
 """Bytes that wait to be hashed before they are hashed in bulk, in a thread."""
 HASH_MOST: Final = 1024 * 1024
 """The same for a segment that has had as many within its first second: a hand-off to the thread and back costs 60 µs."""
-HASH_BOUND: Final = 8 * 1024 * 1024
-"""Bytes that may wait while a thread hashes; then the lane waits too."""
+HASH_BOUND: Final = 2 * 1024 * 1024
+"""Bytes that may wait while a thread hashes as many more; then the lane waits too."""
 CLOCK_EVERY: Final = 10_000_000_000
 """Nanoseconds between CLOCK frames while there is traffic."""
 LITTLE: Final = 64 * 1024
@@ -98,13 +98,17 @@ class Recording(Queued):
                 body += payload
                 frame = packPrefix(size, crc32(body)) + body
                 done = self._write(self._fd, frame)
+                if done != size + 32:
+                    self._store.files.rest(self._fd, frame, done)
+                    done = size + 32
             else:
                 frame = packPrefix(size, crc32(payload, crc32(body))) + body
                 done = self._writev(self._fd, (frame, payload))
+                if done != size + 32:
+                    self._store.files.rest(self._fd, frame + payload, done)
+                    done = size + 32
         except OSError as error:
             raise self.fail(error) from None
-        if done != size + 32:
-            raise self.fail(noSpace())
         self.sequence = sequence
         if origin < 3:
             if side == 1:
@@ -151,15 +155,20 @@ class Recording(Queued):
             "frames_from_target": self._targetFrames,
         }
 
+    def unsealed(self) -> tuple[int, int]:
+        """When the open segment's first DATA or EVENT was written (monotonic nanoseconds, 0: there is none), and its bytes."""
+        return self._since, self._segment.offset
+
     def _at(self) -> int:
         return self._monotonic() - self._began
 
     def _pause(self, now: int, took: int) -> None:
         """The last write was slow, or filled something: see to it before the next frame."""
         if took > SLOW:
+            self._store.took(took)
             self._goSlow(took)
-        elif self._segment.offset >= self._hashAt and self._segment.offset < self._rollAt(now):
-            self._hash(now)
+        elif self._segment.offset >= self._hashAt and (self._hashing or self._segment.offset < self._rollAt(now)):
+            self._hash(now)  # a segment is not sealed while a thread hashes it: what may wait has its bound also then
             return
         self._inline = ARMED
 
@@ -185,6 +194,7 @@ class Recording(Queued):
         if len(payload) <= INLINE and not self._threaded():
             written = self._put(now, kind, channel, side, origin, payload)
             self.lastActivity = after = self._monotonic()
+            self._store.took(after - now)
             if after - now > SLOW:
                 self._goSlow(after - now)
             elif not self._synced:

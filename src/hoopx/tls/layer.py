@@ -262,10 +262,11 @@ class Layer:
 
     def loseWriteConnection(self) -> None:
         """Half-close: TLS has a word for it, and TCP after it."""
-        if self._silent or not self._done:
-            return
-        self._notify()
-        self.transport.loseWriteConnection()
+        if not self._done:
+            self.loseConnection()
+        elif not self._silent:
+            self._notify()
+            self.transport.loseWriteConnection()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         self.transport.registerProducer(producer, streaming)

@@ -29,14 +29,17 @@ values = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"
 splits = st.lists(st.integers(1, 30), max_size=40)
 
 
-def fed(codec, data, sizes):
-    units, position = [], 0
+def split(data, sizes):
+    position = 0
     for size in [*sizes, len(data) + 1]:
         piece = data[position : position + size]
         position += size
         if piece:
-            units += codec.feed(piece)
-    return units
+            yield piece
+
+
+def fed(codec, data, sizes):
+    return [unit for piece in split(data, sizes) for unit in codec.feed(piece)]
 
 
 class MessageCodecTests(SynchronousTestCase):
@@ -73,6 +76,17 @@ class MessageCodecTests(SynchronousTestCase):
         codec = MessageCodec(frozenset(), CLIENT_KINDS, 100)
         self.assertEqual(codec.feed(b"Q" + pack(">I", 1 << 29)), [(None, b"Q" + pack(">I", 1 << 29))])
         self.assertFalse(codec.atBoundary)
+
+    @given(wire, splits, st.frozensets(kinds))
+    def test_boundaries(self, sent, sizes, interest):
+        """What was given out ends with a message or not, and that is remembered for one feed."""
+        data, codec, ends, given, before = b"".join(sent), MessageCodec(interest, CLIENT_KINDS), {0}, 0, True
+        for raw in sent:
+            ends.add(max(ends) + len(raw))
+        for part in split(data, sizes):
+            given += sum(len(raw) for _, raw in codec.feed(part))
+            self.assertEqual((codec.wasAtBoundary, codec.atBoundary), (before, given in ends))
+            before = codec.atBoundary
 
     def test_noLength(self):
         for length in (0, 3, 0x40000000, 0xFFFFFFFF):

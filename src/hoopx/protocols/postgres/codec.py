@@ -59,7 +59,7 @@ class MessageCodec:
         an uncut run (for readers of what has been recorded).
     """
 
-    __slots__ = ("_clip", "_interest", "_kinds", "_need", "_partial", "_plain", "_skip", "_table", "limit")
+    __slots__ = ("_clip", "_interest", "_kinds", "_need", "_partial", "_plain", "_skip", "_skipped", "_table", "limit")
 
     def __init__(
         self, interest: frozenset | set = ALL, kinds: frozenset = ALL, limit: int = MAX_UNIT, clip: bool = False
@@ -67,7 +67,7 @@ class MessageCodec:
         self._kinds = kinds
         self.limit = limit
         self._clip = clip
-        self._skip = 0
+        self._skip = self._skipped = 0
         self._need = 0
         self._partial: bytes | bytearray = b""
         self.interest = interest
@@ -84,7 +84,11 @@ class MessageCodec:
 
     @property
     def atBoundary(self) -> bool:
-        return not self._skip and not self._partial
+        return not self._skip
+
+    @property
+    def wasAtBoundary(self) -> bool:
+        return not self._skipped
 
     @property
     def buffered(self) -> int:
@@ -95,6 +99,7 @@ class MessageCodec:
         return bytes(self._partial)
 
     def feed(self, data: bytes) -> list:
+        self._skipped = self._skip
         if self._partial:
             if len(self._partial) + len(data) < self._need:
                 if type(self._partial) is bytes:
@@ -243,9 +248,7 @@ class StartupCodec:
         self._fresh = True
         self.messages: MessageCodec | None = None
 
-    @property
-    def atBoundary(self) -> bool:
-        return not self.buffered
+    atBoundary = wasAtBoundary = True
 
     @property
     def buffered(self) -> int:
@@ -287,7 +290,7 @@ class AnswerCodec:
 
     __slots__ = ("interest",)
 
-    atBoundary = True
+    atBoundary = wasAtBoundary = True
     buffered = 0
 
     def __init__(self) -> None:

@@ -223,5 +223,4 @@ class PostgresConversation:
     def end(self, reason: str, message: str) -> bytes:
         if self.lane.last == CLIENT:
             self._cancel()
-        session = self._door.session
-        return errors.ended(reason, message, session.id) if self.targetCodec.atBoundary else b""
+        return errors.ended(reason, message, self._door.session.id)
