@@ -114,9 +114,11 @@ class RelayedCodecTests(SynchronousTestCase):
             piece = data[position : position + size]
             position += size
             if piece:
+                before = codec.atBoundary
                 self.assertEqual(codec.feed(piece), [(None, piece)])
                 exact.feed(piece)
-                self.assertEqual(codec.atBoundary, exact.atBoundary)
+                # What the one keeps back the other has given out.
+                self.assertEqual((codec.wasAtBoundary, codec.atBoundary), (before, exact.atBoundary and not exact.buffered))
         self.assertEqual((codec.buffered, codec.residue()), (0, b""))
 
     def test_bulk(self):

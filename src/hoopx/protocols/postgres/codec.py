@@ -176,13 +176,14 @@ class RelayedCodec:
     the end of what came, else from header to header while little comes; inside of bulk it is not known.
     """
 
-    __slots__ = ("_part", "_skip", "interest")
+    __slots__ = ("_part", "_skip", "interest", "wasAtBoundary")
 
     buffered = 0
 
     def __init__(self) -> None:
         self.interest: frozenset = frozenset()
         self._skip = 0  # bytes of the last message that are still to come; -1: not known
+        self.wasAtBoundary = True
         self._part = b""  # of the last message's header; when it is not known where messages end, the stream's last 5 bytes
 
     @property
@@ -193,6 +194,7 @@ class RelayedCodec:
         return b""
 
     def feed(self, data: bytes) -> list:
+        self.wasAtBoundary = not self._skip and not self._part
         if data[-6:-1] == READY and self._skip <= len(data) - 6:
             self._skip = 0
             self._part = b""
