@@ -114,6 +114,7 @@ class RelayedCodecTests(SynchronousTestCase):
             piece = data[position : position + size]
             position += size
             if piece:
+                before = codec.atBoundary
                 self.assertEqual(codec.feed(piece), [(None, piece)])
                 exact.feed(piece)
                 self.assertEqual(codec.wasAtBoundary, before)

@@ -184,6 +184,7 @@ class RelayedCodec:
         self.interest: frozenset = frozenset()
         self.wasAtBoundary = True
         self._skip = 0  # bytes of the last message that are still to come; -1: not known
+        self.wasAtBoundary = True
         self._part = b""  # of the last message's header; when it is not known where messages end, the stream's last 5 bytes
 
     @property
