@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from hoopx.broker import Broker
+from hoopx.door import LINGER
 from hoopx.errors import RecordingFailed, Refusal, Unauthorized
 from hoopx.interfaces import IConversation, IDoor, ISession
 from hoopx.mitm import UNADMITTED_LIMIT, Mitm
@@ -39,7 +40,9 @@ class Transport(StringTransport):
         self.aborted = self.disconnecting = True
 
 
-class DoorTests(SynchronousTestCase):
+class Gateway(SynchronousTestCase):
+    """A gateway of fakes, and both ends of its connections."""
+
     def setUp(self):
         self.reactor = MemoryReactorClock()
         self.recordings = MemoryRecordings()
@@ -98,6 +101,8 @@ class DoorTests(SynchronousTestCase):
         self.reactor.advance(0)
         return door, client, leg, target, self.recordings.opened[-1]
 
+
+class DoorTests(Gateway):
     def test_interfaces(self):
         door, *_ = self.session()
         verifyObject(IDoor, door)
@@ -125,7 +130,7 @@ class DoorTests(SynchronousTestCase):
     def test_tooMuchTooEarly(self):
         door, client = self.connect()
         door.dataReceived(b"x" * 70000)
-        self.assertTrue(client.disconnecting)
+        self.assertTrue(client.half)
         self.assertEqual(self.recordings.opened[-1].closed, "violation")
 
     def test_recordingFails(self):
@@ -146,33 +151,33 @@ class DoorTests(SynchronousTestCase):
         recording.slow = True
         leg.dataReceived(b"last words")
         leg.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual((client.value(), client.disconnecting), (b"", False))
+        self.assertEqual((client.value(), client.half), (b"", False))
         recording.release()
-        self.assertEqual((client.value(), client.disconnecting, recording.closed), (b"last words", True, "target-left"))
+        self.assertEqual((client.value(), client.half, recording.closed), (b"last words", True, "target-left"))
 
     def test_noRecordingNoSession(self):
         self.recordings.trouble = "the disk is full"
         door, client = self.connect()
-        self.assertTrue(client.disconnecting)
+        self.assertTrue(client.half)
         self.assertEqual(self.reactor.tcpClients, [])
 
     def test_recordingCanNotBegin(self):
         self.recordings.failure = RecordingFailed("I/O error")
         door, client = self.connect()
-        self.assertTrue(client.disconnecting)
+        self.assertTrue(client.half)
         self.assertEqual(self.reactor.tcpClients, [])
 
     def test_unauthorized(self):
         """A failed login has no recording; it is counted."""
         self.verified = fail(Unauthorized())
         door, client = self.connect()
-        self.assertEqual((client.disconnecting, self.recordings.opened, self.failedLogins), (True, [], ["raw"]))
+        self.assertEqual((client.half, self.recordings.opened, self.failedLogins), (True, [], ["raw"]))
 
     def test_refused(self):
         """An identified client that is refused has a recording that says so, and nobody is connected to."""
         self.refusal = Refusal("not-found", "there is no such target")
         door, client = self.connect()
-        self.assertEqual((client.disconnecting, self.reactor.tcpClients), (True, []))
+        self.assertEqual((client.half, self.reactor.tcpClients), (True, []))
         self.assertEqual(self.recordings.opened[0].closed, "refused")
         self.assertEqual(self.recordings.opened[0].events()[-1]["code"], "not-found")
 
@@ -194,7 +199,7 @@ class DoorTests(SynchronousTestCase):
     def test_targetHangs(self):
         door, client = self.connect()
         self.reactor.advance(LIMITS.loginTimeout + 1)
-        self.assertTrue(client.disconnecting)
+        self.assertTrue(client.half)
         self.assertEqual(self.recordings.opened[0].closed, "target-failed")
 
     def test_silence(self):
@@ -203,6 +208,23 @@ class DoorTests(SynchronousTestCase):
         first, client = self.connect()
         for _ in range(UNADMITTED_LIMIT):
             self.mitm.buildProtocol(None)
+        self.assertTrue(client.aborted)
+
+    def test_refusedAndSilent(self):
+        """A refused client that does not close its side counts among the silent ones."""
+        self.verified = fail(Unauthorized())
+        first, client = self.connect()
+        self.verified = Deferred()
+        for _ in range(UNADMITTED_LIMIT):
+            self.mitm.buildProtocol(None)
+        self.assertTrue(client.aborted)
+
+    def test_refusedAndDeaf(self):
+        """It is cut off in the end."""
+        self.verified = fail(Unauthorized())
+        _, client = self.connect()
+        self.assertFalse(client.aborted)
+        self.reactor.advance(LINGER + 1)
         self.assertTrue(client.aborted)
 
     def test_halfClose(self):

@@ -48,7 +48,8 @@ class Transport(StringTransport):
         pass
 
     def loseWriteConnection(self):
-        self.half = True
+        """How a door ends that has said something; which way it takes is a matter of its own tests."""
+        self.half = self.disconnecting = True
 
     def abortConnection(self):
         self.aborted = self.disconnecting = True

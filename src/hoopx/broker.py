@@ -68,6 +68,7 @@ class Broker:
     timers: Any = field(init=False)
     _offers: dict = field(factory=dict, init=False)
     _closing: set = field(factory=set, init=False)
+    _sent: tuple = field(default=(0, 0), init=False)
 
     log = Logger()
 
@@ -93,8 +94,19 @@ class Broker:
         self.sessions[session.id] = session
 
     def ended(self, session: Any) -> None:
-        self.sessions.pop(session.id, None)
+        if self.sessions.pop(session.id, None) is not None:
+            self._count(session)
         self._closing.add(session)
+
+    def _count(self, session: Any) -> None:
+        self._sent = _added(self._sent, session)
+
+    def traffic(self) -> tuple[int, int]:
+        """@return: bytes that all clients and all targets have sent since the start."""
+        sent = self._sent
+        for session in self.sessions.values():
+            sent = _added(sent, session)
+        return sent
 
     def closed(self, session: Any) -> None:
         self._closing.discard(session)
@@ -123,3 +135,8 @@ class Broker:
         for session in found:
             session.end(reason, message)
         return len(found)
+
+
+def _added(sent: tuple[int, int], session: Any) -> tuple[int, int]:
+    totals = getattr(session.recording, "totals", dict)()  # an embedder's own recordings may not count
+    return sent[0] + totals.get("bytes_from_client", 0), sent[1] + totals.get("bytes_from_target", 0)

@@ -216,12 +216,16 @@ class Door:
         lane = conversation.lane
         try:
             handlers = conversation.targetHandlers
-            for kind, raw in conversation.targetCodec.feed(data):
+            lane.units = units = conversation.targetCodec.feed(data)
+            for kind, raw in units:
                 if kind in handlers:
                     handlers[kind](raw)
                 else:
                     lane.forward(TARGET, raw)
+            lane.units = None
         except Exception:
+            if lane.units:
+                lane.missed = raw
             session.failed(Failure())
 
     def targetHalfClosed(self) -> None:
@@ -273,25 +277,28 @@ class Door:
         else:
             self._lobby.failed(failure)  # type: ignore[union-attr]
 
-    def finish(self, reason: str) -> None:
-        """Close both connections once everything said is sent."""
+    def finish(self, reason: str, silent: bool = False) -> None:
+        """
+        Close both connections once everything said is sent.
+
+        @param silent: nothing was said to the client.
+        """
         if self.closing:
             return
         self.closing = True
         self._waitNoMore()
-        self.mitm.admitted(self)
         for key in self._offered:
             self.mitm.offers.remove(key)
         self._throttle.end()
         if self.leg is not None:
             self.leg.close()
         if not self.clientLost:
-            if self._live and reason not in ("client-left", "target-left"):
-                # Closing with bytes unread would reset the connection, and take along what was just said.
+            if silent or reason in ("client-left", "cancel"):
+                self.transport.loseConnection()
+            else:
+                # Closing with bytes unread would reset the connection, and take along what was just said: our direction ends first.
                 self.transport.resumeProducing()
                 self.transport.loseWriteConnection()
-            else:
-                self.transport.loseConnection()
         if not self.clientLost or (self.leg is not None and not self.leg.lost):
             self._linger = self.mitm.broker.clock.callLater(LINGER, self.abort)
         if self._lobby is not None:

@@ -45,6 +45,7 @@ class Gateway:
                 {"protocol": listener.protocol, "endpoint": listener.endpoint, "address": addressOf(port)}
                 for listener, port in zip(settings.listeners, self._service.ports)
             ],
+            "draining": broker.draining,
             "disk": broker.recordings.obstacle(),
             "recordings": f"{settings.gateway.data}/recordings",
             "counters": dict(broker.counters),

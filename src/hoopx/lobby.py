@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hoopx.admission import Admission
-from hoopx.errors import ProtocolViolation, Refusal, TargetFailed
+from hoopx.errors import ProtocolViolation, Refusal, TargetFailed, refusalOf
 from hoopx.preamble import Preamble
 from hoopx.secrets.broker import said
 from hoopx.values import TARGET, Certificate, Credential
@@ -223,17 +223,13 @@ class Lobby:
         if not self._begun:
             # Nobody knows yet what is spoken here.
             self.log.info("{address}: {why}", address=self._door.address, why=failure.getErrorMessage())
-            self._door.finish("violation")
+            self._door.finish("violation", silent=True)
             return
-        if failure.check(Refusal):
-            refusal = failure.value
-            if failure.check(TargetFailed) and self._door.session is not None:
-                self._told(failure.value)
-        elif failure.check(ProtocolViolation):
-            refusal = Refusal("invalid", failure.getErrorMessage())
-        else:
+        refusal = refusalOf(failure.value)
+        if refusal.code == "internal-error":
             self.log.failure("a fault in the gateway refuses a connection", failure=failure)
-            refusal = Refusal("internal-error", "a fault in the gateway", "The gateway's operator finds it in the log.")
+        elif failure.check(TargetFailed) and self._door.session is not None:
+            self._told(failure.value)
         self._refuse(refusal)
 
     def _told(self, failed: TargetFailed) -> None:

@@ -14,7 +14,8 @@ class IWireCodec(Interface):
     """
 
     interest = Attribute("A set of unit kinds that are worth cutting out; may be changed between two calls.")
-    atBoundary = Attribute("C{True} when everything fed so far ends at a unit's end: bytes may be inserted here.")
+    atBoundary = Attribute("C{True} when everything given out so far ends where a unit ends: bytes may be inserted here.")
+    wasAtBoundary = Attribute("What C{atBoundary} was before the last C{feed}. A codec that gives out whole units only: C{True}, both.")
     buffered = Attribute("How many bytes are kept back, waiting for the rest of a unit.")
 
     def feed(data):
@@ -69,7 +70,8 @@ class IConversation(Interface):
 
         @param reason: one word of the DONE frame's catalogue.
         @param message: a sentence for the client.
-        @return: bytes that say so to the client, or C{b""} where nothing can be said at this point."""
+        @return: bytes that say so to the client, or C{b""} where the protocol has no word for it. They are sent if the client has
+            whole units: see L{IWireCodec}."""
 
 
 class IDoor(Interface):

@@ -27,6 +27,7 @@ from hoopx.config.unsupported import unsupported
 from hoopx.identity.revocation import Revocations
 from hoopx.identity.tokens import Tokens
 from hoopx.identity.verifier import Verifier
+from hoopx.metrics.figures import Figures
 from hoopx.policy.access import AccessPolicy, Grants
 from hoopx.recording.settings import RecordingSettings
 from hoopx.recording.store import Recordings
@@ -71,6 +72,7 @@ class Machine:
         self.audit: Any = None
         self.revocations: Any = None
         self.broker: Any = None
+        self._failures: Any = None
 
     @inlineCallbacks
     def start(self, gateway: Any) -> Any:
@@ -96,7 +98,7 @@ class Machine:
         stateThread.stuck = store.interrupt
         self._undo.append(lambda: stateThread.patiently(store.close))
         self.audit = Audit(store, stateThread, time.time)
-        failures = FailedLogins(store, stateThread, reactor, time.time)
+        failures = self._failures = FailedLogins(store, stateThread, reactor, time.time)
         failures.start()
         self._undo.append(failures.stop)
         self.tokens = Tokens(store, stateThread, time.time, settings.identity.tokens.maxAge)
@@ -153,6 +155,16 @@ class Machine:
         self._undo.append(recordings.stop)
         return recordings
 
+    def figures(self, gateway: Any) -> Figures:
+        """@return: what metrics tell; it is told of events from here on."""
+        broker = self.broker
+        stored = getattr(broker.recordings, "figures", dict)  # an embedder's own recordings may have none
+        figures = Figures(gateway.status, stored, broker.traffic, lambda: self._failures.total)
+        broker.sinks = (*broker.sinks, figures)
+        if isinstance(broker.recordings, Recordings):
+            broker.recordings.took = figures.took
+        return figures
+
     def _alarm(self, alarm: str, fields: Any) -> None:
         if self.broker is not None:
             self.broker.tell("alarm", alarm=alarm, **fields)
@@ -180,7 +192,7 @@ class Machine:
         said.append(f"{len(settings.targets)} targets and {len(settings.grants)} grants are in force")
         if ended:
             said.append(f"{ended} sessions ended because their grant is gone")
-        for name in ("listeners", "recording", "state", "index", "tls"):
+        for name in ("listeners", "recording", "state", "index", "tls", "metrics"):
             if getattr(old, name) != getattr(settings, name):
                 said.append(f"[{name}] has changed: that takes a restart")
         return said

@@ -31,7 +31,6 @@ REFUSED = [
     ("[[alerts]]\nwebhook={ url='https://a' }\n", "alerts[0]"),
     ("[detect]\n", "detect"),
     ("[api]\nadmins=['a']\n", "api"),
-    ("[metrics]\nendpoint='tcp:1'\n", "metrics"),
     ("[identity.oidc.a]\nissuer='i'\naudiences=['a']\n", "identity.oidc.a"),
     ("[identity.saml.a]\nmetadata='m'\nentity_id='e'\n", "identity.saml.a"),
     ("[secrets.vault]\naddress='https://v'\n", "secrets.vault"),
@@ -175,10 +174,11 @@ class UnsupportedTests(SynchronousTestCase):
             "state",
             "index",
             "secrets",
+            "metrics",
             "path",
             "lines",
         }
-        refused = {"guards", "masks", "retention", "alerts", "metrics", "api", "detect"}
+        refused = {"guards", "masks", "retention", "alerts", "api", "detect"}
         self.assertEqual({each.name for each in attrs.fields(Settings)}, kept | refused)
 
     def test_referenceFile(self) -> None:

@@ -86,6 +86,9 @@ class FaultyFiles(Files):
             self.room -= len(data)
         return os.write(descriptor, data)
 
+    def writev(self, descriptor, parts):
+        return self.write(descriptor, b"".join(parts))
+
     def create(self, *arguments):
         self._fault("create")
         return super().create(*arguments)
@@ -112,7 +115,7 @@ def _faulty(name):
     return call
 
 
-for _name in ("fsync", "fdatasync", "ftruncate", "link", "rename", "unlink", "mkdir", "fchmod", "utime", "fallocate"):
+for _name in ("fsync", "fdatasync", "ftruncate", "link", "rename", "unlink", "mkdir", "rmdir", "fchmod", "utime", "fallocate"):
     setattr(FaultyFiles, _name, _faulty(_name))
 
 

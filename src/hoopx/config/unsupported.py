@@ -134,7 +134,7 @@ def _sections(settings: Settings) -> Iterator[tuple[Place, str]]:
     for section in ("guards", "masks", "retention", "alerts"):
         for number, _ in enumerate(getattr(settings, section)):
             yield (section, number), LATER
-    for section in ("metrics", "api", "detect"):
+    for section in ("api", "detect"):
         if getattr(settings, section) is not None:
             yield (section,), LATER
     if settings.secrets.vault is not None:

@@ -24,6 +24,7 @@ from hoopx.protocols.postgres.codec import (
     SSL_REQUEST,
     TARGET_KINDS,
     MessageCodec,
+    RelayedCodec,
     StartupCodec,
 )
 from hoopx.protocols.postgres.judging import Judging
@@ -184,8 +185,11 @@ class PostgresConversation:
     def _ready(self, raw: bytes) -> None:
         """The first ReadyForQuery: from here on only what somebody asks for is cut out."""
         self.targetHandlers = self._judging.targetHandlers if self._judging else {}
-        self.targetCodec.interest = frozenset(self.targetHandlers)
         self.lane.forward(TARGET, raw)
+        if self.targetHandlers or not self.targetCodec.atBoundary:
+            self.targetCodec.interest = frozenset(self.targetHandlers)
+        else:
+            self.targetCodec = RelayedCodec()
 
     # Within the session.
 
@@ -219,5 +223,4 @@ class PostgresConversation:
     def end(self, reason: str, message: str) -> bytes:
         if self.lane.last == CLIENT:
             self._cancel()
-        session = self._door.session
-        return errors.ended(reason, message, session.id) if self.targetCodec.atBoundary else b""
+        return errors.ended(reason, message, self._door.session.id)
