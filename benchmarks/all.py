@@ -34,8 +34,8 @@ FULL = {
     idle: ["--tls", "both", "--sessions", "1000,5000"],
     connect: ["--tls", "both", "--count", "200"],
     overhead: ["--seconds", "2", "--pairs", "5"],
-    verify: [],
     search: [],
+    verify: [],
 }
 QUICK = {
     pgbench: ["--seconds", "1", "--pairs", "1", "--scale", "1", "--clients", "8", "--tls", "both"],
@@ -43,8 +43,8 @@ QUICK = {
     idle: ["--sessions", "200", "--settle", "1"],
     connect: ["--count", "20", "--tls", "both"],
     overhead: ["--seconds", "1", "--pairs", "1"],
-    verify: ["--megabytes", "30", "--runs", "1"],
     search: ["--sessions", "2000"],
+    verify: ["--megabytes", "30", "--runs", "1"],
 }
 
 

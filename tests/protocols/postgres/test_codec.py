@@ -109,7 +109,7 @@ class RelayedCodecTests(SynchronousTestCase):
         data = b"".join(sent)
         data = data[: max(0, len(data) - cut)]
         codec, exact = RelayedCodec(), MessageCodec(frozenset(), TARGET_KINDS)
-        position, before = 0, True
+        position = 0
         for size in [*sizes, len(data) + 1]:
             piece = data[position : position + size]
             position += size
@@ -117,10 +117,8 @@ class RelayedCodecTests(SynchronousTestCase):
                 before = codec.atBoundary
                 self.assertEqual(codec.feed(piece), [(None, piece)])
                 exact.feed(piece)
-                self.assertEqual(codec.wasAtBoundary, before)
-                before = codec.atBoundary
-                # What the other one keeps back is given out here.
-                self.assertEqual(before, exact.atBoundary and not exact.buffered)
+                # What the one keeps back the other has given out.
+                self.assertEqual((codec.wasAtBoundary, codec.atBoundary), (before, exact.atBoundary and not exact.buffered))
         self.assertEqual((codec.buffered, codec.residue()), (0, b""))
 
     def test_bulk(self):

@@ -58,10 +58,10 @@ def upgrade() -> None:
         sa.Column("newest", sa.String(26), nullable=False),
     )
     if op.get_bind().dialect.name == "sqlite":
-        # Its text is the items' own; prefixes of two to four letters are looked up instead of put together.
+        # Its text is the items' own; prefixes of one to four letters are looked up instead of put together.
         op.execute(
             "CREATE VIRTUAL TABLE words USING fts5(text, parameters, content='items', content_rowid='id', "
-            "tokenize=\"unicode61 remove_diacritics 2\", prefix='2 3 4')"
+            "tokenize=\"unicode61 remove_diacritics 2\", prefix='1 2 3 4')"
         )
     else:
         # Filled by the writer, with words cut as the search cuts them (hoopx.index.query).
