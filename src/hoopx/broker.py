@@ -33,6 +33,8 @@ class Broker:
     @ivar approver: L{hoopx.interfaces.IApprover} or C{None}.
     @ivar sinks: L{hoopx.interfaces.IEventSink}s.
     @ivar policyDigest: SHA-256 of the rules in force, kept under data/policies.
+    @ivar ledger: C{opened(recording) -> Deferred}: fires when the OPEN leaf is durable; fails with
+        L{hoopx.curator.commands.CuratorFailed}. C{None} for embedders without: then nobody misses a recording that was removed.
     @ivar protocols: name -> L{hoopx.interfaces.IProtocolRecorder}.
     @ivar sessions: those that have not ended, by id.
     """
@@ -50,6 +52,7 @@ class Broker:
     approver: Any = None
     sinks: tuple = ()
     policyDigest: str = ""
+    ledger: Any = None
     protocols: dict = field(factory=dict)
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], int] = time.monotonic_ns

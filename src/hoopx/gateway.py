@@ -46,6 +46,7 @@ class Gateway:
             "disk": broker.recordings.obstacle(),
             "recordings": f"{settings.gateway.data}/recordings",
             "counters": dict(broker.counters),
+            "curator": None if broker.ledger is None else broker.ledger.status(),
         }
 
     def liveSessions(self) -> list[dict[str, Any]]:

@@ -22,7 +22,11 @@ from hoopx.api.socket import ControlSocket
 from hoopx.broker import Broker
 from hoopx.config.errors import ConfigurationErrors
 from hoopx.config.targets import ConfiguredTargets
+from hoopx.config.unsupported import references as allReferences
 from hoopx.config.unsupported import unsupported
+
+from hoopx.curator.process import Curator, spawner
+from hoopx.curator.settings import curatorSettings, dump, secretReferences, withSecrets
 from hoopx.identity.revocation import Revocations
 from hoopx.identity.tokens import Tokens
 from hoopx.identity.verifier import Verifier
@@ -68,6 +72,7 @@ class Machine:
         self.audit: Any = None
         self.revocations: Any = None
         self.broker: Any = None
+        self.curator: Any = None
 
     @inlineCallbacks
     def start(self, gateway: Any) -> Any:
@@ -81,6 +86,8 @@ class Machine:
         threads = Threads(reactor, pool)
 
         protocols = registry.protocols()
+        secrets = self._parts.get("secrets") or startSources(registry.credentialSources(), threads, references(settings))
+        self.curator = self._parts.get("curator") or (None if "recordings" in self._parts else self._curator(secrets))
         recordings = self._parts.get("recordings") or (yield self._recordings(threads, protocols))
         stateThread = StateThread(reactor)
         stateThread.start()
@@ -100,8 +107,9 @@ class Machine:
             identity=self._parts.get("identity") or Verifier(self.tokens),
             access=self._parts.get("access") or AccessPolicy(Grants(settings.grants)),
             targets=self._parts.get("targets") or ConfiguredTargets(settings.targets),
-            secrets=self._parts.get("secrets") or startSources(registry.credentialSources(), threads, references(settings)),
+            secrets=secrets,
             recordings=recordings,
+            ledger=self.curator,
             tls=Ends(server),
             audit=failures,
             policy=self._parts.get("policy"),
@@ -117,6 +125,11 @@ class Machine:
         control.start()
         self._undo.append(control.stop)
         return broker
+
+    def _curator(self, secrets: Any) -> Curator:
+        curator = Curator(spawner(self._reactor), self._reactor, lambda: curatorConfiguration(self._settings, secrets), self._alarm)
+        self._undo.append(curator.stop)
+        return curator
 
     @inlineCallbacks
     def _recordings(self, threads: Threads, protocols: dict) -> Any:
@@ -139,6 +152,7 @@ class Machine:
             journalThreads=Threads(self._reactor, journal),
             settings=durability,
             alarm=self._alarm,
+            curator=self.curator,
         )
         yield recordings.start()
         self._undo.append(recordings.stop)
@@ -188,10 +202,17 @@ class Machine:
 
 
 def references(settings: Any) -> list:
-    """Every secret reference that a session may need."""
-    return [
-        reference for target in settings.targets.values() for account in target.accounts.values() for reference in account.secrets.values()
-    ]
+    """Every secret reference of the configuration."""
+    return [reference for _, reference in allReferences(settings)]
+
+
+@inlineCallbacks
+def curatorConfiguration(settings: Any, secrets: Any) -> Any:
+    """@return: Deferred[bytes]: what the curator is told, with its secrets, which are not kept here."""
+    fetched = {}
+    for name, reference in secretReferences(settings).items():
+        fetched[name] = yield secrets.fetch(reference, None, None)
+    return dump(withSecrets(curatorSettings(settings), fetched))
 
 
 def plugins(protocols: dict) -> dict:

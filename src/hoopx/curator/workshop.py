@@ -1,0 +1,289 @@
+# -*- test-case-name: tests.curator.test_workshop -*-
+"""
+The curator's parts, put together in its process.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from attrs import asdict
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from hoopx.curator.bench import Bench
+from hoopx.curator.book import Book
+from hoopx.curator.commands import CuratorFailed
+from hoopx.curator.keeping import Keeping
+from hoopx.curator.parts import Parts
+from hoopx.curator.pipeline import Pipeline
+from hoopx.curator.publishing import Publisher
+from hoopx.curator.scribe import Scribe
+from hoopx.curator.settings import CuratorSettings
+from hoopx.curator.storing import Storing
+from hoopx.curator.survey import survey
+from hoopx.errors import HoopxError
+from hoopx.ledger.leaf import leaf
+from hoopx.ledger.keys import keyring, loadKey
+from hoopx.ledger.log import Ledger
+from hoopx.recording.files import Files
+from hoopx.recording.locks import Locked
+from hoopx.recording.recovery import Recovery
+
+LOCKED: Final = 20.0
+"""Seconds to wait for the ledger: the curator before this one may be ending."""
+NAMED: Final = 20
+"""Quarantined sessions that the status names; the rest are counted."""
+SLICE: Final = 500
+"""Sessions of a survey that are looked at before the reactor has its turn."""
+
+
+class Workshop:
+    """
+    @param clock: the reactor: time.
+    @param parts: L{Parts}: what is made outside: threads, the index, the backend, the witnesses' client.
+    @param alarm: callable(alarm, text).
+    @param progress: callable(done, count), from a thread.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        parts: Parts,
+        alarm: Callable[[str, str], None],
+        progress: Callable[[int, int], None] | None = None,
+        wall: Callable[[], float] = time.time,
+        files: Files | None = None,
+    ) -> None:
+        self._clock = clock
+        self._parts = parts
+        self._alarm = alarm
+        self._progress = progress
+        self._wall = wall
+        self._files = Files() if files is None else files
+        self._ledger: Any = None
+        self._book: Any = None
+        self._storing: Storing | None = None
+        self._backlog: tuple[int, int, float | None] = (0, 0, None)
+        self._counting = False
+        self._key: Any = None
+        self._surveying = False
+        self._surveyed = 0
+        self.settings: Any = None
+        self.scribe: Any = None
+        self.pipeline: Any = None
+        self.publisher: Any = None
+
+    @inlineCallbacks
+    def begin(self, settings: CuratorSettings) -> Any:
+        """
+        Open the ledger and what else there is.
+
+        @return: Deferred[None]; fails with L{CuratorFailed}.
+        """
+        if self._ledger is not None:
+            raise CuratorFailed("it is configured already")
+        self.settings = settings
+        try:
+            yield self._openLedger(settings)
+            yield self._parts.book.call(self._openBook, settings)
+            backend = yield self._parts.backend(settings) if settings.remote else None
+        except (OSError, ValueError, HoopxError) as error:
+            raise CuratorFailed(f"the curator can not work: {error}") from None
+        self._assemble(settings, backend)
+
+    @inlineCallbacks
+    def _openLedger(self, settings: CuratorSettings) -> Any:
+        until = self._clock.seconds() + LOCKED
+        while True:
+            try:
+                self._ledger = yield self._parts.ledger.call(self._open, settings)
+                return
+            except Locked:
+                if self._clock.seconds() >= until:
+                    raise
+            yield deferLater(self._clock, 0.1)
+
+    def _open(self, settings: CuratorSettings) -> Any:
+        """In the ledger's thread."""
+        keys = os.path.join(settings.data, "keys")
+        key = keyring(keys, self._files, settings.signingKey)
+        ledger = Ledger.open(os.path.join(settings.data, "ledger"), key, settings.node, files=self._files, wall=self._wall)
+        self._key = loadKey(keys, self._files, settings.signingKey, create=False)
+        return ledger
+
+    def _reopen(self) -> Any:
+        """In the ledger's thread: the disk failed it, and it trusts nothing that it has in memory."""
+        self._ledger.close()
+        self._ledger = self._open(self.settings)
+        return self._ledger
+
+    def _openBook(self, settings: CuratorSettings) -> None:
+        self._book = Book(os.path.join(settings.data, "curator.sqlite"), careful=bool(settings.encryptTo))
+        self._book.problems(clear=True)
+
+    def _assemble(self, settings: CuratorSettings, backend: Any) -> None:
+        keeping = Keeping(settings.rules, settings.labels)
+        self.scribe = Scribe(self._ledger, self._parts.ledger, self._reopen, self._grown)
+        self.publisher = Publisher(
+            self.scribe, self._clock, self._wall, self._alarm, settings.witnesses, settings.quorum, self._parts.submit
+        )
+        index = self._parts.index(settings)
+        bench = Bench(
+            self._book, self._files, self._wall, settings.compress, settings.encryptTo, index, lambda text: self._aloud("index", text)
+        )
+        self.pipeline = Pipeline(bench, self.scribe, self._parts.bench, self._clock, self._alarm, self._logged)
+        if backend is not None:
+            self._storing = Storing(
+                self._book, backend, settings.store, settings.node, keeping.seconds, settings.localKeep, self._parts.book,
+                self._clock, self._wall, self._alarm, self._files,
+            )  # fmt: skip
+            self._storing.start()
+        self.publisher.told()
+
+    def _aloud(self, alarm: str, text: str) -> None:
+        """An alarm, from a thread."""
+        self._parts.fromThread(self._alarm, alarm, text)
+
+    def _grown(self) -> None:
+        self.publisher.told()
+
+    def _logged(self) -> None:
+        if self._storing is not None:
+            self._storing.wake()
+
+    # -- what the gateway says
+
+    @inlineCallbacks
+    def recover(self, fresh: bool) -> Any:
+        """@return: Deferred[list of L{hoopx.recording.recovery.Recovered}]; fails with L{CuratorFailed}."""
+        self._need()
+        found: list[Any] = []
+        if fresh:
+            recovery = Recovery(self._files, self.settings.data, self._key, self._wall)
+            try:
+                found = yield self._parts.bench.call(recovery.run, self._progress)
+            except OSError as error:
+                raise CuratorFailed(f"what a crash left can not be recovered: {error}") from None
+        self.survey()
+        return found
+
+    def survey(self) -> None:
+        """Look for what is sealed and has no leaf; a few sessions at a time."""
+        if self._surveying:
+            return
+        self._surveying = True
+
+        def failed(failure: Any) -> None:
+            self.log.failure("The recordings can not be looked through.", failure)
+            self._alarm("survey", f"the recordings can not be looked through: {failure.getErrorMessage()}")
+
+        def over(_: Any) -> None:
+            self._surveying = False
+
+        self._survey().addErrback(failed).addCallback(over)
+
+    @inlineCallbacks
+    def _survey(self) -> Any:
+        over = yield self._parts.book.call(self._book.overSessions)
+        found = yield self._parts.bench.call(lambda: list(survey(self.settings.data, over)))
+        for number, (session, path) in enumerate(found):
+            self.pipeline.look(session, path)
+            if number % SLICE == SLICE - 1:
+                yield deferLater(self._clock, 0)
+        self._surveyed = len(found)
+
+    def opened(self, session: str, path: str, key: str, head: str) -> Deferred[list[int]]:
+        """@return: Deferred[[index]], when the OPEN leaf is durable; fails with L{CuratorFailed}."""
+        return self._append("opened", session=session, key=key, head=head)
+
+    def audit(self, audit: str) -> Deferred[list[int]]:
+        return self._append("audit", audit=audit)
+
+    def _append(self, kind: str, **fields: Any) -> Deferred[list[int]]:
+        self._need()
+        try:
+            line = leaf(kind, self._wall(), **fields)
+        except ValueError as error:
+            raise CuratorFailed(str(error)) from None
+        appended: Deferred[list[int]] = self.scribe.append([line])
+        return appended
+
+    def sealed(self, session: str, path: str, segment: int) -> None:
+        self._look(session, path)
+
+    def ended(self, session: str, path: str) -> None:
+        self._look(session, path)
+
+    def _look(self, session: str, path: str) -> None:
+        if self.pipeline is not None:
+            self.pipeline.look(session, path)
+
+    def _need(self) -> None:
+        if self.pipeline is None:
+            raise CuratorFailed("it has no settings yet")
+
+    @inlineCallbacks
+    def stop(self, seconds: float) -> Any:
+        """Finish what is waiting, for so long at the most. @return: Deferred[None]"""
+        if self.pipeline is None:
+            return
+        idle = self.pipeline.whenIdle()
+        yield idle.addTimeout(seconds, self._clock).addErrback(lambda _: None)
+        yield self.pipeline.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
+        if self._storing is not None:
+            yield self._storing.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
+        yield self.publisher.finish().addTimeout(seconds, self._clock).addErrback(lambda _: None)
+
+    def status(self) -> dict[str, Any]:
+        """
+        How it is: C{waiting} (sessions with segments to process), C{processed}, C{backlog} (C{segments}, C{bytes}, C{oldest} without a
+        receipt), C{ledger} (origin, size, signed, published, at, quorum, witnesses), C{store} (state, stored, removed) or C{None},
+        C{quarantined} (count, sessions), C{recipients}, C{index}.
+        """
+        if self.pipeline is None:
+            return {}
+        self._count()
+        count, size, oldest = self._backlog
+        names = sorted(self.pipeline.quarantined)[:NAMED]
+        return {
+            "waiting": self.pipeline.waiting,
+            "processed": self.pipeline.done,
+            "backlog": {"segments": count, "bytes": size, "oldest": oldest} if self._storing is not None else None,
+            "ledger": {"origin": self._ledger.origin, "size": self.scribe.size, **self.publisher.status()},
+            "store": None
+            if self._storing is None
+            else {
+                "store": self.settings.store,
+                "state": self._storing.state,
+                "stored": self._storing.stored,
+                "removed": self._storing.removed,
+            },
+            "quarantined": {"count": len(self.pipeline.quarantined), "sessions": names},
+            "recipients": len(self.settings.encryptTo),
+            "index": self.settings.index,
+        }
+
+    def _count(self) -> None:
+        """Have the backlog counted for the next question."""
+        if self._counting or self._storing is None:
+            return
+        self._counting = True
+
+        def done(found: Any) -> None:
+            self._counting = False
+            if isinstance(found, tuple):
+                self._backlog = found
+
+        self._parts.book.call(self._book.backlog).addBoth(done)
+
+
+def recoveredLines(found: list[Any]) -> list[list[Any]]:
+    """@param found: of L{hoopx.recording.recovery.Recovered}. @return: as JSON can say it."""
+    return [list(asdict(each).values()) for each in found]
