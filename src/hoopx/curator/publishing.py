@@ -111,7 +111,7 @@ class Publisher:
                 self._told = False
                 self.log.info("The checkpoint of {size} leaves has its quorum of witnesses again.", size=size)
             note += b"".join(signatures)
-        yield self._scribe.threads.call(self._scribe.ledger.publish, note)
+            yield self._scribe.threads.call(self._scribe.ledger.publish, note)
         self._good, self._at = size, self._wall()
         if self._published is not None:
             self._published(size, note)
