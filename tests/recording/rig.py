@@ -112,7 +112,7 @@ def _faulty(name):
     return call
 
 
-for _name in ("fsync", "fdatasync", "ftruncate", "link", "rename", "unlink", "mkdir", "fchmod", "utime", "fallocate"):
+for _name in ("fsync", "fdatasync", "ftruncate", "link", "rename", "unlink", "mkdir", "rmdir", "fchmod", "utime", "fallocate"):
     setattr(FaultyFiles, _name, _faulty(_name))
 
 

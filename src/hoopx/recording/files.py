@@ -26,6 +26,7 @@ class Files:
     rename = staticmethod(os.rename)
     unlink = staticmethod(os.unlink)
     mkdir = staticmethod(os.mkdir)
+    rmdir = staticmethod(os.rmdir)
     fchmod = staticmethod(os.fchmod)
     utime = staticmethod(os.utime)
     statvfs = staticmethod(os.statvfs)

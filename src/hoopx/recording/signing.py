@@ -5,19 +5,13 @@ Signed payloads: canonical JSON with a signature over everything else in it.
 
 from __future__ import annotations
 
-import os
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
 from hoopx.frames import pack, unpack
+from hoopx.ledger.keys import loadKey, publicKey
 from hoopx.recording.files import Files
 
 PREFIX: Final = "hoopx-{}-v1\0"
@@ -54,46 +48,8 @@ def publicHex(key: Ed25519PrivateKey) -> str:
 
 
 def ledgerKey(directory: str, files: Files) -> Ed25519PrivateKey:
-    """
-    The node's own key, that signs what outlives a session's key. Made at its first use.
-
-    @param directory: C{data/keys}.
-    @raise ValueError: the file holds no Ed25519 key.
-    """
-    path = os.path.join(directory, "ledger.key")
-    try:
-        with open(path, "rb") as file:
-            key = load_pem_private_key(file.read(), None)
-    except FileNotFoundError:
-        return _makeKey(directory, path, files)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ValueError(f"{path}: not an Ed25519 key")
-    return key
+    """L{hoopx.ledger.keys.loadKey}."""
+    return loadKey(directory, files)
 
 
-def _makeKey(directory: str, path: str, files: Files) -> Ed25519PrivateKey:
-    key = Ed25519PrivateKey.generate()
-    files.makeDirectories(directory)
-    for name, content in (
-        ("ledger.pub", publicHex(key).encode() + b"\n"),
-        ("ledger.key", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())),
-    ):
-        temporary = os.path.join(directory, name + ".new")
-        descriptor = files.create(temporary, os.O_TRUNC)
-        try:
-            files.writeAll(descriptor, content)
-            files.fsync(descriptor)
-        finally:
-            files.close(descriptor)
-        files.rename(temporary, os.path.join(directory, name))
-    files.syncDirectory(directory)
-    return key
-
-
-def ledgerPublic(data: str) -> bytes | None:
-    """The public half of a data directory's ledger key, or C{None}. Needs no gateway and no private key."""
-    try:
-        with open(os.path.join(data, "keys", "ledger.pub"), "rb") as file:
-            return bytes.fromhex(file.read().decode("ascii").strip())
-    except (FileNotFoundError, ValueError):
-        return None
+ledgerPublic = publicKey

@@ -1,0 +1,290 @@
+# -*- test-case-name: tests.ledger.test_reader -*-
+"""
+A ledger, read by whoever does not write it: public keys alone, nothing believed that does not follow from a checkpoint. Blocking.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, NamedTuple
+
+from hoopx.ledger import tree
+from hoopx.ledger.errors import LedgerDamaged, LedgerError
+from hoopx.ledger.keys import verifyRotation
+from hoopx.ledger.leaf import parse
+from hoopx.ledger.log import CHECKPOINT, ORIGIN, WITNESSED
+from hoopx.ledger.lookup import ROTATED
+from hoopx.ledger.note import COSIGNATURE, ED25519, Checkpoint, NoteError, Signature, Verifier, openNote, parseCheckpoint, split
+from hoopx.ledger.proof import Proof
+from hoopx.ledger.tail import TAIL, readTail
+from hoopx.ledger.tiles import ENTRIES, HEIGHT, WIDTH, Edge, Tiles, decodeBundle, tilePath, tilesOf, widthOf
+from hoopx.ledger.tree import HASH, ProofError, leafHash
+
+MAX_PROBLEMS: Final = 1000
+"""What L{LedgerReader.audit} tells before it gives up: a ledger that is all wrong is not told tile by tile."""
+
+
+class Problem(NamedTuple):
+    """@ivar where: the file, relative to the ledger."""
+
+    where: str
+    what: str
+
+
+class Signed(NamedTuple):
+    """
+    @ivar signatures: those that hold, the ledger's own first.
+    @ivar note: all of it.
+    """
+
+    checkpoint: Checkpoint
+    signatures: list[Signature]
+    note: bytes
+
+    @property
+    def witnesses(self) -> list[Signature]:
+        """Cosignatures of the witnesses whose keys were given."""
+        return [one for one in self.signatures if one.timestamp is not None]
+
+
+class LedgerReader:
+    """
+    @param source: the directory, or a callable(name such as C{tile/0/000}) -> bytes or C{None}.
+    """
+
+    def __init__(self, source: str | Callable[[str], bytes | None]) -> None:
+        self._read = source if callable(source) else _directory(source)
+        self._size = 0
+        self._tiles = Tiles(self._tile, lambda: self._size)
+
+    def first(self) -> Verifier:
+        """
+        The key that the ledger was made with, as it says itself: worth something only when it is compared with what was written down.
+
+        @raise LedgerError: there is no ledger.
+        """
+        vkey = self._read(ORIGIN)
+        if vkey is None:
+            raise LedgerError("there is no ledger")
+        try:
+            return Verifier.parse(vkey.decode("utf-8"))
+        except ValueError as error:
+            raise LedgerDamaged(f"{ORIGIN}: {error}") from None
+
+    def chain(self, start: Verifier, size: int | None = None) -> list[tuple[int, Verifier]]:
+        """
+        Follow the rotations of a key.
+
+        @param size: as far as there.
+        @return: each key, and the smallest tree that it signs. Only the last one's word counts for a bigger one.
+        """
+        found = [(0, start)]
+        for at, line in self._matching(b'"' + ROTATED.encode() + b'"', self._claimed() if size is None else size):
+            try:
+                value = parse(line)
+                following = Verifier.parse(value["key"])
+                verifyRotation(found[-1][1].public, value["key"], value["signature"])
+            except (KeyError, TypeError, ValueError):
+                continue  # not this key's word
+            if value["type"] == ROTATED and following.name == start.name and following.kind == ED25519:
+                found.append((at + 1, following))
+        return found
+
+    def checkpoint(self, verifiers: Iterable[Verifier] = (), witnessed: bool = False) -> Signed:
+        """
+        Read the checkpoint; proofs and entries are then those of its tree.
+
+        @param verifiers: the ledger's first key or a later one, and witnesses' keys; without a key of the ledger, the one that it
+            names itself.
+        @param witnessed: the newest that came back with cosignatures.
+        @raise NoteError: the key that had to sign it has not.
+        @raise LedgerError: there is none.
+        """
+        name = WITNESSED if witnessed else CHECKPOINT
+        note = self._read(name)
+        if note is None:
+            raise LedgerError(f"the ledger has no {name}")
+        signed = self.verify(note, verifiers)
+        self._size = signed.checkpoint.size
+        return signed
+
+    def verify(self, note: bytes, verifiers: Iterable[Verifier] = ()) -> Signed:
+        """
+        The same for a checkpoint from elsewhere. It does not have to fit the ledger: L{compare} tells.
+
+        @raise NoteError: the key that had to sign it has not.
+        """
+        claimed = parseCheckpoint(split(note)[0])
+        given = list(verifiers)
+        roots = [one for one in given if one.kind == ED25519] or [self.first()]
+        current = [self.chain(one, claimed.size)[-1][1] for one in roots]
+        text, signatures = openNote(note, [*current, *[one for one in given if one.kind == COSIGNATURE]])
+        own = [one for one in signatures if one.timestamp is None and one.name == claimed.origin]
+        if not own:
+            raise NoteError(f"the checkpoint is not signed by {' or '.join(one.vkey for one in current)}")
+        return Signed(claimed, own + [one for one in signatures if one not in own], note)
+
+    def compare(self, checkpoint: Checkpoint) -> None:
+        """
+        @param checkpoint: an older one, or the same.
+        @raise ProofError: the tree of the last L{checkpoint} has not grown out of it.
+        """
+        if checkpoint.origin != self.first().name:
+            raise ProofError(f"the checkpoint is of another ledger, {checkpoint.origin}")
+        if checkpoint.size > self._size:
+            raise ProofError(f"the checkpoint has {checkpoint.size} leaves and the ledger {self._size}: it was rolled back")
+        if tree.root(checkpoint.size, self._tiles.node) != checkpoint.root:
+            raise ProofError(f"the first {checkpoint.size} leaves of the ledger are not those of the checkpoint")
+
+    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """
+        Index and bytes of the leaves of the last L{checkpoint}'s tree. What they say counts when L{audit} has found nothing, or a proof of
+        the leaf holds.
+
+        @raise LedgerDamaged: a bundle is missing or can not be read.
+        """
+        stop = self._size if stop is None else min(stop, self._size)
+        for number in range(start // WIDTH, -(-stop // WIDTH)):
+            for at, line in enumerate(self._bundle(number, self._size), number * WIDTH):
+                if start <= at < stop:
+                    yield at, line
+
+    def pending(self) -> list[bytes]:
+        """
+        Leaves behind the last L{checkpoint}: on the disk, and signed by nobody yet.
+
+        @raise LedgerDamaged: the tail can not be read.
+        """
+        data = self._read(TAIL)
+        if data is None:
+            return []
+        start, leaves = readTail(data, TAIL)
+        return leaves[max(0, self._size - start) :]
+
+    def find(self, session: str) -> list[tuple[int, dict[str, Any]]]:
+        """@return: index and fields of a session's leaves."""
+        found = []
+        for at, line in self._matching(f'"session":"{session}"'.encode(), self._size):
+            value = parse(line)
+            if value.get("session") == session:
+                found.append((at, value))
+        return found
+
+    def root(self, size: int) -> bytes:
+        """@raise LedgerDamaged: a tile is missing."""
+        return tree.root(size, self._tiles.node)
+
+    def inclusion(self, index: int, size: int) -> list[bytes]:
+        return tree.inclusion(index, size, self._tiles.node)
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        return tree.consistency(old, new, self._tiles.node)
+
+    def proof(self, index: int, signed: Signed) -> Proof:
+        """
+        @param signed: of the last L{checkpoint}.
+        @raise ProofError: the ledger's own files do not give one that holds.
+        """
+        size = signed.checkpoint.size
+        line = dict(self.entries(index, index + 1)).get(index)
+        if line is None:
+            raise ProofError(f"a tree of {size} leaves has no leaf {index}")
+        path = self.inclusion(index, size)
+        tree.verifyInclusion(leafHash(line), index, size, path, signed.checkpoint.root)
+        return Proof(index, tuple(path), signed.note, line)
+
+    def audit(self, signed: Signed, each: Callable[[int, bytes], Any] | None = None) -> list[Problem]:
+        """
+        Make the whole tree again out of the entries, and compare.
+
+        @param signed: of the last L{checkpoint}.
+        @param each: called with index and bytes of every leaf, in order.
+        @return: what does not fit; the first L{MAX_PROBLEMS}.
+        """
+        size = signed.checkpoint.size
+        problems: list[Problem] = []
+        edge = Edge()
+        for number in range(-(-size // WIDTH)):
+            name = tilePath(ENTRIES, number, widthOf(0, number, size))
+            try:
+                leaves = self._bundle(number, size)
+            except LedgerDamaged as error:
+                problems.append(Problem(name, str(error).partition(": ")[2]))
+                return problems  # no tree can be made without it
+            for at, line in enumerate(leaves, number * WIDTH):
+                try:
+                    parse(line)
+                except ValueError as error:
+                    problems.append(Problem(name, f"leaf {at}: {error}"))
+                if each is not None:
+                    each(at, line)
+                for level, which, data in edge.add(leafHash(line)):
+                    self._compareTile(level, which, data, problems)
+            if len(problems) >= MAX_PROBLEMS:
+                return problems
+        for level, number, _ in tilesOf(size):
+            self._compareTile(level, number, edge.tile(level, number) or b"", problems)
+        if edge.root() != signed.checkpoint.root:
+            problems.append(Problem(CHECKPOINT, f"the entries do not give its root: one of the {size} is not what was signed"))
+        return problems
+
+    def _compareTile(self, level: int, number: int, expected: bytes, problems: list[Problem]) -> None:
+        width = len(expected) // HASH
+        try:
+            data = self._tile(level, number, width)[: width * HASH]
+        except LedgerDamaged as error:
+            problems.append(Problem(tilePath(level, number, width), str(error).partition(": ")[2]))
+            return
+        if data != expected:
+            differ = [at for at in range(width) if data[at * HASH : (at + 1) * HASH] != expected[at * HASH : (at + 1) * HASH]]
+            first = (number * WIDTH + differ[0]) << HEIGHT * level
+            what = f"{len(differ)} of its hashes are not those of the entries, from leaf {first}"
+            problems.append(Problem(tilePath(level, number, width), what))
+
+    def _tile(self, level: int, number: int, width: int) -> bytes:
+        data = self._either(level, number, width)
+        if len(data) < width * HASH or len(data) % HASH:
+            raise LedgerDamaged(f"{tilePath(level, number, width)}: of the wrong length")
+        return data
+
+    def _bundle(self, number: int, size: int) -> list[bytes]:
+        width = widthOf(0, number, size)
+        try:
+            entries = decodeBundle(self._either(ENTRIES, number, width))
+        except ValueError as error:
+            raise LedgerDamaged(f"{tilePath(ENTRIES, number, width)}: {error}") from None
+        if len(entries) < width:
+            raise LedgerDamaged(f"{tilePath(ENTRIES, number, width)}: {len(entries)} entries, not {width}")
+        return entries[:width]
+
+    def _either(self, level: int | str, number: int, width: int) -> bytes:
+        """A partial one may have become full, or become full and gone, while it was looked for."""
+        for wide in (width, WIDTH):
+            data = self._read(tilePath(level, number, wide))
+            if data is not None:
+                return data
+        raise LedgerDamaged(f"{tilePath(level, number, width)}: missing")
+
+    def _claimed(self) -> int:
+        note = self._read(CHECKPOINT)
+        return 0 if note is None else parseCheckpoint(split(note)[0]).size
+
+    def _matching(self, part: bytes, size: int) -> Iterator[tuple[int, bytes]]:
+        """Leaves that have it in them, of a tree of any size."""
+        for number in range(-(-size // WIDTH)):
+            if part in self._either(ENTRIES, number, widthOf(0, number, size)):
+                for at, line in enumerate(self._bundle(number, size), number * WIDTH):
+                    if part in line:
+                        yield at, line
+
+
+def _directory(path: str) -> Callable[[str], bytes | None]:
+    def read(name: str) -> bytes | None:
+        try:
+            with open(os.path.join(path, name), "rb") as file:
+                return file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    return read
