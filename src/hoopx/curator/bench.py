@@ -27,7 +27,7 @@ CLOSED: Final = "{}: nothing in it can be read here, and what it held is not not
 class ISegmentIndex(Protocol):
     """What writes the index (L{hoopx.curator.indexing})."""
 
-    def segment(self, session: str, path: str, number: int, over: bool) -> None:
+    def segment(self, session: str, path: str, number: int) -> None:
         """Take the next segment of a session, plain as it is. Twice the same one changes nothing."""
 
 
@@ -103,7 +103,7 @@ class Bench:
         head = self._head(name) if number == 0 and (plain or not self._recipients) else None
         if plain and self._index is not None:
             try:
-                self._index.segment(session, name, number, bool(ends.ended))
+                self._index.segment(session, name, number)
             except Exception as error:
                 self.log.failure("{session}: segment {number} is not indexed", session=session, number=number)
                 if self._trouble is not None:

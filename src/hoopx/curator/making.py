@@ -97,7 +97,7 @@ class Maker:
         )
 
     def _index(self, settings: Any) -> Any:
-        return Indexing(settings, {name: recorder.view for name, recorder in registry.protocols().items()})
+        return Indexing(settings, registry.protocols())
 
     def _submit(self, url: str, vkey: str, checkpoint: bytes, proofFor: Any) -> Any:
         from twisted.web.client import Agent, HTTPConnectionPool

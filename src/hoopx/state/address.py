@@ -31,7 +31,7 @@ def locate(url: Any, data: Path, store: str = "state") -> URL:
     """
     key = f"{store}.url"
     if isinstance(url, Reference):
-        return _server(_fetched(url, key), key)
+        return server(_fetched(url, key), key)
     scheme, _, rest = url.partition(":")
     if scheme == "sqlite" and not rest:
         return URL.create("sqlite", database=str(data / f"{store}.sqlite"))
@@ -60,7 +60,12 @@ def _fetched(reference: Reference, key: str) -> str:
     raise ConfigurationError(f'a secret of the kind "{reference.scheme}" can not be fetched for this: use a file', key=key)
 
 
-def _server(text: str, key: str) -> URL:
+def server(text: str, key: str) -> URL:
+    """
+    @param text: C{postgresql://...}, which is secret.
+    @param key: of the configuration, for errors.
+    @raise ConfigurationError: it is none.
+    """
     try:
         url = make_url(text.strip())
     except (ArgumentError, ValueError):
