@@ -23,9 +23,7 @@ class IProtocolRecorder(IPlugin):
     listenerPinned = Attribute("C{True} when a listener of this protocol must name its target.")
 
     def conversation():
-        """Start one connection's conversation.
-
-        @return: an L{IConversation}."""
+        """Start one connection's conversation. @return: an L{IConversation}."""
 
     def serverFactory(broker, listener):
         """Make the factory that accepts connections.
@@ -35,9 +33,7 @@ class IProtocolRecorder(IPlugin):
         @return: an L{twisted.internet.interfaces.IProtocolFactory}."""
 
     def view():
-        """Start reading one recording.
-
-        @return: an L{ISessionView}."""
+        """Start reading one recording. @return: an L{ISessionView}."""
 
 
 class IWireCodec(Interface):
@@ -367,24 +363,30 @@ class IMaskingTransform(Interface):
 
 
 class IStorageBackend(IPlugin):
-    """Keeps sealed segments."""
+    """Keeps sealed segments; L{hoopx.storage} says what it promises. Deferreds fail with L{hoopx.storage.errors.StorageError}s."""
 
     scheme = Attribute("C{\"file\"}, C{\"s3\"}, C{\"memory\"}")
 
-    def put(name, path, retainUntil):
-        """@return: Deferred[L{hoopx.values.Receipt}]"""
+    def put(name, path, retainUntil, checksum=None):
+        """@param checksum: hex SHA-256 of the file at C{path}, where it is known. @return: Deferred[L{hoopx.values.Receipt}]"""
 
     def open(receipt):
-        """@return: Deferred[file-like]"""
+        """@return: Deferred[file-like]: reading it may block and raise the same errors."""
+
+    def stat(receipt):
+        """@return: Deferred[L{hoopx.values.Receipt}] with what C{list} may have left out."""
 
     def delete(receipt):
-        """@return: Deferred[None]"""
+        """Remove this version; refused while it is held or retained; done when it is gone. @return: Deferred[None]"""
 
     def hold(receipt, on):
         """Set or lift a legal hold. @return: Deferred[None]"""
 
+    def retain(receipt, until):
+        """Keep until then (seconds since the epoch); never shorter than before. @return: Deferred[None]"""
+
     def list(prefix):
-        """@return: Deferred[list of L{hoopx.values.Receipt}], all versions."""
+        """@return: Deferred[list of L{hoopx.values.Receipt}], all versions, sorted by name; delete markers too."""
 
 
 class IEventSink(IPlugin):

@@ -331,9 +331,21 @@ class Frame(NamedTuple):
 
 @frozen
 class Receipt:
-    """What a storage backend answers for one stored object."""
+    """
+    What a storage backend answers for one stored object.
+
+    @ivar version: the store's name of it, or C{None} where a name is all.
+    @ivar checksum: hex SHA-256 of the object, or C{""} where listing does not tell.
+    @ivar retainUntil: seconds since the epoch, or C{None}.
+    @ivar size: bytes, or C{None} where it is not told.
+    @ivar deleted: this is a delete marker: it hides the versions below, which are all still there.
+    @ivar held: under a legal hold.
+    """
 
     name: str
     version: str | None
     checksum: str
     retainUntil: float | None
+    size: int | None = None
+    deleted: bool = False
+    held: bool = False

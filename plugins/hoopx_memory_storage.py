@@ -1,0 +1,3 @@
+from hoopx.storage.declared import DeclaredBackend
+
+backend = DeclaredBackend("memory", "hoopx.storage.memory.make")

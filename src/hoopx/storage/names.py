@@ -1,0 +1,34 @@
+# -*- test-case-name: tests.storage.test_names -*-
+"""
+Names of stored objects: C{<node>/<YYYY>/<MM>/<DD>/<session>/<NNNNNN>.hxr}.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Final
+
+LONGEST: Final = 512
+"""Characters: half of what S3 takes, so that a prefix has room; ours are about 70."""
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+
+
+def checked(name: str) -> str:
+    """
+    A name that leads nowhere else: no empty part, no C{..}, nothing hidden.
+
+    @raise ValueError:
+    """
+    if len(name) > LONGEST or not _NAME.fullmatch(name):
+        raise ValueError(f"not a name of a stored object: {name[:LONGEST]!r}")
+    return name
+
+
+def objectName(node: str, path: str) -> str:
+    """
+    @param path: of a segment, C{.../<YYYY>/<MM>/<DD>/<session>/<NNNNNN>.hxr}.
+    @return: what it is called in a store.
+    @raise ValueError: the path or the node can not be part of a name.
+    """
+    return checked("/".join((node, *path.split(os.sep)[-5:])))

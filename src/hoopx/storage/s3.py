@@ -1,0 +1,375 @@
+# -*- test-case-name: tests.storage.test_s3 -*-
+"""
+Objects in a bucket of S3, with Object Lock: boto3, in threads.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import re
+import ssl
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from datetime import datetime, timezone
+from hashlib import sha256
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from attrs import evolve, frozen
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hoopx.errors import ConfigurationError, Refusal
+from hoopx.frames import CHUNK
+from hoopx.interfaces import IStorageBackend
+from hoopx.storage.errors import NotStored, StorageConflict, StorageRefused
+from hoopx.storage.names import checked
+from hoopx.storage.s3errors import CREDENTIALS, DIGEST, TAKEN, codeOf, explained
+from hoopx.values import Receipt, Reference
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+CONNECT: Final = 5.0
+"""Seconds to connect: a store that needs longer is away, and the next try comes with back-off."""
+READ: Final = 30.0
+"""Seconds without a byte: a large object on a slow line goes on sending; silence of this length is a dead peer."""
+ATTEMPTS: Final = 3
+"""Tries of one call, the first one counted: what a moment's trouble needs. Longer trouble is the caller's, who has back-off and a queue."""
+CONNECTIONS: Final = 8
+"""Open at once: as many as there are threads for it."""
+SOON: Final = 60.0
+"""Seconds: a lock that ends sooner is not asked for. S3 refuses dates that are past on its own clock."""
+PAGE: Final = 1000
+"""Versions of one answer: S3's own limit."""
+
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PLACE: Final = 'expected a bucket, and a prefix if you like, such as "s3:bucket/prefix"'
+
+
+@frozen
+class Without:
+    """What C{[recording.s3]} says where there is none: Amazon's own, with the machine's role."""
+
+    endpoint: str | None = None
+    region: str | None = None
+    accessKey: Reference | None = None
+    secretKey: Reference | None = None
+    objectLock: str = "COMPLIANCE"
+
+
+@implementer(IStorageBackend)
+class S3Backend:
+    """
+    The credentials are fetched at the first call, and again after the store has refused them: rotated ones need no restart.
+
+    @param prefix: C{""}, or what stands before each name, with a slash at its end.
+    @param settings: L{hoopx.config.settings.S3Settings}.
+    @param threads: has C{call(function, *arguments)} -> Deferred.
+    @param secrets: has C{fetch(reference, None, None)} -> Deferred[bytes].
+    @param connect: callable(settings, access key or C{None}, secret key or C{None}) -> client of boto3; in a thread.
+    """
+
+    scheme = "s3"
+
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str,
+        settings: Any,
+        threads: Any,
+        secrets: Any,
+        connect: Callable[..., Any] | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._bucket = bucket
+        self._prefix = prefix
+        self._settings = settings
+        self._threads = threads
+        self._secrets = secrets
+        self._connect = connect or client
+        self._wall = wall
+        self._client: Any = None
+        self._locks = settings.objectLock != "none"
+        self._proved = False
+
+    def put(self, name: str, path: str, retainUntil: float | None, checksum: str | None = None) -> Deferred[Receipt]:
+        return self._call("put", self._put, checked(name), path, retainUntil, checksum)
+
+    def open(self, receipt: Receipt) -> Deferred[IO[bytes]]:
+        return self._call("read", self._open, receipt.name, receipt)
+
+    def stat(self, receipt: Receipt) -> Deferred[Receipt]:
+        return self._call("look at", self._stat, receipt.name, receipt.version)
+
+    def delete(self, receipt: Receipt) -> Deferred[None]:
+        return self._call("delete", self._delete, receipt.name, receipt)
+
+    def hold(self, receipt: Receipt, on: bool) -> Deferred[None]:
+        return self._call("hold", self._hold, receipt.name, receipt, on)
+
+    def retain(self, receipt: Receipt, until: float) -> Deferred[None]:
+        return self._call("retain", self._retain, receipt.name, receipt, until)
+
+    def list(self, prefix: str) -> Deferred[list[Receipt]]:
+        return self._call("list", self._list, prefix)
+
+    # -- credentials and threads
+
+    def _call(self, verb: str, work: Callable[..., Any], name: str, *arguments: Any) -> Deferred[Any]:
+        what = f"s3:{self._bucket}: {verb} {self._prefix}{name}"
+        ready: Deferred[Any] = self._ready()
+        return ready.addCallback(lambda s3: self._threads.call(self._mapped, what, work, s3, name, *arguments))
+
+    def _ready(self) -> Deferred[Any]:
+        if self._client is not None:
+            return succeed(self._client)
+        references = [self._settings.accessKey, self._settings.secretKey]
+        fetched: Deferred[Any] = gatherResults([self._secret(each) for each in references], consumeErrors=True)
+        fetched.addCallbacks(lambda keys: self._threads.call(self._begin, *keys), self._noSecret)
+        return fetched
+
+    def _secret(self, reference: Reference | None) -> Deferred[str | None]:
+        if reference is None:
+            return succeed(None)
+        fetched: Deferred[bytes] = self._secrets.fetch(reference, None, None)
+        return fetched.addCallback(_text, reference)
+
+    def _noSecret(self, failure: Failure) -> Failure:
+        first = failure.value.subFailure if hasattr(failure.value, "subFailure") else failure
+        said = str(first.value) if isinstance(first.value, (Refusal, StorageRefused)) else "its credentials can not be had"
+        return Failure(StorageRefused(f"s3:{self._bucket}: {said}"))
+
+    def _begin(self, access: str | None, secret: str | None) -> Any:
+        try:
+            made = self._connect(self._settings, access, secret)
+        except Exception as error:
+            raise explained(error, f"s3:{self._bucket}") from None
+        self._client = made
+        return made
+
+    def _mapped(self, what: str, work: Callable[..., Any], s3: Any, *arguments: Any) -> Any:
+        try:
+            return work(s3, *arguments)
+        except Exception as error:
+            if codeOf(error) in CREDENTIALS and self._client is s3:
+                self._client = None
+            raise explained(error, what) from None
+
+    # -- in a thread
+
+    def _where(self, name: str, version: str | None = None) -> dict[str, str]:
+        where = {"Bucket": self._bucket, "Key": self._prefix + name}
+        return where if version is None else {**where, "VersionId": version}
+
+    def _put(self, s3: Any, name: str, path: str, retainUntil: float | None, checksum: str | None) -> Receipt:
+        lock: dict[str, Any] = {}
+        if self._locks and retainUntil is not None and retainUntil > self._wall() + SOON:
+            lock = {"ObjectLockMode": self._settings.objectLock, "ObjectLockRetainUntilDate": _date(retainUntil)}
+        with _local(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            digest = checksum or _digest(file)
+            try:
+                said = s3.put_object(
+                    **self._where(name), **lock, Body=file, IfNoneMatch="*", ChecksumSHA256=_base64(digest),
+                    ContentType="application/octet-stream",
+                )  # fmt: skip
+            except Exception as error:
+                if codeOf(error) in DIGEST and _digest(file) != digest:
+                    raise StorageConflict(f"{path} is not what it was") from None
+                if codeOf(error) != TAKEN:
+                    raise
+                return self._same(s3, name, digest, size, retainUntil if lock else None)
+        if said.get("ChecksumSHA256", _base64(digest)) != _base64(digest):
+            raise StorageConflict(f"s3:{self._bucket}: {name} arrived as other bytes")
+        receipt = Receipt(name, said.get("VersionId"), digest, retainUntil if lock else None, size)
+        if lock and not self._proved:
+            self._prove(self._stat(s3, name, receipt.version))
+        return receipt
+
+    def _same(self, s3: Any, name: str, digest: str, size: int, retainUntil: float | None) -> Receipt:
+        """The name is taken: by the same bytes, when a try before this one arrived and its answer did not."""
+        found = self._stat(s3, name, None)
+        if found.size != size or found.checksum != digest:
+            raise StorageConflict(f"s3:{self._bucket}: {self._prefix}{name} is taken by other bytes")
+        if retainUntil is not None and (found.retainUntil or 0.0) < math.floor(retainUntil):
+            self._retain(s3, name, found, retainUntil)
+            found = evolve(found, retainUntil=retainUntil)
+        if retainUntil is not None and not self._proved:
+            self._prove(self._stat(s3, name, found.version))
+        return found
+
+    def _prove(self, found: Receipt) -> None:
+        """Some stores take the headers of Object Lock and lock nothing: look once."""
+        if found.retainUntil is None:
+            raise StorageRefused(f"s3:{self._bucket}: the store does not lock what it is told to lock: no Object Lock in this bucket?")
+        self._proved = True
+
+    def _stat(self, s3: Any, name: str, version: str | None) -> Receipt:
+        said = s3.head_object(**self._where(name, version), ChecksumMode="ENABLED")
+        until = said.get("ObjectLockRetainUntilDate")
+        checksum = said.get("ChecksumSHA256")
+        receipt = Receipt(
+            name,
+            said.get("VersionId", version),
+            b64decode(checksum).hex() if checksum else "",
+            until.timestamp() if until else None,
+            said.get("ContentLength"),
+            held=said.get("ObjectLockLegalHoldStatus") == "ON",
+        )
+        if not receipt.checksum:
+            with self._body(s3, receipt) as file:
+                receipt = evolve(receipt, checksum=_digest(file))
+        return receipt
+
+    def _open(self, s3: Any, name: str, receipt: Receipt) -> IO[bytes]:
+        return self._body(s3, receipt)
+
+    def _body(self, s3: Any, receipt: Receipt) -> IO[bytes]:
+        said = s3.get_object(**self._where(receipt.name, receipt.version), ChecksumMode="ENABLED")
+        what = f"s3:{self._bucket}: read {self._prefix}{receipt.name}"
+        return io.BufferedReader(_Body(said["Body"], what), CHUNK)
+
+    def _delete(self, s3: Any, name: str, receipt: Receipt) -> None:
+        # Without a version it would only be hidden, and nobody would know.
+        try:
+            s3.delete_object(**self._where(name, receipt.version or "null"))
+        except Exception as error:
+            if not isinstance(explained(error, ""), NotStored):
+                raise
+
+    def _hold(self, s3: Any, name: str, receipt: Receipt, on: bool) -> None:
+        if self._locks:
+            s3.put_object_legal_hold(**self._where(name, receipt.version), LegalHold={"Status": "ON" if on else "OFF"})
+
+    def _retain(self, s3: Any, name: str, receipt: Receipt, until: float) -> None:
+        if not self._locks or (self._stat(s3, name, receipt.version).retainUntil or 0.0) >= until:
+            return
+        retention = {"Mode": self._settings.objectLock, "RetainUntilDate": _date(until)}
+        s3.put_object_retention(**self._where(name, receipt.version), Retention=retention)
+
+    def _list(self, s3: Any, prefix: str) -> list[Receipt]:
+        found = []
+        pages = s3.get_paginator("list_object_versions").paginate(
+            Bucket=self._bucket, Prefix=self._prefix + prefix, PaginationConfig={"PageSize": PAGE}
+        )
+        for page in pages:
+            for each in page.get("Versions", ()):
+                found.append(Receipt(self._name(each["Key"]), each.get("VersionId"), "", None, each.get("Size")))
+            for each in page.get("DeleteMarkers", ()):
+                found.append(Receipt(self._name(each["Key"]), each.get("VersionId"), "", None, deleted=True))
+        return sorted(found, key=lambda receipt: receipt.name)
+
+    def _name(self, key: str) -> str:
+        return key[len(self._prefix) :]
+
+
+class _Body(io.RawIOBase):
+    """An object as it comes, with errors of ours."""
+
+    def __init__(self, body: Any, what: str) -> None:
+        self._body = body
+        self._what = what
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        try:
+            data = self._body.read(len(view))
+        except Exception as error:
+            raise explained(error, self._what) from None
+        view[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._body.close()
+        super().close()
+
+
+def _local(path: str) -> IO[bytes]:
+    """@raise StorageConflict: what is to be stored can not be read here."""
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise StorageConflict(f"{path} can not be read: {error.strerror}") from None
+
+
+def _digest(file: IO[bytes]) -> str:
+    """Of all of a file; it is at its beginning again afterwards, where it can be."""
+    seekable = file.seekable()
+    if seekable:
+        file.seek(0)
+    digest = sha256()
+    while data := file.read(CHUNK):
+        digest.update(data)
+    if seekable:
+        file.seek(0)
+    return digest.hexdigest()
+
+
+def _base64(digest: str) -> str:
+    return b64encode(bytes.fromhex(digest)).decode("ascii")
+
+
+def _date(moment: float) -> datetime:
+    return datetime.fromtimestamp(math.ceil(moment), timezone.utc)
+
+
+def _text(secret: bytes, reference: Reference) -> str:
+    try:
+        return secret.decode("ascii").strip()
+    except UnicodeDecodeError:
+        raise StorageRefused(f"the secret {reference.scheme}:{reference.name} is no key of S3") from None
+
+
+def client(settings: Any, access: str | None, secret: str | None) -> Any:
+    """
+    @param access: C{None} for what boto3 finds by itself: the machine's or the workload's own role.
+    @return: a client of boto3, which threads may share.
+    """
+    import boto3
+    from botocore.config import Config
+
+    trusted = ssl.get_default_verify_paths().cafile
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=settings.endpoint,
+        region_name=settings.region or ("us-east-1" if settings.endpoint else None),
+        aws_access_key_id=access,
+        aws_secret_access_key=secret,
+        verify=trusted if trusted and os.path.exists(trusted) else None,
+        config=Config(
+            connect_timeout=CONNECT,
+            read_timeout=READ,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            max_pool_connections=CONNECTIONS,
+            signature_version="s3v4",
+            s3={"addressing_style": "path" if settings.endpoint else "auto"},
+        ),
+    )
+
+
+def make(place: str, settings: Any, threads: Any, secrets: Any) -> S3Backend:
+    """
+    The backend of C{store = "s3:bucket/prefix"}.
+
+    @raise ConfigurationError:
+    """
+    bucket, _, prefix = place.partition("/")
+    prefix = prefix.strip("/")
+    try:
+        if not _BUCKET.fullmatch(bucket) or (prefix and not checked(prefix)):
+            raise ValueError
+    except ValueError:
+        raise ConfigurationError(_PLACE, key="recording.store") from None
+    try:
+        import boto3  # noqa: F401
+    except ImportError:
+        raise ConfigurationError('the store "s3:" needs boto3: pip install "hoopx[s3]"', key="recording.store") from None
+    return S3Backend(bucket, f"{prefix}/" if prefix else "", settings.recording.s3 or Without(), threads, secrets)
