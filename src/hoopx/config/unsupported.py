@@ -15,7 +15,11 @@ from hoopx.config.lines import lineOf
 from hoopx.config.settings import RecordingSettings, Settings
 from hoopx.config.words import dotted, keyOf, nearest
 from hoopx.errors import ConfigurationError
+from hoopx.recording.auditors import problem
+from hoopx.registry import storageBackends
+from hoopx.storage.select import unknown
 from hoopx.values import Account, Reference
+from hoopx.witness.client import witnessKey
 
 Place = tuple[Any, ...]
 
@@ -113,7 +117,7 @@ def _sections(settings: Settings) -> Iterator[tuple[Place, str]]:
         for key in ("mfa", "approval"):
             if getattr(grant, key) is not None:
                 yield ("grants", number, key), LATER
-    for section in ("guards", "masks", "retention", "alerts"):
+    for section in ("guards", "masks", "alerts"):
         for number, _ in enumerate(getattr(settings, section)):
             yield (section, number), LATER
     for section in ("metrics", "api", "detect"):
@@ -129,9 +133,23 @@ def _sections(settings: Settings) -> Iterator[tuple[Place, str]]:
 
 def _recording(recording: RecordingSettings) -> Iterator[tuple[Place, str]]:
     plain = RecordingSettings()
-    for name in ("store", "encryptTo", "original", "localKeep", "signingKey", "witnessQuorum", "witnesses", "s3"):
-        if getattr(recording, name) != getattr(plain, name):
-            yield ("recording", keyOf(name)), LATER
+    if recording.original != plain.original:
+        yield ("recording", "original"), LATER
+    for number, text in enumerate(recording.encryptTo):
+        said = problem(text)
+        if said is not None:
+            yield ("recording", "encrypt_to", number), said
+    for number, witness in enumerate(recording.witnesses):
+        try:
+            witnessKey(witness.key)
+        except ValueError as error:
+            yield ("recording", "witnesses", number, "key"), str(error)
+    if recording.witnessQuorum is not None and not 0 <= recording.witnessQuorum <= len(recording.witnesses):
+        yield ("recording", "witness_quorum"), f"there are {len(recording.witnesses)} witnesses: the quorum can not be met"
+    if recording.store.partition(":")[0] not in storageBackends() or ":" not in recording.store:
+        yield ("recording", "store"), unknown(recording.store, storageBackends())
+    if recording.localKeep is not None and recording.store == plain.store:
+        yield ("recording", "local_keep"), 'the local copy is the only one: name another store, or take it out'
 
 
 def _protocols(settings: Settings, protocols: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:

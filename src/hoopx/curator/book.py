@@ -54,7 +54,7 @@ class Standing:
 
 @frozen
 class Unstored:
-    """A segment that has a leaf and no receipt. C{sealed}: seconds since the epoch."""
+    """A segment that has a leaf and no receipt. C{sealed}: seconds since the epoch; C{digest}: SHA-256 of the file, hexadecimal."""
 
     session: str
     number: int
@@ -63,6 +63,7 @@ class Unstored:
     labels: dict[str, str]
     sealed: float
     size: int
+    digest: str
 
 
 class Book:
@@ -157,11 +158,11 @@ class Book:
     def unstored(self, limit: int) -> list[Unstored]:
         """What has no receipt yet, in the ledger's order."""
         rows = self._rows(
-            "SELECT g.session, g.number, s.path, s.target, s.labels, g.sealed, g.size FROM segments g JOIN sessions s USING (session)"
+            "SELECT g.session, g.number, s.path, s.target, s.labels, g.sealed, g.size, g.object FROM segments g JOIN sessions s USING (session)"
             " WHERE g.receipt IS NULL AND g.leaf IS NOT NULL AND g.problem IS NULL ORDER BY g.leaf LIMIT ?",
             limit,
         )
-        return [Unstored(a, b, c, d or "", json.loads(e), f, g or 0) for a, b, c, d, e, f, g in rows]
+        return [Unstored(a, b, c, d or "", json.loads(e), f, g, h) for a, b, c, d, e, f, g, h in rows]
 
     def backlog(self) -> tuple[int, int, float | None]:
         """@return: segments without a receipt, their bytes, when the oldest of them was sealed."""

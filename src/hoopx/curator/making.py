@@ -99,11 +99,11 @@ class Maker:
     def _index(self, settings: Any) -> Any:
         return Indexing(settings, registry.protocols())
 
-    def _submit(self, url: str, vkey: str, checkpoint: bytes, proofFor: Any) -> Any:
+    def _submit(self, url: str, vkey: str, checkpoint: bytes, proofFor: Any, old: int) -> Any:
         from twisted.web.client import Agent, HTTPConnectionPool
 
         from hoopx.witness.client import submit
 
         if not hasattr(self, "_agent"):
             self._agent = Agent(self._reactor, connectTimeout=5.0, pool=HTTPConnectionPool(self._reactor))
-        return submit(self._agent, url, vkey, checkpoint, proofFor)
+        return submit(self._agent, url, vkey, checkpoint, proofFor, clock=self._reactor, old=old)

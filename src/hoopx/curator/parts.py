@@ -29,7 +29,7 @@ class Parts:
     @ivar fromThread: callable(function, *arguments): has it run on the reactor's thread.
     @ivar backend: callable(settings) -> Deferred[L{hoopx.interfaces.IStorageBackend}].
     @ivar index: callable(settings) -> L{hoopx.curator.bench.ISegmentIndex} or C{None}.
-    @ivar submit: callable(url, vkey, checkpoint, proofFor) -> Deferred[bytes].
+    @ivar submit: callable(url, vkey, checkpoint, proofFor, old) -> Deferred[bytes].
     """
 
     ledger: Any

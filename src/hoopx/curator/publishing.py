@@ -13,15 +13,15 @@ from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, mayb
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hoopx.errors import HoopxError
 from hoopx.curator.scribe import Scribe
 from hoopx.curator.settings import Witness
-from hoopx.witness.client import WitnessRefused
+from hoopx.errors import HoopxError
+from hoopx.witness.errors import WitnessRefused
 
 EVERY: Final = 1.0
 """Seconds between two checkpoints at the least: a signature, a small file and its fsync."""
-PATIENCE: Final = 10.0
-"""Seconds that a witness has to answer."""
+PATIENCE: Final = 20.0
+"""Seconds that a witness has to answer, with a second request where it knows another size than was thought."""
 AGAIN: Final = 10.0
 """Seconds before witnesses that did not sign are asked again, without new leaves too."""
 MISSED: Final = 60.0
@@ -48,7 +48,8 @@ class Publisher:
     """
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
     @param alarm: callable(alarm, text).
-    @param submit: callable(url, vkey, checkpoint, proofFor) -> Deferred[bytes], a cosignature's line.
+    @param submit: callable(url, vkey, checkpoint, proofFor, old) -> Deferred[bytes], a cosignature's line
+        (L{hoopx.witness.client.submit}).
     @param published: callable(size, note): a checkpoint is published.
     """
 
@@ -117,13 +118,11 @@ class Publisher:
             self._published(size, note)
 
     def _ask(self, asked: Asked, note: bytes, size: int) -> Deferred[bytes]:
-        ledger = self._scribe.ledger
-
         def proofFor(old: int) -> Any:
-            return ledger.consistency(old, size)
+            return self._scribe.threads.call(self._scribe.ledger.consistency, old, size)
 
         assert self._submit is not None
-        answer: Deferred[bytes] = maybeDeferred(self._submit, asked.witness.url, asked.witness.key, note, proofFor)
+        answer: Deferred[bytes] = maybeDeferred(self._submit, asked.witness.url, asked.witness.key, note, proofFor, asked.size)
         answer.addTimeout(PATIENCE, self._clock)
         return answer.addCallbacks(self._cosigned, self._notCosigned, callbackArgs=(asked, size), errbackArgs=(asked,))
 

@@ -89,6 +89,7 @@ class Storing:
         self.removed = 0
 
     def start(self) -> None:
+        """Begin with what is there."""
         self.wake()
         if self._localKeep is not None:
             self._sweeping = self._clock.callLater(SWEEP, self._sweep)
@@ -149,7 +150,7 @@ class Storing:
         name = objectName(self._node, path)
         retain = segment.sealed + self._keep(segment.target, segment.labels)
         try:
-            receipt = yield self._backend.put(name, path, retain)
+            receipt = yield self._backend.put(name, path, retain, segment.digest)
         except (StorageConflict, FileNotFoundError) as error:
             yield self._threads.call(self._book.problem, segment.session, segment.number, str(error))
             self._alarm("store-conflict", f"{segment.session}: segment {segment.number} can not be stored: {error}")
