@@ -161,9 +161,10 @@ class Curator:
         @return: Deferred[list[L{Recovered}]] when it is ready; fails with L{CuratorFailed}.
         """
         self._recovering = progress
-        self._ready = Deferred()
+        ready: Deferred[list[Recovered]] = Deferred()
+        self._ready = ready
         self._begin()
-        return self._ready
+        return ready
 
     def _begin(self) -> None:
         self._call = None

@@ -200,7 +200,7 @@ class Storing:
             self._call = self._clock.callLater(self._pause, self._again)
             self._pause = min(self._pause * 2, LONGEST)
         elif more or self._more:
-            self.wake()
+            self._call = self._clock.callLater(0, self._again)
 
     def _again(self) -> None:
         self._call = None
