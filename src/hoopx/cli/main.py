@@ -36,6 +36,8 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
     "connect": Lazy("hoopx.cli.connect:command", "Start the stock client of a target through the gateway."),
     "targets": Lazy("hoopx.cli.targets:command", "List the targets, their accounts and who may use them."),
     "sessions": Lazy("hoopx.cli.sessions:command", "List, show, replay, export, follow and end sessions."),
+    "ledger": Lazy("hoopx.cli.ledger:command", "Show the ledger, and prove what stands in it."),
+    "witness": Lazy("hoopx.cli.witness:command", "Witness other gateways' ledgers."),
 }
 
 
