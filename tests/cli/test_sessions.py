@@ -10,10 +10,13 @@ import stat
 import time
 from typing import Any
 
+import pyrage
+
 from hoopx.cli import listing, replay
 from hoopx.cli.sessions import COMMANDS, command
 from hoopx.protocols.postgres.messages import query
 from hoopx.recording import catalogue
+from hoopx.recording.packing import pack
 from hoopx.values import ATTEMPTED, CLIENT, MADE, PASSED, TARGET
 from tests.cli.gateway import GatewayCase
 from tests.cli.recordings import BEGAN, record
@@ -167,6 +170,70 @@ class ShowTests(Case):
         self.assertEqual(status, 1)
         self.assertIn("select 1 as a", out)
         self.assertIn("checksum", err)
+
+
+class IdentityTests(Case):
+    """What an auditor does with an encrypted session."""
+
+    def setUp(self) -> Any:
+        self.auditor, self.stranger = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
+        return super().setUp()
+
+    def keyFile(self, key: Any) -> str:
+        path: str = self.mktemp()
+        with open(path, "w") as file:
+            file.write(f"# an auditor\n{key}\n")
+        return path
+
+    def encrypted(self) -> str:
+        session = record(self.data, STEPS)
+        pack(os.path.join(catalogue.find(str(self.data), session), "000000.hxr"), True, [str(self.auditor.to_public())])
+        return session
+
+    async def test_show(self) -> None:
+        plain = record(self.data, STEPS)
+        _, wanted, _ = await self.sessions("show", "--json", plain)
+        session = self.encrypted()
+        key = self.keyFile(self.auditor)
+        self.assertEqual(await self.sessions("show", "--json", session, "--identity", key), (0, wanted, ""))
+        both = ("--identity", self.keyFile(self.stranger), "--identity", key)
+        self.assertEqual(await self.sessions("show", "--json", session, *both), (0, wanted, ""))
+        self.patch(os, "environ", {**os.environ, "HOOPX_IDENTITY": key})
+        self.assertEqual(await self.sessions("show", "--json", session), (0, wanted, ""))
+
+    async def test_replayAndExport(self) -> None:
+        session, key = self.encrypted(), self.keyFile(self.auditor)
+        status, out, _ = await self.sessions("replay", session, "--identity", key)
+        self.assertEqual(status, 0)
+        self.assertIn("select 1 as a", out)
+        path = self.mktemp()
+        status, _, _ = await self.sessions("export", session, "--format", "raw", "--from", "client", "-o", path, "--identity", key)
+        self.assertEqual(status, 0)
+        with open(path, "rb") as file:
+            self.assertEqual(file.read(), STEPS[0][2] + STEPS[2][2])
+
+    async def test_noIdentity(self) -> None:
+        """Each of them says what is missing, and shows nothing."""
+        session = self.encrypted()
+        for more, said in (((), "--identity KEYFILE"), (("--identity", self.keyFile(self.stranger)), "none of the identities")):
+            for words in (("show",), ("replay",), ("export", "--format", "jsonl"), ("export", "--format", "raw", "--to", "client")):
+                status, out, err = await self.sessions(*words, session, *more)
+                self.assertEqual((status, out), (1, ""), words)
+                self.assertIn(said, err)
+
+    async def test_badKeyFile(self) -> None:
+        session = self.encrypted()
+        status, _, err = await self.sessions("show", session, "--identity", self.mktemp())
+        self.assertEqual(status, 1)
+        self.assertIn("can not be read", err)
+
+    async def test_list(self) -> None:
+        session = self.encrypted()
+        (line,) = await self.listed()
+        self.assertEqual((line["session"], line["state"], line["user"], line["started"]), (session, "encrypted", None, BEGAN))
+        self.assertEqual(await self.listed("--state", "encrypted"), [line])
+        (line,) = await self.listed("--identity", self.keyFile(self.auditor))
+        self.assertEqual((line["session"], line["state"], line["user"]), (session, "complete", "alice"))
 
 
 class ReplayTests(Case):

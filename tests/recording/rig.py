@@ -102,12 +102,12 @@ class FaultyFiles(Files):
 def _faulty(name):
     real = getattr(Files, name)
 
-    def call(self, *arguments):
+    def call(self, *arguments, **more):
         self.calls.append((name, arguments[0] if arguments else None))
         if name == "ftruncate" and self.life is not None and self.life < 0:
             return None  # the dead do not tidy up
         self._fault(name)
-        return real(*arguments)
+        return real(*arguments, **more)
 
     return call
 

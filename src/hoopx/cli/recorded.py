@@ -100,6 +100,8 @@ def find(place: Place, session: str, identities: Sequence[str] = ()) -> Recorded
     summary = catalogue.summarise(catalogue.find(str(place.data), session), opening)
     if summary is None:
         raise catalogue.NotFound(f"nothing of session {session!r} is recorded yet")
+    if summary.state == "encrypted":
+        fail(f"session {summary.session} can not be read: {summary.reason}")
     return Recorded(summary, opening)
 
 
