@@ -38,6 +38,9 @@ LOCKED: Final = 20.0
 """Seconds to wait for the ledger: the curator before this one may be ending."""
 NAMED: Final = 20
 """Quarantined sessions that the status names; the rest are counted."""
+ALARMS: Final = 10
+MINUTE: Final = 60.0
+"""Alarms of one kind in so many seconds."""
 SLICE: Final = 500
 """Sessions of a survey that are looked at before the reactor has its turn."""
 
@@ -63,7 +66,8 @@ class Workshop:
     ) -> None:
         self._clock = clock
         self._parts = parts
-        self._alarm = alarm
+        self._tell = alarm
+        self._told: dict[str, list[float]] = {}
         self._progress = progress
         self._wall = wall
         self._files = Files() if files is None else files
@@ -112,6 +116,7 @@ class Workshop:
 
     def _open(self, settings: CuratorSettings) -> Any:
         """In the ledger's thread."""
+        self._files.makeDirectories(os.path.join(settings.data, "recordings"))
         keys = os.path.join(settings.data, "keys")
         key = keyring(keys, self._files, settings.signingKey)
         ledger = Ledger.open(os.path.join(settings.data, "ledger"), key, settings.node, files=self._files, wall=self._wall)
@@ -146,6 +151,16 @@ class Workshop:
             )  # fmt: skip
             self._storing.start()
         self.publisher.told()
+
+    def _alarm(self, alarm: str, text: str) -> None:
+        """A defect that meets every session is told a few times a minute; all of it is in the log."""
+        now = self._clock.seconds()
+        told = self._told[alarm] = [at for at in self._told.get(alarm, ()) if now - at < MINUTE]
+        if len(told) < ALARMS:
+            told.append(now)
+            self._tell(alarm, text)
+        else:
+            self.log.error("{alarm}: {text}", alarm=alarm, text=text)
 
     def _aloud(self, alarm: str, text: str) -> None:
         """An alarm, from a thread."""
