@@ -3,7 +3,9 @@
 import os
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator.answering import PAGE, Answers
@@ -150,6 +152,6 @@ class AnsweringTests(SynchronousTestCase):
         self.started()
         stopped = self.curator.stop()
         self.assertIsInstance(stopped, Deferred)
-        self.pipe.gateway.closeStdin = lambda: self.pipe.answers.connectionLost(None)
+        self.pipe.gateway.closeStdin = lambda: self.pipe.answers.connectionLost(Failure(ConnectionDone()))
         self.pipe.pump()
         self.assertEqual(self.over, [True])
