@@ -20,6 +20,8 @@ DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "reference"
 GUARD = "[[guards]]\nname='g'\naction='block'\nsql={ statements=['DROP'] }\n"
 RAW = "[targets.l]\nprotocol='raw'\nendpoint='tcp:a:1'\n"
 
+AUDITOR = "age162pd8axdkzded2c5hgtr2tx9vt9p4megzu2wkjdvkmpvpsauzuvs4ae6y0"
+
 REFUSED = [
     (GUARD, "guards[0]"),
     ("[[masks]]\nname='m'\ncolumns=['*.ssn']\n", "masks[0]"),
@@ -33,7 +35,6 @@ REFUSED = [
     ("[state]\nurl={ file='u' }\n", "state.url"),
     ("[index]\nurl={ env='U' }\n", "index.url"),
     ("[recording]\nstore='tape:b/p'\n", "recording.store"),
-    ("[recording]\nencrypt_to=['age1x']\n", "recording.encrypt_to[0]"),
     ("[recording]\noriginal='sealed'\n", "recording.original"),
     ("[recording]\nwitness_quorum=1\n", "recording.witness_quorum"),
     ("[recording]\nlocal_keep='7d'\n", "recording.local_keep"),
@@ -105,6 +106,27 @@ class UnsupportedTests(SynchronousTestCase):
     def test_allowed(self) -> None:
         self.assertEqual(unsupported(parse(ALLOWED, "/x.toml")), [])
         self.assertEqual(unsupported(parse("", "/x.toml")), [])
+
+    def test_auditors(self) -> None:
+        """A key that is none is told with its place, and a secret one is not repeated."""
+        secret = "AGE-SECRET-KEY-1QQPQYQ"
+        for text, line, said in [
+            (f"[recording]\nencrypt_to = [\n  '{AUDITOR}',\n  'age1x',\n]\n", 4, "expected an age public key"),
+            (f"[recording]\nencrypt_to = [\n  '{AUDITOR}',\n  '{secret}',\n]\n", 4, "secret key"),
+        ]:
+            found = {error.key: error for error in unsupported(parse(text, "/x.toml"))}
+            error = found["recording.encrypt_to[1]"]
+            self.assertEqual(error.line, line)
+            self.assertIn(said, error.message)
+            self.assertNotIn(secret, str(error))
+            self.assertNotIn("recording.encrypt_to[0]", found)
+
+    def test_store(self) -> None:
+        """A store that can not be: what is expected in its place."""
+        for store, said in (("ftp:x", '"file:"'), ("s3:", "a bucket"), ("file:relative", "whole path")):
+            errors = [each for each in unsupported(parse(f"[recording]\nstore = '{store}'\n", "/x.toml")) if each.key == "recording.store"]
+            self.assertTrue(any(said in error.message for error in errors), store)
+            self.assertEqual({error.line for error in errors}, {2})
 
     def test_vault(self) -> None:
         """A kind of secret that nobody can fetch is refused before somebody waits for it."""

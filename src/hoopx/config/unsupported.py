@@ -15,9 +15,6 @@ from hoopx.config.lines import lineOf
 from hoopx.config.settings import RecordingSettings, Settings
 from hoopx.config.words import dotted, keyOf, nearest
 from hoopx.errors import ConfigurationError
-from hoopx.recording.auditors import problem
-from hoopx.registry import storageBackends
-from hoopx.storage.select import unknown
 from hoopx.values import Account, Reference
 from hoopx.witness.client import witnessKey
 
@@ -129,16 +126,14 @@ def _sections(settings: Settings) -> Iterator[tuple[Place, str]]:
         if getattr(settings, section).url != "sqlite:":
             yield (section, "url"), 'this version keeps it in the data directory only: write "sqlite:"'
     yield from _recording(settings.recording)
+    yield from _auditors(settings.recording)
+    yield from _store(settings)
 
 
 def _recording(recording: RecordingSettings) -> Iterator[tuple[Place, str]]:
     plain = RecordingSettings()
     if recording.original != plain.original:
         yield ("recording", "original"), LATER
-    for number, text in enumerate(recording.encryptTo):
-        said = problem(text)
-        if said is not None:
-            yield ("recording", "encrypt_to", number), said
     for number, witness in enumerate(recording.witnesses):
         try:
             witnessKey(witness.key)
@@ -146,10 +141,28 @@ def _recording(recording: RecordingSettings) -> Iterator[tuple[Place, str]]:
             yield ("recording", "witnesses", number, "key"), str(error)
     if recording.witnessQuorum is not None and not 0 <= recording.witnessQuorum <= len(recording.witnesses):
         yield ("recording", "witness_quorum"), f"there are {len(recording.witnesses)} witnesses: the quorum can not be met"
-    if recording.store.partition(":")[0] not in storageBackends() or ":" not in recording.store:
-        yield ("recording", "store"), unknown(recording.store, storageBackends())
     if recording.localKeep is not None and recording.store == plain.store:
         yield ("recording", "local_keep"), 'the local copy is the only one: name another store, or take it out'
+
+
+def _auditors(recording: RecordingSettings) -> Iterator[tuple[Place, str]]:
+    """Keys that nobody could decrypt with are found before something is encrypted to them."""
+    from hoopx.recording.auditors import problem
+
+    for number, text in enumerate(recording.encryptTo):
+        said = problem(text)
+        if said is not None:
+            yield ("recording", "encrypt_to", number), said
+
+
+def _store(settings: Settings) -> Iterator[tuple[Place, str]]:
+    from hoopx.registry import storageBackends
+    from hoopx.storage.select import backend
+
+    try:
+        backend(settings.recording.store, settings, None, None, storageBackends())
+    except ConfigurationError as error:
+        yield ("recording", "store"), error.message
 
 
 def _protocols(settings: Settings, protocols: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:

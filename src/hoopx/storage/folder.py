@@ -9,7 +9,7 @@ import errno
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import IO, Any, Final
 
@@ -163,7 +163,7 @@ class FolderBackend:
             self._describe(changed)
             self._files.syncDirectory(os.path.dirname(self._path(name)))
 
-    def _list(self, prefix: str) -> list[Receipt]:
+    def _list(self, prefix: str) -> Sequence[Receipt]:
         return [self._described(name) for name in sorted(self._walk(self._root, "", prefix))]
 
     def _walk(self, folder: str, above: str, prefix: str) -> Iterator[str]:
@@ -234,7 +234,7 @@ class InPlace(FolderBackend):
             raise StorageConflict(f"{path} is not {target}")
         return evolve(self._described(name), checksum=checksum or _digest(target))
 
-    def _list(self, prefix: str) -> list[Receipt]:
+    def _list(self, prefix: str) -> Sequence[Receipt]:
         top = os.path.join(self._root, "recordings")
         if not os.path.isdir(top):
             return []

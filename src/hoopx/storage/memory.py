@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import IO, Any
 
@@ -92,10 +92,10 @@ class MemoryBackend:
             self._change, receipt, lambda found: evolve(found, retainUntil=_later(found.retainUntil, until))
         )
 
-    def list(self, prefix: str) -> Deferred[list[Receipt]]:
+    def list(self, prefix: str) -> Deferred[Any]:
         return maybeDeferred(self._list, prefix)
 
-    def _list(self, prefix: str) -> list[Receipt]:
+    def _list(self, prefix: str) -> Sequence[Receipt]:
         self._work()
         return [
             version.receipt for name in sorted(self._names) if name.startswith(prefix) for version in self._names[name]

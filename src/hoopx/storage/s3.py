@@ -12,7 +12,7 @@ import re
 import ssl
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from hashlib import sha256
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -185,7 +185,7 @@ class S3Backend:
                 return self._same(s3, name, digest, size, retainUntil if lock else None)
         if said.get("ChecksumSHA256", _base64(digest)) != _base64(digest):
             raise StorageConflict(f"s3:{self._bucket}: {name} arrived as other bytes")
-        receipt = Receipt(name, said.get("VersionId"), digest, retainUntil if lock else None, size)
+        receipt = Receipt(name, _version(said), digest, retainUntil if lock else None, size)
         if lock and not self._proved:
             self._prove(self._stat(s3, name, receipt.version))
         return receipt
@@ -214,7 +214,7 @@ class S3Backend:
         checksum = said.get("ChecksumSHA256")
         receipt = Receipt(
             name,
-            said.get("VersionId", version),
+            _version(said) or version,
             b64decode(checksum).hex() if checksum else "",
             until.timestamp() if until else None,
             said.get("ContentLength"),
@@ -251,16 +251,16 @@ class S3Backend:
         retention = {"Mode": self._settings.objectLock, "RetainUntilDate": _date(until)}
         s3.put_object_retention(**self._where(name, receipt.version), Retention=retention)
 
-    def _list(self, s3: Any, prefix: str) -> list[Receipt]:
+    def _list(self, s3: Any, prefix: str) -> Sequence[Receipt]:
         found = []
         pages = s3.get_paginator("list_object_versions").paginate(
             Bucket=self._bucket, Prefix=self._prefix + prefix, PaginationConfig={"PageSize": PAGE}
         )
         for page in pages:
             for each in page.get("Versions", ()):
-                found.append(Receipt(self._name(each["Key"]), each.get("VersionId"), "", None, each.get("Size")))
+                found.append(Receipt(self._name(each["Key"]), _version(each), "", None, each.get("Size")))
             for each in page.get("DeleteMarkers", ()):
-                found.append(Receipt(self._name(each["Key"]), each.get("VersionId"), "", None, deleted=True))
+                found.append(Receipt(self._name(each["Key"]), _version(each), "", None, deleted=True))
         return sorted(found, key=lambda receipt: receipt.name)
 
     def _name(self, key: str) -> str:
@@ -290,6 +290,12 @@ class _Body(io.RawIOBase):
         if not self.closed:
             self._body.close()
         super().close()
+
+
+def _version(said: dict[str, Any]) -> str | None:
+    """C{"null"} is S3's name for what was written while there were no versions."""
+    version = said.get("VersionId")
+    return version if version != "null" else None
 
 
 def _local(path: str) -> IO[bytes]:

@@ -27,6 +27,9 @@ _INSTALL = {
     "javac": "apt install default-jdk-headless",
     "java": "apt install default-jdk-headless",
     "node": "apt install nodejs",
+    "weed": "pip install 'hoopx[test]'",
+    "age": "apt install age",
+    "age-keygen": "apt install age",
     "twistd": "pip install '.[test]'",
 }
 _DRIVER = "/usr/share/java/postgresql.jar"

@@ -1,0 +1,119 @@
+# -*- test-case-name: tests.peers.test_s3 -*-
+"""
+A real S3 server with Object Lock: SeaweedFS, on loopback.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import random
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+from hoopx.config.settings import S3Settings
+from hoopx.storage.s3 import client
+from hoopx.values import Reference
+from tests.peers.harness.finding import require
+from tests.peers.harness.ports import answers
+from tests.peers.harness.processes import Process, folder
+
+ACCESS, SECRET = "rootuser", "rootpass-123"
+READER, READER_SECRET = "reader", "reader-secret"
+LOCKED, PLAIN = "recordings", "unlocked"
+"""Buckets: each takes volumes of its own, and there are not many. Tests have prefixes."""
+
+_running: list[SeaweedFS] = []
+
+
+class SeaweedFS:
+    """
+    @ivar port: of S3.
+    """
+
+    def __init__(self) -> None:
+        self._weed = require("weed")
+        self._folder = folder("weed")
+        self._ports = [_twoPorts() for _ in range(4)]
+        self.port = self._ports[0]
+        self._process: Process | None = None
+        identities = [
+            {"name": "all", "credentials": [{"accessKey": ACCESS, "secretKey": SECRET}], "actions": ["Admin", "Read", "List", "Tagging", "Write"]},
+            {"name": "reader", "credentials": [{"accessKey": READER, "secretKey": READER_SECRET}], "actions": ["Read", "List"]},
+        ]  # fmt: skip
+        (self._folder / "s3.json").write_text(json.dumps({"identities": identities}))
+        (self._folder / "data").mkdir(exist_ok=True)
+
+    def start(self) -> SeaweedFS:
+        s3, master, volume, filer = self._ports
+        argv = [
+            self._weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self._folder}/data",
+            f"-master.port={master}", "-master.telemetry=false", "-master.volumeSizeLimitMB=64",
+            f"-volume.port={volume}", "-volume.max=60", "-filer", f"-filer.port={filer}",
+            "-s3", f"-s3.port={s3}", f"-s3.config={self._folder}/s3.json", "-s3.port.iceberg=0", "-s3.port.lance=0",
+            f"-s3.localSocket={self._folder}/s3.sock", f"-filer.localSocket={self._folder}/filer.sock", "-s3.autoCreateBucket=false",
+        ]  # fmt: skip
+        # Its proper end takes 10 to 25 seconds, and there is nothing that it must finish.
+        self._process = Process(argv, self._folder / "log", ending=signal.SIGKILL)
+        self._process.ready(lambda: answers(self.port) and self._buckets(), "SeaweedFS")
+        return self
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.stop()
+        for left in Path("/tmp").glob("seaweedfs-*-grpc-*.sock"):
+            if any(left.stem.endswith(f"-{port + 10000}") for port in self._ports):
+                left.unlink(missing_ok=True)
+
+    def client(self) -> Any:
+        return client(self.settings(), ACCESS, SECRET)
+
+    def settings(self, port: int | None = None, **more: Any) -> S3Settings:
+        """@param port: of a proxy before it."""
+        return S3Settings(
+            endpoint=f"http://127.0.0.1:{port or self.port}", accessKey=Reference("file", "access"),
+            secretKey=Reference("file", "secret"), **more,
+        )  # fmt: skip
+
+    def _buckets(self) -> bool:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            s3 = self.client()
+            known = {each["Name"] for each in s3.list_buckets()["Buckets"]}
+            if LOCKED not in known:
+                s3.create_bucket(Bucket=LOCKED, ObjectLockEnabledForBucket=True)
+            if PLAIN not in known:
+                s3.create_bucket(Bucket=PLAIN)
+            s3.put_object(Bucket=PLAIN, Key="ready", Body=b"")
+        except (ClientError, BotoCoreError):
+            return False
+        return True
+
+
+def seaweedfs() -> SeaweedFS:
+    """The one of this run, started at its first use."""
+    if not _running:
+        _running.append(SeaweedFS().start())
+        atexit.register(_running[0].stop)
+    return _running[0]
+
+
+def _twoPorts() -> int:
+    """A free port whose 10,000th neighbour, which its gRPC takes, is free too."""
+    for _ in range(1000):
+        port = random.randrange(20000, 50000)
+        if all(_free(each) for each in (port, port + 10000)):
+            return port
+    raise AssertionError("no free ports")
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as one:
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

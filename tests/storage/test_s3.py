@@ -1,0 +1,231 @@
+"""The backend C{s3:} without a server: what it asks for, and what it does with answers that real servers seldom give."""
+
+from __future__ import annotations
+
+import io
+from base64 import b64encode
+from datetime import datetime, timezone
+from typing import Any
+
+from twisted.internet.defer import succeed
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from hoopx.interfaces import IStorageBackend
+from hoopx.storage import s3
+from hoopx.storage.errors import NotStored, StorageConflict, StorageRefused, StorageUnavailable
+from hoopx.storage.s3 import S3Backend, Without
+from hoopx.values import Receipt, Reference
+from tests.recording.rig import Later, Now
+from tests.storage.contract import CONTENT, DIGEST, NAME
+from tests.storage.test_s3errors import Answered
+
+SUM = b64encode(bytes.fromhex(DIGEST)).decode()
+DAY = 86_400.0
+
+
+class Client:
+    """
+    A client that notes what is asked and answers what the test says.
+
+    @ivar answers: operation -> dict, exception, or list of them.
+    """
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattr__(self, operation: str) -> Any:
+        def ask(**arguments: Any) -> Any:
+            self.asked.append((operation, arguments))
+            answer = self.answers.get(operation, {})
+            if isinstance(answer, list):
+                answer = answer.pop(0)
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+        return ask
+
+
+class Body(io.BytesIO):
+    pass
+
+
+class AskTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.client = Client()
+        self.now = 1_000_000_000.0
+        self.path = self.mktemp()
+        with open(self.path, "wb") as file:
+            file.write(CONTENT)
+
+    def backend(self, threads: Any = None, **more: Any) -> S3Backend:
+        settings = Without(**more)
+        backend = S3Backend(
+            "bucket", "pre/", settings, threads or Now(), None, lambda *_: self.client, lambda: self.now
+        )
+        verifyObject(IStorageBackend, backend)
+        return backend
+
+    def put(self, until: float | None = None, checksum: str | None = DIGEST, **more: Any) -> Any:
+        return self.backend(**more).put(NAME, self.path, until, checksum)
+
+    def head(self, **more: Any) -> dict[str, Any]:
+        return {"VersionId": "v1", "ChecksumSHA256": SUM, "ContentLength": len(CONTENT), **more}
+
+    def test_put(self) -> None:
+        """One call: nothing overwritten, checked by the server, locked from its first moment."""
+        self.client.answers["put_object"] = {"VersionId": "v1", "ChecksumSHA256": SUM}
+        self.client.answers["head_object"] = self.head(ObjectLockRetainUntilDate=datetime.fromtimestamp(self.now + DAY, timezone.utc))
+        receipt = self.successResultOf(self.put(self.now + DAY - 0.5))
+        self.assertEqual(receipt, Receipt(NAME, "v1", DIGEST, self.now + DAY - 0.5, len(CONTENT)))
+        operation, asked = self.client.asked[0]
+        asked.pop("Body")
+        self.assertEqual(
+            (operation, asked),
+            (
+                "put_object",
+                {
+                    "Bucket": "bucket", "Key": "pre/" + NAME, "IfNoneMatch": "*", "ChecksumSHA256": SUM,
+                    "ContentType": "application/octet-stream", "ObjectLockMode": "COMPLIANCE",
+                    "ObjectLockRetainUntilDate": datetime.fromtimestamp(self.now + DAY, timezone.utc),
+                },
+            ),
+        )  # fmt: skip
+
+    def test_unlocked(self) -> None:
+        """No lock where none is wanted, and none that would be over at once."""
+        for until, lock in ((None, "COMPLIANCE"), (self.now + 5, "COMPLIANCE"), (self.now + DAY, "none")):
+            receipt = self.successResultOf(self.put(until, objectLock=lock))
+            self.assertEqual(receipt.retainUntil, None)
+            self.assertNotIn("ObjectLockMode", self.client.asked[-1][1])
+
+    def test_notHashedTwice(self) -> None:
+        """The digest that packing has made is believed; the server checks it against what comes."""
+        self.patch(s3, "_digest", lambda file: self.fail("hashed"))
+        self.successResultOf(self.put())
+
+    def test_locksNothing(self) -> None:
+        """A store that takes the headers of Object Lock and does not know them is found out at the first object."""
+        self.client.answers["head_object"] = self.head()
+        error = self.failureResultOf(self.put(self.now + DAY), StorageRefused).value
+        self.assertIn("does not lock", str(error))
+        self.client.answers["put_object"] = Answered("PreconditionFailed", 412)
+        self.failureResultOf(self.put(self.now + DAY), StorageRefused)
+
+    def test_lookedOnce(self) -> None:
+        locked = self.head(ObjectLockRetainUntilDate=datetime.fromtimestamp(self.now + DAY, timezone.utc))
+        self.client.answers["head_object"] = locked
+        backend = self.backend()
+        for _ in range(3):
+            self.successResultOf(backend.put(NAME, self.path, self.now + DAY, DIGEST))
+        self.assertEqual([operation for operation, _ in self.client.asked].count("head_object"), 1)
+
+    def test_otherBytesArrived(self) -> None:
+        self.client.answers["put_object"] = {"VersionId": "v1", "ChecksumSHA256": b64encode(bytes(32)).decode()}
+        self.failureResultOf(self.put(), StorageConflict)
+
+    def test_taken(self) -> None:
+        self.client.answers["put_object"] = Answered("PreconditionFailed", 412)
+        for head, kind in [
+            (self.head(), None),
+            (self.head(ContentLength=1), StorageConflict),
+            (self.head(ChecksumSHA256=b64encode(bytes(32)).decode()), StorageConflict),
+            (Answered("SlowDown", 503), StorageUnavailable),
+        ]:
+            self.client.answers["head_object"] = head
+            if kind is None:
+                self.assertEqual(self.successResultOf(self.put()).version, "v1")
+            else:
+                self.failureResultOf(self.put(), kind)
+
+    def test_takenWithoutChecksum(self) -> None:
+        """Stored by something that kept no checksum: the bytes themselves are compared."""
+        self.client.answers["put_object"] = Answered("PreconditionFailed", 412)
+        self.client.answers["head_object"] = self.head(ChecksumSHA256=None)
+        for content, kind in ((CONTENT, None), (CONTENT[::-1], StorageConflict)):
+            self.client.answers["get_object"] = {"Body": Body(content)}
+            if kind is None:
+                self.assertEqual(self.successResultOf(self.put()).checksum, DIGEST)
+            else:
+                self.failureResultOf(self.put(), kind)
+
+    def test_localGone(self) -> None:
+        self.failureResultOf(self.backend().put(NAME, self.mktemp(), None), StorageConflict)
+        self.assertEqual(self.client.asked, [])
+
+    def test_delete(self) -> None:
+        """Always a version: without one it would only be hidden."""
+        for version, said in (("v1", "v1"), (None, "null")):
+            self.successResultOf(self.backend().delete(Receipt(NAME, version, DIGEST, None)))
+            self.assertEqual(self.client.asked[-1][1]["VersionId"], said)
+        self.client.answers["delete_object"] = Answered("NoSuchVersion", 404)
+        self.successResultOf(self.backend().delete(Receipt(NAME, "v1", DIGEST, None)))
+        self.client.answers["delete_object"] = Answered("AccessDenied", 403)
+        self.failureResultOf(self.backend().delete(Receipt(NAME, "v1", DIGEST, None)), StorageRefused)
+
+    def test_neverShorter(self) -> None:
+        until = datetime.fromtimestamp(self.now + DAY, timezone.utc)
+        self.client.answers["head_object"] = self.head(ObjectLockRetainUntilDate=until)
+        self.successResultOf(self.backend().retain(Receipt(NAME, "v1", DIGEST, None), self.now))
+        self.assertNotIn("put_object_retention", [operation for operation, _ in self.client.asked])
+
+    def test_readingFails(self) -> None:
+        class Broken:
+            def read(self, size: int) -> bytes:
+                raise OSError(104, "reset")
+
+            def close(self) -> None:
+                pass
+
+        self.client.answers["get_object"] = {"Body": Broken()}
+        with self.successResultOf(self.backend().open(Receipt(NAME, "v1", DIGEST, None))) as file:
+            self.assertRaises(StorageUnavailable, file.read)
+
+    def test_threads(self) -> None:
+        """Nothing is done on the caller's thread."""
+        threads = Later()
+        asked = self.backend(threads).put(NAME, self.path, None)
+        self.assertEqual(self.client.asked, [])
+        threads.runAll()
+        self.successResultOf(asked)
+
+    def test_noClient(self) -> None:
+        from botocore.exceptions import ProfileNotFound
+
+        def connect(*_: Any) -> Any:
+            raise ProfileNotFound(profile="x")
+
+        backend = S3Backend("bucket", "", Without(), Now(), None, connect)
+        self.failureResultOf(backend.list(""), StorageRefused)
+
+    def test_secretsToClient(self) -> None:
+        class Secrets:
+            def fetch(self, reference: Reference, identity: Any, target: Any) -> Any:
+                return succeed(reference.name.encode() + b"\n")
+
+        seen = []
+
+        def connect(settings: Any, access: str, secret: str) -> Client:
+            seen.append((access, secret))
+            return self.client
+
+        settings = Without(accessKey=Reference("file", "a"), secretKey=Reference("file", "s"))
+        self.client.answers["head_object"] = [Answered("ExpiredToken"), Answered("AccessDenied", 403), Answered("NoSuchKey", 404)]
+        backend = S3Backend("bucket", "", settings, Now(), Secrets(), connect)
+        receipt = Receipt(NAME, "v1", DIGEST, None)
+        for kind in (StorageRefused, StorageRefused, NotStored):
+            self.failureResultOf(backend.stat(receipt), kind)
+        self.assertEqual(seen, [("a", "s")] * 2)  # again after they had expired, not after a mere no
+
+
+class ClientTests(SynchronousTestCase):
+    def test_limits(self) -> None:
+        """Waits and tries are bounded, and the environment is not needed."""
+        made = s3.client(Without(endpoint="http://127.0.0.1:1"), "access", "secret")
+        config = made.meta.config
+        self.assertEqual((config.connect_timeout, config.read_timeout), (s3.CONNECT, s3.READ))
+        self.assertEqual(config.retries["total_max_attempts"], s3.ATTEMPTS)
+        self.assertEqual(made.meta.region_name, "us-east-1")
+        self.assertEqual(config.s3["addressing_style"], "path")
