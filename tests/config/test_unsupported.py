@@ -32,8 +32,8 @@ REFUSED = [
     ("[identity.oidc.a]\nissuer='i'\naudiences=['a']\n", "identity.oidc.a"),
     ("[identity.saml.a]\nmetadata='m'\nentity_id='e'\n", "identity.saml.a"),
     ("[secrets.vault]\naddress='https://v'\n", "secrets.vault"),
-    ("[state]\nurl={ file='u' }\n", "state.url"),
-    ("[index]\nurl={ env='U' }\n", "index.url"),
+    ("[state]\nurl='sqlite:/elsewhere'\n", "state.url"),
+    ("[index]\nurl='mysql:'\n", "index.url"),
     ("[recording]\nstore='tape:b/p'\n", "recording.store"),
     ("[recording]\noriginal='sealed'\n", "recording.original"),
     ("[recording]\nwitness_quorum=1\n", "recording.witness_quorum"),
@@ -91,6 +91,8 @@ segment = { size = "2MiB", age = "5s" }
 compress = false
 index = "full"
 [state]
+url = { file = "state-url" }
+[index]
 url = "sqlite:"
 """
 

@@ -12,6 +12,7 @@ from typing import IO, Final, Iterator, Mapping
 
 import click
 
+from hoopx.cli.looking import look
 from hoopx.cli.output import dump, fail, onTerminal, say
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.recorded import Recorded, find, identity_option, progress
@@ -63,6 +64,7 @@ def command(
     elif source or destination:
         raise click.UsageError("--from and --to belong to --format raw; JSON lines tell of both sides.")
     recorded = find(place, session, identities)
+    look(place, "export", recorded.summary.session, format=form, side=source or destination)
     chunks = _raw(recorded, SENT[source] if source else RECEIVED[str(destination)]) if form == "raw" else _lines(recorded)
     written = 0
     with (

@@ -17,8 +17,12 @@ from hoopx.errors import HoopxError
 
 TERMS: Final = 64
 """Words and phrases of one query. A whole statement can be pasted; a file can not."""
-LONGEST: Final = 2000
-"""Letters of one word; PostgreSQL's text search takes no longer one."""
+LONGEST: Final = 500
+"""Letters of one word that count; a lexeme of PostgreSQL has at most 2,046 bytes."""
+POSITIONS: Final = 16383
+"""The last position that a tsvector knows."""
+GAP: Final = 10
+"""Positions between two texts."""
 
 _PARTS: Final = re.compile(r'"([^"]*)("?)(\*?)|([^\s"]+)')
 
@@ -79,12 +83,19 @@ def fts(terms: list[Term]) -> str:
 
 
 def tsquery(terms: list[Term]) -> str:
-    """What PostgreSQL's C{to_tsquery('simple', ...)} takes: lexemes of letters and digits in its operators."""
+    """The same as a tsquery of PostgreSQL: lexemes of letters and digits, which need no quoting, in its operators."""
     return " & ".join(
         "(" + " <-> ".join(f"'{word[:LONGEST]}'" for word in term.words) + (":*" if term.prefix else "") + ")" for term in terms
     )
 
 
-def vectored(text: str) -> str:
-    """A text as PostgreSQL's C{to_tsvector('simple', ...)} is to see it: words of letters and digits, which it keeps as they are."""
-    return " ".join(word[:LONGEST] for word in words(text))
+def tsvector(*texts: str) -> str:
+    """Texts as a tsvector of PostgreSQL, cut into words as the query is; no phrase goes from one text over to the next."""
+    found = []
+    position = 0
+    for text in texts:
+        for word in words(text):
+            position += 1
+            found.append(f"'{word[:LONGEST]}':{min(position, POSITIONS)}")
+        position += GAP
+    return " ".join(found)

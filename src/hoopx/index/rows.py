@@ -15,6 +15,8 @@ from hoopx.values import Frame
 
 Row = dict[str, Any]
 
+INTERRUPTED: Final = "interrupted"
+"""What the catalogue says of a session whose gateway has died and not come back yet: not the last word."""
 NAMES: Final = 64
 """Labels of a session that are kept."""
 NAME: Final = 1024
@@ -27,7 +29,15 @@ def blank(session: str) -> Row:
     counts = ("bytes_from_client", "bytes_from_target", "commands", "verdicts", "alarms", "segments", "items", "characters", "variants")
     return {
         "session": session, "node": "", **dict.fromkeys(text), **dict.fromkeys(counts, 0), "state": "live", "partial": False,
+        "started": _began(session),
     }  # fmt: skip
+
+
+def _began(session: str) -> float | None:
+    try:
+        return ulidTime(session)
+    except ValueError:
+        return None
 
 
 def firstNumber(session: str) -> int:
@@ -65,6 +75,8 @@ def fromSummary(row: Row, summary: Summary) -> None:
         "bytes_from_client": summary.totals.get("bytes_from_client", 0),
         "bytes_from_target": summary.totals.get("bytes_from_target", 0),
     }  # fmt: skip
+    if summary.reason == INTERRUPTED:
+        row["ended"] = None
 
 
 def fromFrame(row: Row, frame: Frame) -> None:

@@ -78,7 +78,7 @@ days = Table(
     Column("node", Text, primary_key=True),
     Column("day", String(10), primary_key=True),  # YYYY/MM/DD
     Column("changed", BigInteger, nullable=False),  # st_mtime_ns when it was looked at; 0: it may change without a trace
-    Column("directories", Integer, nullable=False),
+    Column("names", BigInteger, nullable=False),  # sum of the CRC-32 of each name that was there
     Column("newest", String(26), nullable=False),
 )
 

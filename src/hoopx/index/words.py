@@ -9,11 +9,11 @@ from typing import Any, Final, Sequence
 
 from sqlalchemy import Connection, Engine, text
 
-from hoopx.index.query import vectored
+from hoopx.index.query import tsvector
 from hoopx.index.tables import ITEM_BITS
 
 _ADD_FTS: Final = text("INSERT INTO words (rowid, text, parameters) VALUES (:id, :text, :parameters)")
-_ADD_VECTOR: Final = text("INSERT INTO words (id, vector) VALUES (:id, to_tsvector('simple', :said))")
+_ADD_VECTOR: Final = text("INSERT INTO words (id, vector) VALUES (:id, CAST(:said AS tsvector))")
 _FORGET_FTS: Final = text(
     "INSERT INTO words (words, rowid, text, parameters) SELECT 'delete', id, text, parameters FROM items WHERE session = :session"
 )
@@ -24,7 +24,7 @@ def writeWords(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     if connection.dialect.name == "sqlite":
         connection.execute(_ADD_FTS, [{name: row[name] for name in ("id", "text", "parameters")} for row in rows])
     else:
-        said = [{"id": row["id"], "said": vectored(f"{row['text']} {row['parameters']}")} for row in rows]
+        said = [{"id": row["id"], "said": tsvector(row["text"], row["parameters"])} for row in rows]
         connection.execute(_ADD_VECTOR, said)
 
 
@@ -51,12 +51,20 @@ def eraseWords(engine: Engine) -> bool:
     if engine.dialect.name == "sqlite":
         with engine.execution_options(write=True).begin() as connection:
             connection.execute(text("INSERT INTO words (words) VALUES ('optimize')"))
-        with engine.connect() as connection:
-            raw = connection.connection.driver_connection
-            assert raw is not None
-            ((busy, _, _),) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            return not busy
+        return emptyLog(engine)
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         for table in ("words", "items", "labels", "sessions"):
             connection.execute(text(f"VACUUM {table}"))
     return True
+
+
+def emptyLog(engine: Engine) -> bool:
+    """
+    Bring all that stands in SQLite's log into the file. Not within a transaction.
+
+    @return: C{False} when somebody reads for so long that it can not be done now.
+    """
+    with engine.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+        ((busy, _, _),) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return not busy

@@ -8,6 +8,8 @@ that was not fed is read before those that follow it.
 
 from __future__ import annotations
 
+import os
+import time
 from collections import OrderedDict
 from typing import Any, Callable, Final, Iterable, Mapping
 
@@ -19,9 +21,11 @@ from hoopx.errors import HoopxError
 from hoopx.frames import DONE, HEAD, RECOVERED, FrameError, unpack
 from hoopx.index import rows
 from hoopx.index.entries import Entries, Entry, digest
-from hoopx.index.tables import items, itemId, labels, sessions
+from hoopx.index.days import changedDays, note, unknown
+from hoopx.index.swap import Transactions
+from hoopx.index.tables import ITEM_BITS, items, itemId, labels, sessions
 from hoopx.index.words import eraseWords, forgetWords, writeWords
-from hoopx.recording.catalogue import Summary
+from hoopx.recording.catalogue import Summary, summarise
 from hoopx.state.engine import oneByOne
 from hoopx.values import Frame
 
@@ -66,7 +70,7 @@ class IndexWriter:
 
     def __init__(self, engine: Engine, read: Read, protocols: Mapping[str, Any], full: bool = True) -> None:
         self._engine = engine
-        self._writing = engine.execution_options(write=True)
+        self._transactions = Transactions(engine)
         self._read = read
         self._protocols = protocols
         self._full = full
@@ -81,7 +85,8 @@ class IndexWriter:
         @raise FrameError: the frames end wrongly; nothing of this segment is indexed.
         @raise sqlalchemy.exc.DBAPIError: nothing of it is indexed; try again later.
         """
-        row = self._row(session)
+        with self._transactions.begin() as connection:
+            row = self._row(session, connection)
         begin = row["segments"] if row else 0
         if number < begin:
             return False
@@ -99,34 +104,68 @@ class IndexWriter:
         Put down a session as the catalogue sees it: one that has no sealed segment yet, or can not be read at all. What its
         segments have said is left as it is.
         """
-        with self._writing.begin() as connection:
+        with self._transactions.begin() as connection:
             row = self._row(session, connection)
             fresh = row is None
             if row is None:
                 row = self._made(session, connection)
-            if fresh or row["ended"] is None:
+            if fresh or (row["ended"] is None and summary.head):
                 rows.fromSummary(row, summary)
                 self._write(connection, row, fresh)
                 self._label(connection, session, rows.labelsOf(summary.head))
 
+    def sweep(self, data: str, node: str, now: Callable[[], float] = time.time) -> None:
+        """
+        Put down the sessions on the disk of which nothing is known yet, and note which days' directories need not be looked
+        through any more. For every few seconds: then a list of sessions takes no longer than a look at the clock.
+
+        @param data: the gateway's data directory.
+        @param node: the gateway's name.
+        """
+        with self._engine.connect() as connection:
+            changed = changedDays(connection, data, node)
+        for day, path in changed:
+            with self._engine.connect() as connection:
+                fresh = unknown(connection, path)
+            for session in sorted(fresh):
+                summary = summarise(os.path.join(path, session))
+                if summary is not None:
+                    self.ended(session, summary)
+            with self._transactions.begin() as connection:
+                note(connection, node, day, path, now())
+
     def erase(self, *gone: str) -> bool:
         """
-        Remove sessions, so that nothing of them is left in the files either. Several in one go cost little more than one.
+        Remove sessions, so that nothing of them is left in the files either. Several in one go cost little more than one. Their
+        directories must be gone before: what is on the disk and not in the index is put down again.
 
         @param gone: ids; those that are not there are passed over.
         @return: C{False} when somebody reads the index for so long that traces are left until they have done.
         """
-        with self._writing.begin() as connection:
+        with self._transactions.begin() as connection:
             found = 0
             for session in gone:
                 self._readings.pop(session, None)
                 found += self._forget(connection, session)
         return eraseWords(self._engine) if found else True
 
+    def adopt(self, row: rows.Row, said: Mapping[str, str], things: list[dict[str, Any]]) -> None:
+        """Take a session over from another index, in place of what is known of it here: its row, labels and items."""
+        self.forget(row["session"])
+        with self._transactions.begin() as connection:
+            number = self._made(row["session"], connection)["number"]
+            mask = (1 << ITEM_BITS) - 1
+            own = [{**thing, "session": number, "id": itemId(number, thing["id"] & mask)} for thing in things]
+            self._write(connection, {**row, "number": number}, True)
+            self._label(connection, row["session"], said)
+            if own:
+                connection.execute(insert(items), own)
+                writeWords(connection, own)
+
     def forget(self, session: str) -> None:
         """Remove a session's rows, to be indexed again; does not care what is left in the files."""
         self._readings.pop(session, None)
-        with self._writing.begin() as connection:
+        with self._transactions.begin() as connection:
             self._forget(connection, session)
 
     def _forget(self, connection: Connection, session: str) -> int:
@@ -160,7 +199,7 @@ class IndexWriter:
         if reading is not None and whole is not None:
             self._feed(reading, whole)
             found, commands = reading.entries.taken()
-        with self._writing.begin() as connection:
+        with self._transactions.begin() as connection:
             row = self._row(session, connection)
             fresh = row is None
             if row is None:
@@ -254,11 +293,11 @@ class IndexWriter:
             if name not in there and name not in fresh:
                 if entry.parameters and row["variants"] >= VARIANTS:
                     name, entry = digest(entry.kind, entry.text, ""), _plain(entry)
-                    there |= self._there(connection, number, [name])
+                    self._also(connection, number, name, there, fresh)
                 if name not in there and name not in fresh and (row["items"] >= ITEMS or row["characters"] >= CHARACTERS):
                     name = digest("event", MORE, "")
                     entry = Entry("event", MORE, "", entry.at, entry.last, entry.sequence, entry.count)
-                    there |= self._there(connection, number, [name])
+                    self._also(connection, number, name, there, fresh)
             if name in there:
                 _count(there[name], entry)
             elif name in fresh:
@@ -278,6 +317,10 @@ class IndexWriter:
         if fresh:
             connection.execute(insert(items), list(fresh.values()))
             writeWords(connection, list(fresh.values()))
+
+    def _also(self, connection: Connection, number: int, name: int, there: dict[int, Any], fresh: Mapping[int, Any]) -> None:
+        if name not in there and name not in fresh:
+            there |= self._there(connection, number, [name])
 
     def _there(self, connection: Connection, number: int, names: Iterable[int]) -> dict[int, dict[str, Any]]:
         found = {}

@@ -52,7 +52,7 @@ def upgrade() -> None:
         sa.Column("node", sa.Text, primary_key=True),
         sa.Column("day", sa.String(10), primary_key=True),
         sa.Column("changed", sa.BigInteger, nullable=False),
-        sa.Column("directories", sa.Integer, nullable=False),
+        sa.Column("names", sa.BigInteger, nullable=False),
         sa.Column("newest", sa.String(26), nullable=False),
     )
     if op.get_bind().dialect.name == "sqlite":
