@@ -24,7 +24,6 @@ from hoopx.config.errors import ConfigurationErrors
 from hoopx.config.targets import ConfiguredTargets
 from hoopx.config.unsupported import references as allReferences
 from hoopx.config.unsupported import unsupported
-
 from hoopx.curator.process import Curator, spawner
 from hoopx.curator.settings import curatorSettings, dump, secretReferences, withSecrets
 from hoopx.identity.revocation import Revocations

@@ -10,8 +10,6 @@ import signal
 import sys
 from typing import Any, Final
 
-LAST: Final = 3.0
-"""Seconds that work under way has when the input has ended; then the process leaves it. Whatever it was, the next start does it."""
 SWITCH: Final = 0.001
 """Seconds after which a thread that packs or indexes lets another one have the interpreter: a new session waits behind it."""
 
@@ -29,33 +27,31 @@ def main() -> None:
     os.umask(0o077)
     sys.setswitchinterval(SWITCH)
 
-    from twisted.internet import reactor
+    from twisted.internet import reactor as running
     from twisted.internet.stdio import StandardIO
     from twisted.logger import globalLogBeginner
 
     from hoopx.curator.answering import Answers
     from hoopx.curator.making import Maker
 
-    globalLogBeginner.beginLoggingTo([_line], redirectStandardIO=False)
+    reactor: Any = running
+    globalLogBeginner.beginLoggingTo([_line], redirectStandardIO=False)  # type: ignore[list-item]
     maker = Maker(reactor)
 
-    def over() -> None:
-        reactor.callLater(LAST, os._exit, 0)  # type: ignore[attr-defined]
-        reactor.stop()  # type: ignore[attr-defined]
-
-    StandardIO(Answers(maker.workshop, over), source, sink, reactor=reactor)
+    pipe: Any = StandardIO
+    pipe(Answers(maker.workshop, reactor.stop), source, sink, reactor=reactor)
     maker.start()
-    reactor.run(installSignalHandlers=False)  # type: ignore[attr-defined]
+    reactor.run(installSignalHandlers=False)
     _exit()
 
 
 def _exit() -> None:
-    """Threads that hang in a system call would keep the process."""
+    """Leave what threads are at: whatever it is, the next start does it, and one that hangs in a system call would keep the process."""
     sys.stderr.flush()
     os._exit(0)
 
 
-def _line(event: dict[str, Any]) -> None:
+def _line(event: Any) -> None:
     """A line of the log: its level, and what happened."""
     from twisted.logger import LogLevel, eventAsText, formatEvent
 

@@ -38,7 +38,7 @@ class Answers(commands.Peer):
         self._found: list[Any] = []
         self._recovered: Deferred[Any] | None = None
 
-    def connectionLost(self, reason: Any) -> None:
+    def connectionLost(self, reason: Failure = commands.GONE) -> None:
         super().connectionLost(reason)
         self._over()
 

@@ -52,7 +52,7 @@ class Openings:
             return fail(CuratorFailed("the gateway is stopping"))
         if len(self._waiting) >= WAITING:
             return fail(CuratorFailed("too many wait for the ledger"))
-        answer: Deferred[int] = Deferred(lambda _: self._forget(question))
+        answer: Deferred[int] = Deferred(lambda _: self._cancelled(question))
         question = Question(command, fields, answer)
         question.timer = self._clock.callLater(PATIENCE, self._tooLate, question)
         self._waiting[question] = None
@@ -100,6 +100,9 @@ class Openings:
             why = f"the curator has not answered within {PATIENCE:.0f} s"
             self._failed(why)
             question.answer.errback(CuratorFailed(why))
+
+    def _cancelled(self, question: Question) -> None:
+        self._forget(question)
 
     def _forget(self, question: Question) -> bool:
         """@return: C{True} when it was still waiting."""

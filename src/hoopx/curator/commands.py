@@ -8,12 +8,16 @@ A value of AMP holds at most 65,535 bytes: what may be longer travels in pieces.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
+from twisted.internet.error import ConnectionDone
 from twisted.protocols.amp import AMP, BinaryBoxProtocol, Boolean, Command, Float, Integer, String, Unicode
+
+from twisted.python.failure import Failure
 
 from hoopx.errors import HoopxError
 
+GONE: Final = Failure(ConnectionDone())
 PIECE: Final = 60_000
 """Bytes of a piece: below AMP's limit, with room for whatever it adds."""
 LARGEST: Final = 16 << 20
@@ -30,7 +34,7 @@ class Configure(Command):
     """The settings and the secrets that they refer to, as JSON (L{hoopx.curator.settings}), piece by piece. The first of all."""
 
     arguments = [(b"piece", String()), (b"last", Boolean())]
-    response: list = []
+    response: ClassVar[list] = []
     errors = {CuratorFailed: b"FAILED"}
 
 
@@ -57,20 +61,20 @@ class Sealed(Command):
     """A segment is sealed, and on the disk. A hint: one that is lost is found by looking."""
 
     arguments = [(b"session", Unicode()), (b"path", Unicode()), (b"segment", Integer())]
-    response: list = []
+    response: ClassVar[list] = []
 
 
 class Ended(Command):
     """A recording is closed. A hint, like L{Sealed}."""
 
     arguments = [(b"session", Unicode()), (b"path", Unicode())]
-    response: list = []
+    response: ClassVar[list] = []
 
 
 class Survey(Command):
     """Hints were lost: look for all that is sealed."""
 
-    response: list = []
+    response: ClassVar[list] = []
 
 
 class Audit(Command):
@@ -92,7 +96,7 @@ class Stop(Command):
     """Finish what is sealed, for C{seconds} at most; nothing new is begun. Then the input ends."""
 
     arguments = [(b"seconds", Float())]
-    response: list = []
+    response: ClassVar[list] = []
     errors = {CuratorFailed: b"FAILED"}
 
 
@@ -100,14 +104,14 @@ class Alarm(Command):
     """From the curator: something that a person should look at."""
 
     arguments = [(b"alarm", Unicode()), (b"text", Unicode())]
-    response: list = []
+    response: ClassVar[list] = []
 
 
 class Progress(Command):
     """From the curator: so many of so many recordings are recovered."""
 
     arguments = [(b"done", Integer()), (b"count", Integer())]
-    response: list = []
+    response: ClassVar[list] = []
 
 
 def pieces(message: bytes) -> Iterator[tuple[bytes, bool]]:
@@ -122,6 +126,6 @@ class Peer(AMP):
     def makeConnection(self, transport: Any) -> None:
         BinaryBoxProtocol.makeConnection(self, transport)
 
-    def connectionLost(self, reason: Any) -> None:
+    def connectionLost(self, reason: Failure = GONE) -> None:
         BinaryBoxProtocol.connectionLost(self, reason)
         self.transport = None

@@ -28,7 +28,7 @@ def configured(settings: CuratorSettings) -> Settings:
     """@return: what a backend may look at, with references into L{Given} in place of the secrets."""
     s3 = None
     if settings.s3 is not None:
-        given = {name[3:]: Reference("given", name) for name in settings.secrets if name.startswith("s3.")}
+        given: dict[str, Any] = {name[3:]: Reference("given", name) for name in settings.secrets if name.startswith("s3.")}
         s3 = S3Settings(**settings.s3, **given)
     return Settings(
         gateway=GatewaySettings(name=Name(settings.node), data=FilePath(settings.data)),

@@ -27,8 +27,8 @@ from hoopx.curator.settings import CuratorSettings
 from hoopx.curator.storing import Storing
 from hoopx.curator.survey import survey
 from hoopx.errors import HoopxError
-from hoopx.ledger.leaf import leaf
 from hoopx.ledger.keys import keyring, loadKey
+from hoopx.ledger.leaf import leaf
 from hoopx.ledger.log import Ledger
 from hoopx.recording.files import Files
 from hoopx.recording.locks import Locked

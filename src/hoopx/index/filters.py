@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, exists
 from hoopx.index.tables import CLOCK_BITS, TWINS, labels, sessions
 from hoopx.index.wanted import NAMED, Filters
 
+
 def numbers(filters: Filters) -> tuple[int, int]:
     """@return: the first and the last number a session of that time may have."""
     last = (1 << CLOCK_BITS) - 1

@@ -18,12 +18,12 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from twisted.logger import Logger
 
 from hoopx.errors import HoopxError
-from hoopx.frames import DONE, HEAD, RECOVERED, FrameError, unpack
+from hoopx.frames import DONE, HEAD, RECOVERED, unpack
 from hoopx.index import rows
-from hoopx.index.entries import Entries, Entry, digest
 from hoopx.index.days import changedDays, note, unknown
+from hoopx.index.entries import Entries, Entry, digest
 from hoopx.index.swap import Transactions
-from hoopx.index.tables import ITEM_BITS, items, itemId, labels, sessions
+from hoopx.index.tables import ITEM_BITS, itemId, items, labels, sessions
 from hoopx.index.words import eraseWords, forgetWords, writeWords
 from hoopx.recording.catalogue import Summary, summarise
 from hoopx.state.engine import oneByOne
