@@ -24,8 +24,10 @@ from hoopx.config.errors import ConfigurationErrors
 from hoopx.config.targets import ConfiguredTargets
 from hoopx.config.unsupported import references as allReferences
 from hoopx.config.unsupported import unsupported
-from hoopx.curator.process import Curator, spawner
+from hoopx.curator.pipes import spawner
+from hoopx.curator.process import Curator
 from hoopx.curator.settings import curatorSettings, dump, secretReferences, withSecrets
+from hoopx.curator.trail import AuditTrail
 from hoopx.identity.revocation import Revocations
 from hoopx.identity.tokens import Tokens
 from hoopx.identity.verifier import Verifier
@@ -33,8 +35,10 @@ from hoopx.policy.access import AccessPolicy, Grants
 from hoopx.recording.settings import RecordingSettings
 from hoopx.recording.store import Recordings
 from hoopx.recording.threads import Threads
+from hoopx.retention.running import MYSELF, Retention
 from hoopx.secrets.declared import startSources
 from hoopx.state.audit import Audit, FailedLogins
+from hoopx.state.marks import Marks
 from hoopx.state.store import Store
 from hoopx.state.thread import StateThread
 from hoopx.tls.contexts import serverOptions
@@ -72,6 +76,7 @@ class Machine:
         self.revocations: Any = None
         self.broker: Any = None
         self.curator: Any = None
+        self.retention: Any = None
 
     @inlineCallbacks
     def start(self, gateway: Any) -> Any:
@@ -120,6 +125,8 @@ class Machine:
         self.revocations = Revocations(store, stateThread, reactor, self._revoked)
         yield self.revocations.start()
         self._undo.append(self.revocations.stop)
+        if self.curator is not None:
+            self._keep(store, stateThread)
         control = ControlSocket(reactor, data, gateway, gateway.tail)
         control.start()
         self._undo.append(control.stop)
@@ -157,6 +164,17 @@ class Machine:
         self._undo.append(recordings.stop)
         return recordings
 
+    def _keep(self, store: Store, stateThread: StateThread) -> None:
+        """The audit goes into the ledger, and what need not be kept any longer is erased."""
+        trail = AuditTrail(self._reactor, lambda row, limit: stateThread.call(store.auditAfter, row, limit), self.curator)
+        marks = Marks(store, MYSELF, time.time)
+        self.retention = Retention(
+            self._reactor, self.curator, lambda: stateThread.call(marks.holding), self.audit.write, self._alarm
+        )
+        for part in (trail, self.retention):
+            part.start()
+            self._undo.append(part.stop)
+
     def _alarm(self, alarm: str, fields: Any) -> None:
         if self.broker is not None:
             self.broker.tell("alarm", alarm=alarm, **fields)
@@ -184,6 +202,9 @@ class Machine:
         said.append(f"{len(settings.targets)} targets and {len(settings.grants)} grants are in force")
         if ended:
             said.append(f"{ended} sessions ended because their grant is gone")
+        if self.curator is not None:
+            told = self.curator.reload()
+            told.addErrback(lambda failure: self.log.warn("the curator: {why}", why=failure.getErrorMessage()))
         for name in ("listeners", "recording", "state", "tls"):
             if getattr(old, name) != getattr(settings, name):
                 said.append(f"[{name}] has changed: that takes a restart")

@@ -57,6 +57,12 @@ class FakeGateway:
         self.calls.append(("revoke", id, user))
         return succeed(["id1"])
 
+    def runRetention(self, by: str, dry: bool, confirm: bool) -> Any:
+        if self.wrong:
+            raise HoopxError("nothing is erased: the clock was set forward by 86400 s")
+        done = "would be erased" if dry else "erased"
+        return succeed([{"session": "S", "target": "t", "ended": 1.0, "keep": 86400.0, "done": done, "why": "confirmed" if confirm else ""}])
+
     def audit(self, actor: str, action: str, subject: str, details: dict[str, Any]) -> Deferred[None]:
         if self.auditFails:
             return fail(OSError(28, "No space left on device"))

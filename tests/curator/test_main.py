@@ -11,7 +11,8 @@ from twisted.internet.defer import inlineCallbacks
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from hoopx.curator.commands import CuratorFailed
-from hoopx.curator.process import Curator, spawner
+from hoopx.curator.pipes import spawner
+from hoopx.curator.process import Curator
 from hoopx.curator.settings import CuratorSettings, dump
 
 

@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator import commands
 from hoopx.curator.commands import CuratorFailed
-from hoopx.curator.process import EXIT, FINISH, FIRST, HINTS, HUNG, LOOK, STEADY, TRIES, Curator, spawner
+from hoopx.curator.pipes import spawner
+from hoopx.curator.process import EXIT, FINISH, FIRST, HINTS, HUNG, LOOK, STEADY, TRIES, Curator
 from hoopx.recording.recovery import Recovered
 
 

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from hoopx.curator import commands
 from hoopx.curator.commands import LARGEST, SAID, CuratorFailed
-from hoopx.curator.settings import load
+from hoopx.curator.settings import CuratorSettings, load
 from hoopx.curator.workshop import recoveredLines
 
 PAGE: Final = 100
@@ -34,7 +34,8 @@ class Answers(commands.Peer):
         super().__init__()
         self._workshop = make(self.tell, self._progress)
         self._over = over
-        self._pieces: list[bytes] | None = []
+        self._pieces: list[bytes] = []
+        self._again: list[bytes] = []
         self._found: list[Any] = []
         self._recovered: Deferred[Any] | None = None
 
@@ -44,17 +45,23 @@ class Answers(commands.Peer):
 
     @commands.Configure.responder
     def configure(self, piece: bytes, last: bool) -> Any:
-        if self._pieces is None or sum(map(len, self._pieces)) + len(piece) > LARGEST:
-            raise CuratorFailed("these are no settings")
-        self._pieces.append(piece)
-        if not last:
+        settings = self._piece(self._pieces, piece, last)
+        if settings is None:
             return {}
-        text, self._pieces = b"".join(self._pieces), None
+        self._pieces = []
+        return self._said(self._workshop.begin, settings).addCallback(lambda _: {})
+
+    def _piece(self, pieces: list[bytes], piece: bytes, last: bool) -> CuratorSettings | None:
+        """@return: the settings, with the last piece."""
+        if sum(map(len, pieces)) + len(piece) > LARGEST:
+            raise CuratorFailed("these are no settings")
+        pieces.append(piece)
+        if not last:
+            return None
         try:
-            settings = load(text)
+            return load(b"".join(pieces))
         except ValueError as error:
             raise CuratorFailed(str(error)) from None
-        return self._said(self._workshop.begin, settings).addCallback(lambda _: {})
 
     @commands.Recover.responder
     @inlineCallbacks
@@ -72,8 +79,32 @@ class Answers(commands.Peer):
         return self._said(self._workshop.opened, **fields).addCallback(_index)
 
     @commands.Audit.responder
-    def audit(self, audit: str) -> Any:
-        return self._said(self._workshop.audit, audit).addCallback(_index)
+    def audit(self, audit: str, row: int) -> Any:
+        return self._said(self._workshop.audit, audit, row).addCallback(_index)
+
+    @commands.Hold.responder
+    def hold(self, session: str, on: bool, audit: str, row: int) -> Any:
+        return self._said(self._workshop.hold, session, on, audit, row).addCallback(_index)
+
+    @commands.Expired.responder
+    def expired(self, after: str) -> Any:
+        return self._said(self._workshop.expired, after).addCallback(lambda found: {"found": json.dumps(found).encode()})
+
+    @commands.Erase.responder
+    def erase(self, session: str, audit: str) -> Any:
+        return self._said(self._workshop.erase, session, audit).addCallback(lambda index: {"index": index})
+
+    @commands.ConfirmClock.responder
+    def confirmClock(self) -> Any:
+        return self._said(self._workshop.confirmClock).addCallback(lambda _: {})
+
+    @commands.Reload.responder
+    def reload(self, piece: bytes, last: bool) -> Any:
+        settings = self._piece(self._again, piece, last)
+        if settings is None:
+            return {}
+        self._again = []
+        return self._said(self._workshop.reload, settings).addCallback(lambda _: {})
 
     @commands.Sealed.responder
     def sealed(self, session: str, path: str, segment: int) -> dict[str, Any]:

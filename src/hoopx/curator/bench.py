@@ -53,6 +53,7 @@ class Bench:
     """
     @param wall: seconds since the epoch.
     @param index: L{ISegmentIndex}, or C{None}.
+    @ivar newest: the latest time that a leaf or a recording has said, in seconds since the epoch.
     @param trouble: callable(text): told, in the thread, when the index fails; the evidence does not wait for it.
     """
 
@@ -77,6 +78,7 @@ class Bench:
         self._index = index
         self._trouble = trouble
         self._pack = pack
+        self.newest = 0.0
 
     def step(self, session: str, path: str) -> Step | None:
         """
@@ -123,7 +125,9 @@ class Bench:
     def logged(self, step: Step, indexes: list[int]) -> None:
         """The leaves of a step are durable."""
         last = indexes[1] if len(indexes) > 1 else None
-        self._book.logged(step.session, step.number, step.digest, step.size, indexes[0], last, step.ends.wall)
+        # The end counts from the latest that any clock has said: one that was wrong keeps a session longer, never shorter.
+        self.newest = max(self.newest, self._wall(), step.ends.wall or 0.0)
+        self._book.logged(step.session, step.number, step.digest, step.size, indexes[0], last, self.newest)
         forget(os.path.join(step.path, segmentName(step.number)), self._files)
 
     def _safe(self, path: str, number: int) -> bool:

@@ -23,13 +23,16 @@ VERSION: Final = 1
 BUSY: Final = 5.0
 """Seconds to wait for another process that reads."""
 
+KEPT: Final = ("target", "protocol", "account", "labels")
+"""Of HEAD, with the identity's name: what a hold may ask for when the recording itself can not be read here."""
+
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS segments (
     session TEXT NOT NULL, number INTEGER NOT NULL, seal TEXT NOT NULL, ended TEXT NOT NULL, end TEXT NOT NULL, wall REAL,
     sealed REAL NOT NULL, object TEXT, size INTEGER, leaf INTEGER, receipt TEXT, problem TEXT, here INTEGER NOT NULL DEFAULT 1,
     PRIMARY KEY (session, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sessions (
-    session TEXT NOT NULL PRIMARY KEY, path TEXT NOT NULL, target TEXT, protocol TEXT, labels TEXT NOT NULL DEFAULT '{}',
+    session TEXT NOT NULL PRIMARY KEY, path TEXT NOT NULL, target TEXT, labels TEXT NOT NULL DEFAULT '{}', head TEXT,
     ended REAL, leaf INTEGER, erased INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS unstored ON segments (leaf) WHERE receipt IS NULL;
 CREATE INDEX IF NOT EXISTS removable ON segments (sealed) WHERE receipt IS NOT NULL AND here = 1;
@@ -133,9 +136,10 @@ class Book:
             database.execute("INSERT OR IGNORE INTO sessions (session, path) VALUES (?, ?)", (session, path))
             if head is not None:
                 labels = {str(k): str(v) for k, v in (head.get("labels") or {}).items()}
+                kept = {name: head.get(name) for name in KEPT} | {"identity": {"name": (head.get("identity") or {}).get("name")}}
                 database.execute(
-                    "UPDATE sessions SET target = ?, protocol = ?, labels = ? WHERE session = ?",
-                    (head.get("target"), head.get("protocol"), json.dumps(labels), session),
+                    "UPDATE sessions SET target = ?, labels = ?, head = ? WHERE session = ?",
+                    (head.get("target"), json.dumps(labels), json.dumps(kept), session),
                 )
 
     def logged(self, session: str, number: int, digest: str, size: int, leaf: int, last: int | None, wall: float | None) -> None:
@@ -158,8 +162,8 @@ class Book:
     def unstored(self, limit: int) -> list[Unstored]:
         """What has no receipt yet, in the ledger's order."""
         rows = self._rows(
-            "SELECT g.session, g.number, s.path, s.target, s.labels, g.sealed, g.size, g.object FROM segments g JOIN sessions s USING (session)"
-            " WHERE g.receipt IS NULL AND g.leaf IS NOT NULL AND g.problem IS NULL ORDER BY g.leaf LIMIT ?",
+            "SELECT g.session, g.number, s.path, s.target, s.labels, g.sealed, g.size, g.object"
+            " FROM segments g JOIN sessions s USING (session) WHERE g.receipt IS NULL AND g.leaf IS NOT NULL AND g.problem IS NULL ORDER BY g.leaf LIMIT ?",
             limit,
         )
         return [Unstored(a, b, c, d or "", json.loads(e), f, g, h) for a, b, c, d, e, f, g, h in rows]
@@ -205,6 +209,35 @@ class Book:
         sql = "SELECT number, receipt FROM segments WHERE session = ? AND receipt IS NOT NULL ORDER BY number"
         return {number: Receipt(**json.loads(text)) for number, text in self._rows(sql, session)}
 
+    # -- retention
+
+    def ended(self, before: float, after: str) -> Iterator[dict[str, Any]]:
+        """@return: iterator of sessions that ended before then and are not erased, by name, from the one after C{after} on."""
+        while True:
+            rows = self._rows(
+                f"SELECT {_SESSION} FROM sessions WHERE erased = 0 AND ended IS NOT NULL AND ended <= ? AND session > ?"
+                " ORDER BY session LIMIT 500",
+                before, after,
+            )  # fmt: skip
+            for row in rows:
+                yield _session(row)
+            if not rows:
+                return
+            after = rows[-1][0]
+
+    def session(self, session: str) -> dict[str, Any] | None:
+        """@return: C{session, path, target, labels, head, ended, erased}, or C{None}."""
+        rows = self._rows(f"SELECT {_SESSION} FROM sessions WHERE session = ?", session)
+        return _session(rows[0]) if rows else None
+
+    def erased(self, session: str) -> None:
+        """Its leaf is in the ledger: only its name is kept, so that it is not looked for again."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM segments WHERE session = ?", (session,))
+            database.execute(
+                "UPDATE sessions SET erased = 1, target = NULL, labels = '{}', head = NULL WHERE session = ?", (session,)
+            )
+
     # -- what else there is
 
     def overSessions(self) -> set[str]:
@@ -218,3 +251,14 @@ class Book:
     def setFact(self, name: str, value: Any) -> None:
         with self._transaction() as database:
             database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, json.dumps(value)))
+
+
+_SESSION: Final = "session, path, target, labels, head, ended, erased"
+
+
+def _session(row: Any) -> dict[str, Any]:
+    session, path, target, labels, head, ended, erased = row
+    return {
+        "session": session, "path": path, "target": target or "", "labels": json.loads(labels),
+        "head": None if head is None else json.loads(head), "ended": ended, "erased": bool(erased),
+    }  # fmt: skip

@@ -78,10 +78,49 @@ class Survey(Command):
 
 
 class Audit(Command):
-    """An audit record's hash for the ledger. Answered when its leaf is durable."""
+    """An audit record's hash for the ledger, and the number of its row. Answered when its leaf is durable."""
 
-    arguments = [(b"audit", Unicode())]
+    arguments = [(b"audit", Unicode()), (b"row", Integer())]
     response = [(b"index", Integer())]
+    errors = {CuratorFailed: b"FAILED"}
+
+
+class Hold(Command):
+    """A session is held (C{on}), or no longer, as this row of the audit says. Answered when its leaf is durable."""
+
+    arguments = [(b"session", Unicode()), (b"on", Boolean()), (b"audit", Unicode()), (b"row", Integer())]
+    response = [(b"index", Integer())]
+    errors = {CuratorFailed: b"FAILED"}
+
+
+class Expired(Command):
+    """The next sessions, by name, whose time is over: a JSON list (L{hoopx.retention.erasing.Eraser.expired})."""
+
+    arguments = [(b"after", Unicode())]
+    response = [(b"found", String())]
+    errors = {CuratorFailed: b"FAILED"}
+
+
+class Erase(Command):
+    """Erase a session whose time is over, as this row of the audit says. Answered when its leaf is durable."""
+
+    arguments = [(b"session", Unicode()), (b"audit", Unicode())]
+    response = [(b"index", Integer())]
+    errors = {CuratorFailed: b"FAILED"}
+
+
+class ConfirmClock(Command):
+    """A person says that the wall clock is right."""
+
+    response: ClassVar[list] = []
+    errors = {CuratorFailed: b"FAILED"}
+
+
+class Reload(Command):
+    """New settings, like L{Configure}: of them the retention rules and the targets' labels come into force."""
+
+    arguments = [(b"piece", String()), (b"last", Boolean())]
+    response: ClassVar[list] = []
     errors = {CuratorFailed: b"FAILED"}
 
 

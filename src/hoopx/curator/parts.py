@@ -14,6 +14,7 @@ from attrs import define
 from twisted.internet.defer import Deferred
 
 from hoopx.recording.threads import Threads
+from hoopx.retention.clock import boot
 
 NICE: Final = 15
 """Of the threads that pack and index, added to the gateway's own: theirs is what a busy machine has left over. The ledger's thread and the
@@ -29,6 +30,7 @@ class Parts:
     @ivar fromThread: callable(function, *arguments): has it run on the reactor's thread.
     @ivar backend: callable(settings) -> Deferred[L{hoopx.interfaces.IStorageBackend}].
     @ivar index: callable(settings) -> L{hoopx.curator.bench.ISegmentIndex} or C{None}.
+    @ivar uptime: see L{hoopx.retention.clock.boot}.
     @ivar submit: callable(url, vkey, checkpoint, proofFor, old) -> Deferred[bytes].
     """
 
@@ -39,6 +41,7 @@ class Parts:
     backend: Callable[[Any], Any] = lambda settings: None
     index: Callable[[Any], Any] = lambda settings: None
     submit: Callable[..., Any] | None = None
+    uptime: Callable[[], tuple[str, float]] = boot
 
 
 class Niced(Threads):

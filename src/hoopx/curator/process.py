@@ -6,19 +6,17 @@ The curator as the gateway sees it: a child process that is started, told its se
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
-from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.defer import Deferred, fail, inlineCallbacks, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hoopx.curator import commands
 from hoopx.curator.asking import Openings
 from hoopx.curator.commands import CuratorFailed
+from hoopx.curator.pipes import Listener, Pipes
 from hoopx.recording.recovery import Recovered
 
 FIRST: Final = 0.1
@@ -37,79 +35,10 @@ FINISH: Final = 10.0
 """Seconds that it has at the gateway's end for what is sealed; the rest is done at the next start."""
 EXIT: Final = 5.0
 """Seconds from the end of its input to its own; then it is killed."""
+LONG: Final = 120.0
+"""Seconds for one question that may take long: a session's objects are removed from a store one by one."""
 HINTS: Final = 2000
 """Hints that may be unanswered; more are not sent, but replaced by one to look for itself."""
-LINE: Final = 4096
-"""Bytes of a line of its log."""
-
-
-class Pipes(ProcessProtocol):
-    """The child's standard streams: AMP, and its log."""
-
-    log = Logger()
-
-    def __init__(self, curator: Curator, peer: commands.Peer) -> None:
-        self._curator = curator
-        self.peer = peer
-        self._rest = b""
-
-    def connectionMade(self) -> None:
-        self.peer.makeConnection(self.transport)
-        self._curator.connected(self)
-
-    def outReceived(self, data: bytes) -> None:
-        self.peer.dataReceived(data)
-
-    def errReceived(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in [*lines, *([self._rest] if len(self._rest) > LINE else [])]:
-            self._say(line[:LINE].decode("utf-8", "replace"))
-        self._rest = self._rest if len(self._rest) <= LINE else b""
-
-    def _say(self, line: str) -> None:
-        level, _, text = line.partition(" ")
-        if level == "info":
-            self.log.info("curator: {text}", text=text)
-        elif level in ("warn", "debug"):
-            self.log.warn("curator: {text}", text=text)
-        elif line:
-            self.log.error("curator: {text}", text=text if level in ("error", "critical") else line)
-
-    def processEnded(self, reason: Failure) -> None:
-        self.peer.connectionLost(reason)
-        self._curator.ended(self, reason)
-
-
-class Listener(commands.Peer):
-    """What the curator says by itself."""
-
-    def __init__(self, curator: Curator) -> None:
-        super().__init__()
-        self._curator = curator
-
-    @commands.Alarm.responder
-    def alarm(self, alarm: str, text: str) -> dict[str, Any]:
-        self._curator.alarm(alarm, text)
-        return {}
-
-    @commands.Progress.responder
-    def progress(self, done: int, count: int) -> dict[str, Any]:
-        self._curator.progress(done, count)
-        return {}
-
-
-def spawner(reactor: Any) -> Callable[[Any], Any]:
-    """
-    @return: callable(ProcessProtocol) that starts the curator. Its environment holds where Python's modules are and nothing
-        else, and it stands in C{/}: a folder that somebody else can write to gives it no code.
-    """
-
-    def spawn(protocol: Any) -> Any:
-        places = os.pathsep.join(os.path.abspath(place) for place in sys.path)
-        command = [sys.executable, "-m", "hoopx.curator"]
-        return reactor.spawnProcess(protocol, sys.executable, command, env={"PYTHONPATH": places}, path="/")
-
-    return spawn
 
 
 class Curator:
@@ -300,9 +229,46 @@ class Curator:
             commands.Opened, session=recording.session, path=recording.path, key=recording.key, head=recording.head
         )
 
-    def audit(self, audit: str) -> Deferred[int]:
+    def audit(self, audit: str, row: int = 0) -> Deferred[int]:
         """@param audit: hash, hexadecimal. @return: Deferred[index]; fails with L{CuratorFailed}."""
-        return self._openings.add(commands.Audit, audit=audit)
+        return self._openings.add(commands.Audit, audit=audit, row=row)
+
+    def hold(self, session: str, on: bool, audit: str, row: int) -> Deferred[int]:
+        """A session is held, or no longer. @return: Deferred[index]; fails with L{CuratorFailed}."""
+        return self._openings.add(commands.Hold, session=session, on=on, audit=audit, row=row)
+
+    def expired(self, after: str) -> Deferred[list[dict[str, Any]]]:
+        """@return: see L{hoopx.retention.erasing.Eraser.expired}; fails with L{CuratorFailed}."""
+        return self._slowly(commands.Expired, after=after).addCallback(lambda answer: json.loads(answer["found"]))
+
+    def erase(self, session: str, audit: str) -> Deferred[int]:
+        """@return: Deferred[index of the leaf]; fails with L{CuratorFailed}."""
+        return self._slowly(commands.Erase, session=session, audit=audit).addCallback(lambda answer: answer["index"])
+
+    def confirmClock(self) -> Deferred[Any]:
+        """A person says that the clock is right."""
+        return self._slowly(commands.ConfirmClock)
+
+    @inlineCallbacks
+    def reload(self) -> Any:
+        """Tell it of new settings; where it is not there, it is told at its next start."""
+        configuration = yield maybeDeferred(self._configuration)
+        for piece, last in commands.pieces(configuration):
+            yield self._slowly(commands.Reload, piece=piece, last=last)
+
+    def _slowly(self, command: Any, **fields: Any) -> Deferred[Any]:
+        """Ask for what may take long. Not asked again of a successor: what was asked for can be asked for again."""
+        if self.state != "ready" or self._pipes is None:
+            return fail(CuratorFailed("the curator is not there at the moment: try again"))
+        asked: Deferred[Any] = self._pipes.peer.callRemote(command, **fields)
+        asked.addTimeout(LONG, self._clock)
+
+        def failed(failure: Failure) -> Failure:
+            if failure.check(CuratorFailed):
+                return failure
+            return Failure(CuratorFailed(f"the curator has not answered: {failure.type.__name__}"))
+
+        return asked.addErrback(failed)
 
     def sealed(self, session: str, path: str, segment: int) -> None:
         """A segment of a recording is sealed and on the disk."""

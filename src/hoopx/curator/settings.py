@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import attrs
 from attrs import Factory, frozen
 
+from hoopx.retention.rules import Rule
 from hoopx.values import Reference
-
-YEAR: Final = 365 * 86400.0
 
 
 @frozen
@@ -24,15 +23,6 @@ class Witness:
 
     url: str
     key: str
-
-
-@frozen
-class Rule:
-    """How long sessions are kept: those at the targets (C{*} patterns), and with all the labels. Seconds."""
-
-    keep: float
-    targets: tuple[str, ...] = ()
-    labels: Mapping[str, str] = Factory(dict)
 
 
 @frozen

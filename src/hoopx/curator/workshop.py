@@ -18,7 +18,6 @@ from twisted.logger import Logger
 from hoopx.curator.bench import Bench
 from hoopx.curator.book import Book
 from hoopx.curator.commands import CuratorFailed
-from hoopx.curator.keeping import Keeping
 from hoopx.curator.parts import Parts
 from hoopx.curator.pipeline import Pipeline
 from hoopx.curator.publishing import Publisher
@@ -28,11 +27,15 @@ from hoopx.curator.storing import Storing
 from hoopx.curator.survey import survey
 from hoopx.errors import HoopxError
 from hoopx.ledger.keys import keyring, loadKey
-from hoopx.ledger.leaf import leaf
+from hoopx.ledger.leaf import leaf, parse
 from hoopx.ledger.log import Ledger
 from hoopx.recording.files import Files
 from hoopx.recording.locks import Locked
 from hoopx.recording.recovery import Recovery
+from hoopx.retention.clock import ClockGuard
+from hoopx.retention.erasing import Eraser, NotErased
+from hoopx.retention.rules import Keeping
+from hoopx.storage.errors import StorageError
 
 LOCKED: Final = 20.0
 """Seconds to wait for the ledger: the curator before this one may be ending."""
@@ -79,6 +82,11 @@ class Workshop:
         self._key: Any = None
         self._surveying = False
         self._surveyed = 0
+        self._newest: float | None = None
+        self._audited = 0
+        self._doubt: str | None = None
+        self._watching: Any = None
+        self._ending = False
         self.settings: Any = None
         self.scribe: Any = None
         self.pipeline: Any = None
@@ -132,6 +140,9 @@ class Workshop:
     def _openBook(self, settings: CuratorSettings) -> None:
         self._book = Book(os.path.join(settings.data, "curator.sqlite"), careful=bool(settings.encryptTo))
         self._book.problems(clear=True)
+        self._audited = self._book.fact("audit") or 0
+        size = self._ledger.size
+        self._newest = parse(self._ledger.entries(size - 1, size)[0])["at"] if size else None
 
     def _assemble(self, settings: CuratorSettings, backend: Any) -> None:
         keeping = Keeping(settings.rules, settings.labels)
@@ -140,13 +151,21 @@ class Workshop:
             self.scribe, self._clock, self._wall, self._alarm, settings.witnesses, settings.quorum, self._parts.submit
         )
         index = self._parts.index(settings)
-        bench = Bench(
+        self._bench = bench = Bench(
             self._book, self._files, self._wall, settings.compress, settings.encryptTo, index, lambda text: self._aloud("index", text)
         )
         self.pipeline = Pipeline(bench, self.scribe, self._parts.bench, self._clock, self._alarm, self._logged)
+        bench.newest = self._newest or 0.0
+        self._backend = backend
+        self._guard = ClockGuard(self._book, self._wall, self._parts.uptime)
+        self._eraser = Eraser(
+            self._book, keeping, self._guard, lambda: bench.newest or None, self.scribe, self._parts.book, self._wall, self._files,
+            backend, index,
+        )  # fmt: skip
+        self._watch()
         if backend is not None:
             self._storing = Storing(
-                self._book, backend, settings.store, settings.node, keeping.seconds, settings.localKeep, self._parts.book,
+                self._book, backend, settings.store, settings.node, lambda *what: self._eraser.keeping.seconds(*what), settings.localKeep, self._parts.book,
                 self._clock, self._wall, self._alarm, self._files,
             )  # fmt: skip
             self._storing.start()
@@ -161,6 +180,19 @@ class Workshop:
             self._tell(alarm, text)
         else:
             self.log.error("{alarm}: {text}", alarm=alarm, text=text)
+
+    def _watch(self) -> None:
+        """Look at the clock, again and again: what it does in between would not be seen."""
+
+        def done(doubt: Any) -> None:
+            doubt = doubt if isinstance(doubt, str) else None
+            if doubt is not None and doubt != self._doubt:
+                self._alarm("clock", f"{doubt}; nothing is erased until somebody says that it is right")
+            self._doubt = doubt
+            if not self._ending:
+                self._watching = self._clock.callLater(MINUTE, self._watch)
+
+        self._parts.book.call(self._guard.look, self._bench.newest or None).addBoth(done)
 
     def _aloud(self, alarm: str, text: str) -> None:
         """An alarm, from a thread."""
@@ -218,8 +250,61 @@ class Workshop:
         """@return: Deferred[[index]], when the OPEN leaf is durable; fails with L{CuratorFailed}."""
         return self._append("opened", session=session, key=key, head=head)
 
-    def audit(self, audit: str) -> Deferred[list[int]]:
-        return self._append("audit", audit=audit)
+    @inlineCallbacks
+    def audit(self, audit: str, row: int = 0) -> Any:
+        indexes = yield self._append("audit", audit=audit)
+        yield self._upTo(row)
+        return indexes
+
+    @inlineCallbacks
+    def hold(self, session: str, on: bool, audit: str, row: int) -> Any:
+        """A session is held, or no longer: in the ledger, and in the store, where that keeps objects from being removed."""
+        indexes = yield self._append("hold-set" if on else "hold-lifted", session=session, audit=audit)
+        if self._backend is not None:
+            receipts = yield self._parts.book.call(self._book.receipts, session)
+            try:
+                for receipt in receipts.values():
+                    yield self._backend.hold(receipt, on)
+            except StorageError as error:
+                self._alarm("hold", f"{session}: the store does not {'hold' if on else 'let go of'} its objects: {error}")
+        yield self._upTo(row)
+        return indexes
+
+    @inlineCallbacks
+    def _upTo(self, row: int) -> Any:
+        """So far the audit is in the ledger; the gateway goes on from there."""
+        if row > self._audited:
+            self._audited = row
+            yield self._parts.book.call(self._book.setFact, "audit", row)
+
+    @inlineCallbacks
+    def expired(self, after: str) -> Any:
+        self._need()
+        try:
+            found = yield self._parts.book.call(self._eraser.expired, after)
+        except NotErased as error:
+            raise CuratorFailed(str(error)) from None
+        return found
+
+    @inlineCallbacks
+    def erase(self, session: str, audit: str) -> Any:
+        self._need()
+        try:
+            index = yield self._eraser.erase(session, audit)
+        except (OSError, HoopxError) as error:
+            raise CuratorFailed(str(error)) from None
+        return index
+
+    @inlineCallbacks
+    def confirmClock(self) -> Any:
+        self._need()
+        yield self._parts.book.call(self._guard.confirm)
+        self._doubt = None
+
+    def reload(self, settings: CuratorSettings) -> None:
+        """New rules and labels come into force; what else has changed takes a restart."""
+        self._need()
+        self._eraser.keeping = Keeping(settings.rules, settings.labels)
 
     def _append(self, kind: str, **fields: Any) -> Deferred[list[int]]:
         self._need()
@@ -249,6 +334,9 @@ class Workshop:
         """Finish what is waiting, for so long at the most. @return: Deferred[None]"""
         if self.pipeline is None:
             return
+        self._ending = True
+        if self._watching is not None and self._watching.active():
+            self._watching.cancel()
         idle = self.pipeline.whenIdle()
         yield idle.addTimeout(seconds, self._clock).addErrback(lambda _: None)
         yield self.pipeline.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
@@ -260,7 +348,8 @@ class Workshop:
         """
         How it is: C{waiting} (sessions with segments to process), C{processed}, C{backlog} (C{segments}, C{bytes}, C{oldest} without a
         receipt), C{ledger} (origin, size, signed, published, at, quorum, witnesses), C{store} (state, stored, removed) or C{None},
-        C{quarantined} (count, sessions), C{recipients}, C{index}.
+        C{quarantined} (count, sessions), C{audit} (row up to which it is in the ledger), C{clock} (why it is not
+        believed, or C{None}), C{recipients}, C{index}.
         """
         if self.pipeline is None:
             return {}
@@ -281,6 +370,8 @@ class Workshop:
                 "removed": self._storing.removed,
             },
             "quarantined": {"count": len(self.pipeline.quarantined), "sessions": names},
+            "audit": self._audited,
+            "clock": self._doubt,
             "recipients": len(self.settings.encryptTo),
             "index": self.settings.index,
         }
