@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from hoopx.api.control import IControl, ITail
-from hoopx.errors import ConfigurationError
+from hoopx.errors import ConfigurationError, HoopxError
 from hoopx.identity.tokens import TokenError
 
 

@@ -139,3 +139,33 @@ class S3Tests(EvidenceBase):
             self.assertEqual(body, local.read_bytes())
         self.assertNotIn(SECRET, gateway.log())
         self.assertNotIn(SECRET, json.dumps(self.status(gateway)))
+
+
+class RetentionTests(EvidenceBase):
+    def test_erased(self) -> None:
+        """What is over is erased, what is held stays until it is released; the ledger misses nothing."""
+        gateway = self.made('[[retention]]\nkeep = "1s"\n').start()
+        first, second = self.sessions(gateway, 2)
+        self.settled(gateway, 2)
+        gateway.hoopx("retention", "hold", second, "--reason", "a lawsuit")
+
+        def run(*arguments: str) -> dict[str, str]:
+            return {line["session"]: line["done"] for line in json.loads(gateway.hoopx("retention", "run", "--json", *arguments))}
+
+        until(lambda: run("--dry-run") == {first: "would be erased", second: "held"}, "the time to be over", 30)
+        self.assertEqual(run(), {first: "erased", second: "held"})
+        self.assertEqual([one["session"] for one in gateway.sessions()], [second])
+        until(lambda: "hold-set" in [leaf["type"] for leaf in self.leaves(gateway)], "the hold in the ledger", 20)
+        gateway.hoopx("retention", "release", "1")
+        self.assertEqual(run(), {second: "erased"})
+
+        def types() -> bool:
+            found = [leaf["type"] for leaf in self.leaves(gateway) if leaf.get("session") == second]
+            return {"opened", "done", "hold-set", "hold-lifted", "erased"} <= set(found)
+
+        until(types, "the leaves", 20)
+        self.assertEqual([path for path in gateway.data.joinpath("recordings").rglob("*.hxr")], [])
+        index = b"".join(path.read_bytes() for path in gateway.data.glob("index.sqlite*"))
+        self.assertNotIn(b"number 0", index)
+        audit = [leaf for leaf in self.leaves(gateway) if leaf["type"] == "audit"]
+        self.assertGreater(len(audit), 3)
