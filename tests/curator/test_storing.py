@@ -3,6 +3,7 @@
 import json
 import os
 
+from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -11,10 +12,11 @@ from hoopx.curator.tail import Ends
 from hoopx.frames import segmentName
 from hoopx.recording.files import Files
 from hoopx.storage.errors import StorageConflict, StorageRefused, StorageUnavailable
+from hoopx.values import Receipt
 from tests.curator.rig import WALL, FakeBackend, Now, Recorded, bench, book
 
 
-class StoringTests(SynchronousTestCase):
+class StoringBase(SynchronousTestCase):
     def setUp(self):
         self.clock = Clock()
         self.book = book()
@@ -45,6 +47,8 @@ class StoringTests(SynchronousTestCase):
         day = "/".join(recording.path.split(os.sep)[-4:])
         return [f"gw/{day}/{segmentName(number)}" for number in range(count)]
 
+
+class StoringTests(StoringBase):
     def test_stored(self):
         one, two = self.recorded(3, 1)
         storing = self.storing()
@@ -134,6 +138,7 @@ class StoringTests(SynchronousTestCase):
                 return super().put(name, os.devnull, retainUntil, checksum)
 
         self.backend = Counting()
+        self.patch(os.path, "exists", lambda path: True)
         self.backend.failure = StorageUnavailable("no route")
         storing = self.storing()
         storing.start()
@@ -158,7 +163,9 @@ class StoringTests(SynchronousTestCase):
         self.assertEqual(self.alarms, ["store-away"])
         self.backend.failure = None
         self.clock.advance(LONGEST)
-        while len(self.backend.puts) < total and self.clock.getDelayedCalls():
+        for _ in range(total):
+            if len(self.backend.puts) == total:
+                break
             self.clock.advance(0)
         self.assertEqual(len(self.backend.puts), total)
         self.assertEqual(self.backend.puts, sorted(self.backend.puts))
@@ -183,3 +190,25 @@ class BookTests(SynchronousTestCase):
         self.assertEqual([each.labels for each in book_.unstored(9)], [{"a": "1"}])
         book_.problem("s", 0, "x")
         self.assertEqual(book_.unstored(9), [])
+
+
+class ReceiptTests(StoringBase):
+    def test_onlyThere(self):
+        """The list was lost and the local copy is gone: the store is asked, and believed when the bytes are the ledger's."""
+        (one,) = self.recorded(1)
+        (unstored,) = self.book.unstored(9)
+        os.remove(os.path.join(one.path, segmentName(0)))
+        name = self.names(one, 1)[0]
+        found = [Receipt(name, "v2", "other", None), Receipt(name, "v1", unstored.digest, WALL), Receipt(name + "x", "v0", "", None)]
+        self.backend.list = lambda prefix: succeed(found)
+        self.backend.stat = succeed
+        self.storing().start()
+        self.assertEqual(self.book.receipts(one.session), {0: found[1]})
+        self.assertEqual((self.backend.puts, self.alarms), ([], []))
+
+    def test_nowhere(self):
+        (one,) = self.recorded(1)
+        os.remove(os.path.join(one.path, segmentName(0)))
+        self.backend.list = lambda prefix: succeed([])
+        self.storing().start()
+        self.assertEqual(self.alarms, ["store-conflict"])

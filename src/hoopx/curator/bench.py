@@ -36,6 +36,7 @@ class Step:
     """
     One segment that is packed, and not yet in the ledger.
 
+    @ivar digest: SHA-256 of the packed file, hexadecimal; C{""}: the segment's own leaf is there already.
     @ivar leaves: C{sealed}, and after the last segment C{done} or C{recovered}.
     @ivar size: bytes of the packed file.
     """
@@ -93,7 +94,9 @@ class Bench:
             return None
         number = standing.next
         name = sealed(path, number)
-        if name is None or not self._safe(path, number):
+        if name is None:
+            return self._last(session, path, number) if number else None
+        if not self._safe(path, number):
             return None
         plain = _isPlain(name)
         ends = standing.ends.get(number)
@@ -122,8 +125,23 @@ class Bench:
             leaves.append(leaf(ends.ended, self._wall(), session=session, segments=number + 1, end=ends.end))
         return Step(session, path, number, ends, packed.object, packed.size, leaves)
 
+    def _last(self, session: str, path: str, number: int) -> Step | None:
+        """The last segment's leaf is there and the session's own is not: a power cut came between the two."""
+        name = sealed(path, number - 1)
+        if name is None or os.path.exists(os.path.join(path, OPEN)) or os.path.exists(os.path.join(path, segmentName(number))):
+            return None
+        ends = self._book.lastEnds(session, number - 1) or (endsOf(name) if _isPlain(name) else self._again(name))
+        if not ends.ended:
+            return None
+        end = leaf(ends.ended, self._wall(), session=session, segments=number, end=ends.end)
+        return Step(session, path, number, ends, "", 0, [end])
+
     def logged(self, step: Step, indexes: list[int]) -> None:
         """The leaves of a step are durable."""
+        if not step.digest:
+            self.newest = max(self.newest, self._wall())
+            self._book.over(step.session, indexes[0], self.newest)
+            return
         last = indexes[1] if len(indexes) > 1 else None
         # The end counts from the latest that any clock has said: one that was wrong keeps a session longer, never shorter.
         self.newest = max(self.newest, self._wall(), step.ends.wall or 0.0)

@@ -157,6 +157,45 @@ class Book:
             if last is not None:
                 database.execute("UPDATE sessions SET leaf = ?, ended = ? WHERE session = ?", (last, wall, session))
 
+    def over(self, session: str, leaf: int, ended: float) -> None:
+        """A session's last leaf is in the ledger."""
+        with self._transaction() as database:
+            database.execute("UPDATE sessions SET leaf = ?, ended = ? WHERE session = ?", (leaf, ended, session))
+
+    def lastEnds(self, session: str, number: int) -> Ends | None:
+        """@return: what was noted of a segment, or C{None}; of one that was learned from the ledger, that is nothing."""
+        rows = self._rows("SELECT seal, ended, end, wall FROM segments WHERE session = ? AND number = ?", session, number)
+        return Ends(*rows[0]) if rows and rows[0][1] else None
+
+    def relearn(self, rows: list[tuple[int, dict[str, Any], str, float]], covered: int) -> None:
+        """
+        Note what the ledger says.
+
+        @param rows: C{(index, leaf, the session's directory, latest time so far)}.
+        @param covered: how many leaves are known then.
+        """
+        with self._transaction() as database:
+            for index, leaf, path, newest in rows:
+                session, kind = leaf["session"], leaf["type"]
+                if kind not in ("sealed", "done", "recovered", "erased"):
+                    continue
+                database.execute("INSERT OR IGNORE INTO sessions (session, path) VALUES (?, ?)", (session, path))
+                if kind == "sealed":
+                    database.execute(
+                        "INSERT INTO segments (session, number, seal, ended, end, sealed, object, size, leaf)"
+                        " VALUES (?, ?, ?, '', '', ?, ?, ?, ?) ON CONFLICT DO UPDATE SET object = excluded.object,"
+                        " size = excluded.size, leaf = excluded.leaf WHERE leaf IS NULL",
+                        (session, leaf["segment"], leaf["seal"], leaf["at"], leaf["object"], leaf["size"], index),
+                    )
+                elif kind == "erased":
+                    database.execute("DELETE FROM segments WHERE session = ?", (session,))
+                    database.execute("UPDATE sessions SET erased = 1, leaf = ? WHERE session = ?", (index, session))
+                else:
+                    database.execute(
+                        "UPDATE sessions SET leaf = ?, ended = ? WHERE session = ? AND leaf IS NULL", (index, newest, session)
+                    )
+            self._database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES ('ledger', ?)", (json.dumps(covered),))
+
     # -- towards the storage backend
 
     def unstored(self, limit: int) -> list[Unstored]:

@@ -150,7 +150,10 @@ class Storing:
         name = objectName(self._node, path)
         retain = segment.sealed + self._keep(segment.target, segment.labels)
         try:
-            receipt = yield self._backend.put(name, path, retain, segment.digest)
+            if (yield self._threads.call(os.path.exists, path)):
+                receipt = yield self._backend.put(name, path, retain, segment.digest)
+            else:
+                receipt = yield self._there(name, segment.digest)
         except (StorageConflict, FileNotFoundError) as error:
             yield self._threads.call(self._book.problem, segment.session, segment.number, str(error))
             self._alarm("store-conflict", f"{segment.session}: segment {segment.number} can not be stored: {error}")
@@ -159,6 +162,21 @@ class Storing:
         self.stored += 1
         self._well()
         return True
+
+    @inlineCallbacks
+    def _there(self, name: str, digest: str) -> Any:
+        """
+        There is no local copy: the list was lost, and knows no receipt.
+
+        @return: Deferred[the receipt of the version with these bytes].
+        @raise FileNotFoundError: there is none there either.
+        """
+        for each in (yield self._backend.list(name)):
+            if each.name == name and not each.deleted:
+                receipt = yield self._backend.stat(each)
+                if receipt.checksum == digest:
+                    return receipt
+        raise FileNotFoundError(2, "neither here nor in the store", name)
 
     def _well(self) -> None:
         self._pause = FIRST

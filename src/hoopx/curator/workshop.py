@@ -21,6 +21,7 @@ from hoopx.curator.commands import CuratorFailed
 from hoopx.curator.parts import Parts
 from hoopx.curator.pipeline import Pipeline
 from hoopx.curator.publishing import Publisher
+from hoopx.curator.rebuilding import catchUp
 from hoopx.curator.scribe import Scribe
 from hoopx.curator.settings import CuratorSettings
 from hoopx.curator.storing import Storing
@@ -141,6 +142,7 @@ class Workshop:
         self._book = Book(os.path.join(settings.data, "curator.sqlite"), careful=bool(settings.encryptTo))
         self._book.problems(clear=True)
         self._audited = self._book.fact("audit") or 0
+        catchUp(self._book, self._ledger, settings.data)
         size = self._ledger.size
         self._newest = parse(self._ledger.entries(size - 1, size)[0])["at"] if size else None
 
