@@ -20,6 +20,7 @@ import connect
 import idle
 import overhead
 import pgbench
+import verify
 from fixtures import Missing, machine, versions
 
 PAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs", "performance.rst")
@@ -32,6 +33,7 @@ FULL = {
     idle: ["--tls", "both", "--sessions", "1000,5000"],
     connect: ["--tls", "both", "--count", "200"],
     overhead: ["--seconds", "2", "--pairs", "5"],
+    verify: [],
 }
 QUICK = {
     pgbench: ["--seconds", "1", "--pairs", "1", "--scale", "1", "--clients", "8", "--tls", "both"],
@@ -39,6 +41,7 @@ QUICK = {
     idle: ["--sessions", "200", "--settle", "1"],
     connect: ["--count", "20", "--tls", "both"],
     overhead: ["--seconds", "1", "--pairs", "1"],
+    verify: ["--megabytes", "30", "--runs", "1"],
 }
 
 
@@ -96,18 +99,17 @@ def table(results: dict) -> str:
             ])  # fmt: skip
         parts += [_listTable(["", "direct", "pgbouncer (session)", "hoopx", "tps to pgbouncer's", "CPU to pgbouncer's"], rows)]
     if "bulk" in results:
-        parts += ["**Bulk COPY** of a table."]
+        parts += ["**Bulk COPY** of a table: rate, CPU time of the proxy for a MB, and the rate's ratio to direct."]
         rows = [
             [
                 f"COPY {one['direction']}, {one['megabytes']:.0f} MB{', TLS' if one['tls'] else ''}",
                 f"{one['direct']['rate']:.0f} MB/s",
-                f"{one['hoopx']['rate']:.0f} MB/s",
-                f"{one['hoopx']['ratio']:.2f}",
-                f"{one['hoopx']['cpu']:.1f} ms/MB",
+                *(f"{one[name]['rate']:.0f} MB/s, {one[name]['cpu']:.1f} ms" for name in ("pgbouncer", "hoopx")),
+                *(f"{one[name]['ratio']:.2f}" for name in ("pgbouncer", "hoopx")),
             ]
             for one in results["bulk"]
         ]
-        parts += [_listTable(["", "direct", "hoopx", "to direct", "CPU"], rows)]
+        parts += [_listTable(["", "direct", "pgbouncer (session)", "hoopx", "pgbouncer to direct", "hoopx to direct"], rows)]
     rows = []
     for one in results.get("idle", ()):
         rows.append([f"memory of an idle session, {one['sessions']} sessions{', TLS' if one['tls'] else ''}", f"{one['kib']:.1f} KiB"])
@@ -116,6 +118,9 @@ def table(results: dict) -> str:
         rows.append([f"set-up of a session{', TLS' if one['tls'] else ''}", text])
     for one in results.get("overhead", ()):
         rows.append(["CPU time with recording, to the same path without", f"{one['cpu_ratio']:.2f}"])
+    for one in results.get("verify", ()):
+        text = f"{one['verify']:.0f} MB/s (sha256sum of the same files: {one['sha256sum']:.0f})"
+        rows.append([f"verifying recordings of {one['recording']}, one core", text])
     if rows:
         parts += ["**Sessions**", _listTable(["", ""], rows)]
     return "\n\n".join(parts) + "\n"

@@ -1,6 +1,6 @@
 """
-COPY of 300 MB out of PostgreSQL and into it, directly and through hoopx, interleaved. Prints the rates and the ratio to direct,
-as the median of the pairs.
+COPY of 300 MB out of PostgreSQL and into it: directly, through pgbouncer in session mode and through hoopx, interleaved. Prints
+the rates, the ratios to direct as the median of the pairs, and the proxies' CPU time.
 
     python benchmarks/bulk.py
     python benchmarks/bulk.py --megabytes 100 --pairs 3 --tls both
@@ -52,7 +52,7 @@ def measure(arguments: argparse.Namespace) -> list[dict]:
         size = os.path.getsize(path) / 1e6
         for tls in {"off": [False], "on": [True], "both": [False, True]}[arguments.tls]:
             contenders = [bench.direct(tls)]
-            if arguments.pgbouncer:
+            if not arguments.no_pgbouncer:
                 contenders.append(bench.pgbouncer(tls))
             if not arguments.no_hoopx:
                 contenders.append(bench.hoopx(tls, arguments.reactor))
@@ -97,7 +97,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--megabytes", type=int, default=300)
     parser.add_argument("--pairs", type=int, default=5, help="interleaved turns (5)")
     parser.add_argument("--tls", nargs="?", const="on", default="off", choices=("off", "on", "both"), help="TLS on both hops")
-    parser.add_argument("--pgbouncer", action="store_true", help="pgbouncer too")
+    parser.add_argument("--no-pgbouncer", action="store_true")
     parser.add_argument("--reactor", default="hoopx")
     parser.add_argument(
         "--also", action="append", default=[], metavar="NAME=COMMAND", help="another proxy; {listen} and {target} are ports"

@@ -14,11 +14,12 @@ from zope.interface.verify import verifyObject
 
 from hoopx.broker import Broker
 from hoopx.curator.commands import CuratorFailed
+from hoopx.door import LINGER
 from hoopx.errors import RecordingFailed, Refusal, TargetFailed, Unauthorized
 from hoopx.interfaces import IConversation, IDoor, ISession
 from hoopx.mitm import UNADMITTED_LIMIT, Mitm
 from hoopx.protocols.raw.conversation import RawConversation
-from hoopx.values import CLIENT, TARGET, Account, Grant, Identity, Target
+from hoopx.values import CLIENT, TARGET, Account, Grant, Identity, Reference, Target
 from tests.doubles import MemoryRecordings
 
 LIMITS = SimpleNamespace(loginTimeout=10.0, idleTimeout=60.0, maxDuration=600.0, maxSessions=100)
@@ -40,7 +41,9 @@ class Transport(StringTransport):
         self.aborted = self.disconnecting = True
 
 
-class DoorTests(SynchronousTestCase):
+class Gateway(SynchronousTestCase):
+    """A gateway of fakes, and both ends of its connections."""
+
     def setUp(self):
         self.reactor = MemoryReactorClock()
         self.recordings = MemoryRecordings()
@@ -55,7 +58,7 @@ class DoorTests(SynchronousTestCase):
             recordings=self.recordings, audit=self, sinks=(self,), wall=self.reactor.seconds,
             monotonic=lambda: int(self.reactor.seconds() * 1e9),
         )  # fmt: skip
-        listener = SimpleNamespace(identity="service:batch", target="legacy", requireTLS=None, tls=False)
+        listener = SimpleNamespace(identity="service:batch", target="legacy", requireTLS=None, tls=False, proxyProtocol=())
         protocol = SimpleNamespace(name="raw", conversation=RawConversation)
         self.mitm = Mitm(self.broker, listener, protocol)
 
@@ -99,6 +102,8 @@ class DoorTests(SynchronousTestCase):
         self.reactor.advance(0)
         return door, client, leg, target, self.recordings.opened[-1]
 
+
+class DoorTests(Gateway):
     def test_interfaces(self):
         door, *_ = self.session()
         verifyObject(IDoor, door)
@@ -126,7 +131,7 @@ class DoorTests(SynchronousTestCase):
     def test_tooMuchTooEarly(self):
         door, client = self.connect()
         door.dataReceived(b"x" * 70000)
-        self.assertTrue(client.disconnecting)
+        self.assertTrue(client.half)
         self.assertEqual(self.recordings.opened[-1].closed, "violation")
 
     def test_recordingFails(self):
@@ -147,20 +152,20 @@ class DoorTests(SynchronousTestCase):
         recording.slow = True
         leg.dataReceived(b"last words")
         leg.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual((client.value(), client.disconnecting), (b"", False))
+        self.assertEqual((client.value(), client.half), (b"", False))
         recording.release()
-        self.assertEqual((client.value(), client.disconnecting, recording.closed), (b"last words", True, "target-left"))
+        self.assertEqual((client.value(), client.half, recording.closed), (b"last words", True, "target-left"))
 
     def test_noRecordingNoSession(self):
         self.recordings.trouble = "the disk is full"
         door, client = self.connect()
-        self.assertTrue(client.disconnecting)
+        self.assertTrue(client.half)
         self.assertEqual(self.reactor.tcpClients, [])
 
     def test_recordingCanNotBegin(self):
         self.recordings.failure = RecordingFailed("I/O error")
         door, client = self.connect()
-        self.assertTrue(client.disconnecting)
+        self.assertTrue(client.half)
         self.assertEqual(self.reactor.tcpClients, [])
 
     # The leaf of the opening.
@@ -192,9 +197,9 @@ class DoorTests(SynchronousTestCase):
         """The credential is fetched while the ledger writes."""
         opened, fetched = self.ledger(), []
         self.fetch = lambda reference, identity, target: fetched.append(reference) or Deferred()
-        self.admit = lambda identity, claim, target: Grant("all", Account("default", "", {"password": "reference"}))
+        self.admit = lambda identity, claim, target: Grant("all", Account("default", "", {"password": Reference("file", "/pw")}))
         self.connect()
-        self.assertEqual((len(opened), fetched), (1, ["reference"]))
+        self.assertEqual((len(opened), fetched), (1, [Reference("file", "/pw")]))
         opened[0][1].callback(7)
         self.assertEqual(self.reactor.tcpClients, [])
 
@@ -204,7 +209,7 @@ class DoorTests(SynchronousTestCase):
         door, client = self.connect()
         opened[0][1].errback(CuratorFailed("the curator has not answered within 5 s"))
         self.assertEqual(self.reactor.tcpClients, [])
-        self.assertTrue(client.disconnecting)
+        self.assertTrue(client.half)
         recording = self.recordings.opened[0]
         self.assertEqual(recording.closed, "refused")
         self.assertIn(("refused", "unrecordable"), [(each["event"], each.get("code")) for each in recording.events()])
@@ -215,9 +220,9 @@ class DoorTests(SynchronousTestCase):
         cancelled = []
         self.broker.ledger = SimpleNamespace(opened=lambda recording: Deferred(lambda _: cancelled.append(True)))
         self.fetch = lambda reference, identity, target: fail(TargetFailed("no such file"))
-        self.admit = lambda identity, claim, target: Grant("all", Account("default", "", {"password": "reference"}))
+        self.admit = lambda identity, claim, target: Grant("all", Account("default", "", {"password": Reference("file", "/pw")}))
         door, client = self.connect()
-        self.assertEqual((cancelled, client.disconnecting), ([True], True))
+        self.assertEqual((cancelled, client.half), ([True], True))
 
     def test_leftWhileLogging(self):
         opened = self.ledger()
@@ -238,13 +243,13 @@ class DoorTests(SynchronousTestCase):
         """A failed login has no recording; it is counted."""
         self.verified = fail(Unauthorized())
         door, client = self.connect()
-        self.assertEqual((client.disconnecting, self.recordings.opened, self.failedLogins), (True, [], ["raw"]))
+        self.assertEqual((client.half, self.recordings.opened, self.failedLogins), (True, [], ["raw"]))
 
     def test_refused(self):
         """An identified client that is refused has a recording that says so, and nobody is connected to."""
         self.refusal = Refusal("not-found", "there is no such target")
         door, client = self.connect()
-        self.assertEqual((client.disconnecting, self.reactor.tcpClients), (True, []))
+        self.assertEqual((client.half, self.reactor.tcpClients), (True, []))
         self.assertEqual(self.recordings.opened[0].closed, "refused")
         self.assertEqual(self.recordings.opened[0].events()[-1]["code"], "not-found")
 
@@ -266,7 +271,7 @@ class DoorTests(SynchronousTestCase):
     def test_targetHangs(self):
         door, client = self.connect()
         self.reactor.advance(LIMITS.loginTimeout + 1)
-        self.assertTrue(client.disconnecting)
+        self.assertTrue(client.half)
         self.assertEqual(self.recordings.opened[0].closed, "target-failed")
 
     def test_silence(self):
@@ -275,6 +280,23 @@ class DoorTests(SynchronousTestCase):
         first, client = self.connect()
         for _ in range(UNADMITTED_LIMIT):
             self.mitm.buildProtocol(None)
+        self.assertTrue(client.aborted)
+
+    def test_refusedAndSilent(self):
+        """A refused client that does not close its side counts among the silent ones."""
+        self.verified = fail(Unauthorized())
+        first, client = self.connect()
+        self.verified = Deferred()
+        for _ in range(UNADMITTED_LIMIT):
+            self.mitm.buildProtocol(None)
+        self.assertTrue(client.aborted)
+
+    def test_refusedAndDeaf(self):
+        """It is cut off in the end."""
+        self.verified = fail(Unauthorized())
+        _, client = self.connect()
+        self.assertFalse(client.aborted)
+        self.reactor.advance(LINGER + 1)
         self.assertTrue(client.aborted)
 
     def test_halfClose(self):

@@ -4,7 +4,7 @@ Tests of what errors and values say of themselves.
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.errors import ConfigurationError, Unauthorized
+from hoopx.errors import ConfigurationError, ProtocolViolation, RecordingFailed, Refusal, Unauthorized, refusalOf
 from hoopx.values import Credential, Token
 
 
@@ -16,6 +16,14 @@ class SaidTests(SynchronousTestCase):
     def test_place(self):
         error = ConfigurationError("is no duration", "hoopx.toml", "gateway.idle_timeout", 7)
         self.assertEqual(str(error), "hoopx.toml:7: gateway.idle_timeout: is no duration")
+
+    def test_refusals(self):
+        """Whatever keeps a client out, it is told in a refusal; a fault says nothing of itself."""
+        refusal = Refusal("denied", "no")
+        self.assertIs(refusalOf(refusal), refusal)
+        told = [refusalOf(error) for error in (ProtocolViolation("what?"), RecordingFailed("/data is full"), KeyError("s3cret"))]
+        self.assertEqual([one.code for one in told], ["invalid", "unrecordable", "internal-error"])
+        self.assertEqual([one.message for one in told if "full" in one.message or "s3cret" in one.message], [])
 
     def test_unauthorizedSaysOneThing(self):
         self.assertEqual((str(Unauthorized()), Unauthorized().code), ("the access token is not valid", "unauthorized"))

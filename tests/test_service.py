@@ -4,17 +4,21 @@ Tests of the service: embedded, twice, in somebody else's; reload; what keeps it
 
 from pathlib import Path
 
+from attrs import evolve
 from twisted.application.service import MultiService
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.endpoints import clientFromString, serverFromString
+from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.protocol import Factory, Protocol
 from twisted.plugin import IPlugin
 from twisted.trial.unittest import TestCase
+from twisted.web.client import Agent, readBody
 from zope.interface.verify import verifyObject
 
 from hoopx.api.control import IControl
 from hoopx.config.loader import parse
+from hoopx.config.settings import MetricsSettings
 from hoopx.errors import HoopxError
 from hoopx.interfaces import IProtocolRecorder
 from hoopx.registry import protocols
@@ -103,6 +107,46 @@ class ServiceTests(TestCase):
             self.assertEqual((line["user"], line["target"]), ("service:test", "echo"))
             client.transport.loseConnection()
             yield client.lost
+
+    @inlineCallbacks
+    def test_metrics(self):
+        """Figures and readiness of a gateway at work; gone with it."""
+        settings = self.settings()
+        service = makeProxyService(reactor, evolve(settings, metrics=MetricsSettings("tcp:0:interface=127.0.0.1")))
+        service.startService()
+        self.addCleanup(service.stopService)
+        yield service.ready
+        client = yield self.ask(service)
+        yield client.answered
+        port = service.metrics.getHost().port
+
+        @inlineCallbacks
+        def get(path):
+            response = yield Agent(reactor).request(b"GET", f"http://127.0.0.1:{port}/{path}".encode())
+            body = yield readBody(response)
+            return response.code, body.decode()
+
+        status, text = yield get("metrics")
+        self.assertEqual(status, 200)
+        for line in (
+            'hoopx_bytes_total{side="client"} 5.0', "hoopx_sessions 1.0", "hoopx_sessions_admitted_total 1.0",
+            "hoopx_recordings_open 1.0",
+        ):  # fmt: skip
+            self.assertIn(line + "\n", text)
+        self.assertNotIn("hoopx_recording_append_seconds_count 0.0\n", text)
+        [session] = service.broker.sessions
+        self.assertTrue(service.gateway.kill(session, "", "a test"))
+        yield client.lost
+        status, text = yield get("metrics")
+        for line in ('hoopx_bytes_total{side="target"} 5.0', "hoopx_sessions 0.0", 'hoopx_sessions_ended_total{reason="killed"} 1.0'):
+            self.assertIn(line + "\n", text)
+        found = yield get("readyz")
+        self.assertEqual(found, (200, "ready\n"))
+        service.broker.draining = True
+        found = yield get("readyz")
+        self.assertEqual(found, (503, "the gateway is stopping\n"))
+        yield service.stopService()
+        yield self.assertFailure(get("healthz"), ConnectionRefusedError)
 
     @inlineCallbacks
     def test_reload(self):

@@ -14,12 +14,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hoopx import leg
-from hoopx.errors import RecordingFailed, Refusal, TargetFailed, Unauthorized
+from hoopx.errors import LATER, UNRECORDABLE, RecordingFailed, Refusal, TargetFailed, Unauthorized
 from hoopx.session import Session
 from hoopx.values import Claim, Credential, Grant, Identity, Target
-
-UNRECORDABLE = "no session can be recorded at the moment"
-TRY_LATER = "Try again later; the gateway's operator sees why in its status and log."
 
 
 class Admission:
@@ -91,7 +88,7 @@ class Admission:
         obstacle = broker.recordings.obstacle()
         if obstacle:
             self.log.warn("refused a session: {why}", why=obstacle)
-            raise Refusal("unrecordable", UNRECORDABLE, TRY_LATER)
+            raise Refusal("unrecordable", UNRECORDABLE, LATER)
         if len(broker.sessions) >= broker.limits.maxSessions or broker.draining:
             raise Refusal("limit", "the gateway takes no more sessions", "Try again later.")
 
@@ -133,7 +130,7 @@ class Admission:
             failure.trap(RecordingFailed)
             self.log.error("no recording: {why}", why=failure.getErrorMessage())
             broker.tell("alarm", alarm="recording-failed", why=failure.getErrorMessage())
-            raise Refusal("unrecordable", UNRECORDABLE, TRY_LATER)
+            raise Refusal("unrecordable", UNRECORDABLE, LATER)
 
         return broker.recordings.open(head).addErrback(failed)
 
@@ -148,7 +145,7 @@ class Admission:
                 return
             self.log.error("no leaf in the ledger for {session}: {why}", session=session.id, why=failure.getErrorMessage())
             session.broker.tell("alarm", session=session.id, alarm="unrecordable", why=failure.getErrorMessage())
-            raise Refusal("unrecordable", UNRECORDABLE, TRY_LATER)
+            raise Refusal("unrecordable", UNRECORDABLE, LATER)
 
         opened: Deferred = ledger.opened(session.recording)
         return opened.addErrback(failed)

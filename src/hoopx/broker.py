@@ -9,12 +9,18 @@ import time
 from typing import Any, Callable
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 
+from hoopx.errors import Refusal
 from hoopx.frames import ulid
 from hoopx.offers import Offers
 from hoopx.timers import Timers
+
+
+def _nowhere(function: Callable[..., Any], *arguments: Any) -> Deferred:
+    """Where nobody has wired threads nothing long is computed: it would hold up everybody."""
+    return fail(Refusal("unavailable", "this gateway has no threads to compute with"))
 
 
 @define(eq=False)
@@ -32,6 +38,7 @@ class Broker:
     @ivar policy: L{hoopx.interfaces.ICommandPolicy} or C{None}: no rules, nothing is parsed.
     @ivar approver: L{hoopx.interfaces.IApprover} or C{None}.
     @ivar sinks: L{hoopx.interfaces.IEventSink}s.
+    @ivar compute: C{compute(function, *arguments) -> Deferred}, in a thread (L{hoopx.computing.Computing}).
     @ivar policyDigest: SHA-256 of the rules in force, kept under data/policies.
     @ivar ledger: C{opened(recording) -> Deferred}: fires when the OPEN leaf is durable; fails with
         L{hoopx.curator.commands.CuratorFailed}. C{None} for embedders without: then nobody misses a recording that was removed.
@@ -51,6 +58,7 @@ class Broker:
     policy: Any = None
     approver: Any = None
     sinks: tuple = ()
+    compute: Callable[..., Deferred] = _nowhere
     policyDigest: str = ""
     ledger: Any = None
     protocols: dict = field(factory=dict)
@@ -63,6 +71,7 @@ class Broker:
     timers: Any = field(init=False)
     _offers: dict = field(factory=dict, init=False)
     _closing: set = field(factory=set, init=False)
+    _sent: tuple = field(default=(0, 0), init=False)
 
     log = Logger()
 
@@ -88,8 +97,19 @@ class Broker:
         self.sessions[session.id] = session
 
     def ended(self, session: Any) -> None:
-        self.sessions.pop(session.id, None)
+        if self.sessions.pop(session.id, None) is not None:
+            self._count(session)
         self._closing.add(session)
+
+    def _count(self, session: Any) -> None:
+        self._sent = _added(self._sent, session)
+
+    def traffic(self) -> tuple[int, int]:
+        """@return: bytes that all clients and all targets have sent since the start."""
+        sent = self._sent
+        for session in self.sessions.values():
+            sent = _added(sent, session)
+        return sent
 
     def closed(self, session: Any) -> None:
         self._closing.discard(session)
@@ -118,3 +138,8 @@ class Broker:
         for session in found:
             session.end(reason, message)
         return len(found)
+
+
+def _added(sent: tuple[int, int], session: Any) -> tuple[int, int]:
+    totals = getattr(session.recording, "totals", dict)()  # an embedder's own recordings may not count
+    return sent[0] + totals.get("bytes_from_client", 0), sent[1] + totals.get("bytes_from_target", 0)

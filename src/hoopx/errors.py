@@ -5,6 +5,9 @@ Exceptions that know how to say themselves: to the client, and in the log.
 
 from __future__ import annotations
 
+UNRECORDABLE = "no session can be recorded at the moment"
+LATER = "Try again later; the gateway's operator sees why in its status and log."
+
 
 class HoopxError(Exception):
     """Root of the package's own exceptions."""
@@ -50,10 +53,26 @@ class Unauthorized(Refusal):
 
 
 class TargetFailed(Refusal):
-    """The target can not be reached, verified or logged in to. C{message} holds no secret."""
+    """
+    The target can not be reached, verified or logged in to. C{message} holds no secret.
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    @ivar reason: more of it, for the log alone: what the client need not know.
+    """
+
+    def __init__(self, message: str, hint: str = "", reason: str = "") -> None:
         super().__init__("unavailable", message, hint)
+        self.reason = reason
+
+
+def refusalOf(error: BaseException) -> Refusal:
+    """@return: what a client is told that is not admitted because of an error."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, ProtocolViolation):
+        return Refusal("invalid", str(error))
+    if isinstance(error, RecordingFailed):
+        return Refusal("unrecordable", UNRECORDABLE, LATER)
+    return Refusal("internal-error", "a fault in the gateway", "The gateway's operator finds it in the log.")
 
 
 class ConfigurationError(HoopxError):

@@ -16,7 +16,7 @@ class PassCodec:
 
     __slots__ = ("interest",)
 
-    atBoundary = True
+    atBoundary = wasAtBoundary = True
     buffered = 0
 
     def __init__(self) -> None:

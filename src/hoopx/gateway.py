@@ -16,7 +16,9 @@ from hoopx.api.control import IControl, ITail
 from hoopx.config.loader import load
 from hoopx.errors import HoopxError
 from hoopx.recording import catalogue
+from hoopx.recording.stored import Encrypted
 from hoopx.telling import tell
+from hoopx.values import Notice
 
 
 @implementer(IControl)
@@ -44,6 +46,7 @@ class Gateway:
                 {"protocol": listener.protocol, "endpoint": listener.endpoint, "address": addressOf(port)}
                 for listener, port in zip(settings.listeners, self._service.ports)
             ],
+            "draining": broker.draining,
             "disk": broker.recordings.obstacle(),
             "recordings": f"{settings.gateway.data}/recordings",
             "counters": dict(broker.counters),
@@ -115,9 +118,18 @@ class Tail:
         self._follower = follower
         self._view = view
         self._over = False
+        self._blind = False
 
     def read(self) -> list[str] | None:
-        frames = self._follower.step()
+        if self._blind:
+            return None
+        try:
+            frames = self._follower.step()
+        except Encrypted as error:
+            # What the session said before is sealed to the auditors: no key of the gateway's opens it.
+            self._blind = True
+            reason = f"{error}: hoopx sessions show, on the recording"
+            return [json.dumps(tell(Notice(0.0, 0, "undecodable", {"reason": reason})))]
         if frames is None:
             return None if self._over else self._end()
         return [json.dumps(tell(item)) for frame in frames for item in self._view.feed(frame)]

@@ -36,12 +36,14 @@ class Lane:
     @param out: C{(None, towards the target, towards the client)}, indexed by the speaking side.
     @ivar last: who spoke last: C{CLIENT} when it waits for an answer.
     @ivar unsafe: bytes that are recorded, but not yet safe and so not yet sent.
+    @ivar units: what the target's codec has just given out, while it is being handled.
+    @ivar missed: the unit of them at which the handling broke off.
     @param flow: the door: C{pauseBoth(reason)}, C{pauseClient(reason)} and their resumes, C{conversation}.
     """
 
     __slots__ = (
-        "_abandoned", "_append", "_command", "_flow", "_held", "_heldBytes", "_queue", "_raw", "_repeat", "_withdrawn", "channel",
-        "last", "out", "session", "unsafe",
+        "_abandoned", "_append", "_command", "_flow", "_held", "_heldBytes", "_queue", "_raw", "_repeat", "_unsent", "_withdrawn",
+        "channel", "last", "missed", "out", "session", "units", "unsafe",
     )  # fmt: skip
 
     log = Logger()
@@ -53,6 +55,9 @@ class Lane:
         self._flow = flow
         self._append = session.recording.append
         self.unsafe = 0
+        self._unsent: deque[bool] = deque()
+        self.units: list | None = None
+        self.missed: bytes | None = None
         self.last = TARGET
         self._held: Deferred | None = None
         self._heldBytes = 0
@@ -70,6 +75,8 @@ class Lane:
             self.out[side](sent)
         else:
             self.unsafe += len(sent)
+            if side == TARGET:
+                self._unsent.append(self._whole(sent))
             if self.unsafe >= UNSAFE_LIMIT:
                 self._flow.pauseBoth("recording")
             pending.addCallbacks(self._safe, self.session.recordingFailed, callbackArgs=(side, sent))
@@ -79,12 +86,33 @@ class Lane:
         self.unsafe -= len(sent)
         if self.session.dead:
             return
+        if side == TARGET:
+            self._unsent.popleft()
         self.out[side](sent)
         if not self.unsafe:
             if self.session.ending is None:
                 self._flow.resumeBoth("recording")
             elif not self.session.unsafe:
                 self.session.finish()
+
+    # What the client has.
+
+    def speakable(self, lost: bool) -> bool:
+        """
+        Whether words of the gateway's own would stand between two units, and not within one.
+
+        @param lost: what is not sent yet never will be.
+        """
+        if lost and self._unsent:
+            return self._unsent[0]
+        if self.missed is not None:
+            return self._whole(self.missed)
+        return self._flow.conversation.targetCodec.atBoundary
+
+    def _whole(self, raw: bytes) -> bool:
+        """Whether all that was given out before C{raw} ends where a unit ends: only what comes first can go on with an old one."""
+        units = self.units
+        return not units or raw is not units[0][1] or self._flow.conversation.targetCodec.wasAtBoundary
 
     def attempt(self, side: int, raw: bytes) -> None:
         # What is not forwarded needs no waiting for.
@@ -136,6 +164,7 @@ class Lane:
             session.broker.newId(), session.id, session.identity, session.target.name, command, session.broker.wall()
         )
         self.note("approval", approval=approval.id, state="asked")
+        self.session.broker.tell("held", session=self.session.id)
         try:
             answer = session.broker.approver.request(approval)
         except Exception:

@@ -56,11 +56,11 @@ class Leg:
         self.dataReceived = _nobody
         self.owner.targetLost(reason)
 
-    def startTLS(self, tls: Any, target: Target, codec: Any, alpn: list[bytes] | None = None) -> Deferred:
+    def startTLS(self, tls: Any, target: Target, codec: Any, alpn: list[bytes] | None = None, credential: Any = None) -> Deferred:
         """@return: Deferred of the target's certificate as DER, once it is verified."""
         if codec.buffered:
             raise ProtocolViolation("the target sent unencrypted data where TLS was to begin")
-        self.transport, done = tls.connect(self.transport, self, target, alpn)
+        self.transport, done = tls.connect(self.transport, self, target, alpn, credential)
         return done
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ The factory that makes doors for one listener.
 from __future__ import annotations
 
 from collections import OrderedDict
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from twisted.internet.protocol import Factory
@@ -25,7 +25,7 @@ class Mitm(Factory):
     Makes a door for each connection.
 
     @param broker: the L{hoopx.broker.Broker}.
-    @param listener: settings: C{requireTLS}, C{target}, C{identity}.
+    @param listener: settings: C{requireTLS}, C{tls}, C{proxyProtocol}, C{target}, C{identity}.
     @param protocol: the L{hoopx.interfaces.IProtocolRecorder}.
     """
 
@@ -38,6 +38,7 @@ class Mitm(Factory):
         self.protocol = protocol
         self.identity = Listener(listener.identity) if listener.identity else None
         self.offers: Offers = broker.offersFor(protocol.name)
+        self.proxies = tuple(ip_network(network) for network in listener.proxyProtocol)
         self._unadmitted: OrderedDict[Door, None] = OrderedDict()
 
     def buildProtocol(self, address: object) -> Any:
@@ -52,13 +53,24 @@ class Mitm(Factory):
         """The door has logged in, or is closed."""
         self._unadmitted.pop(door, None)
 
+    def isProxy(self, address: Any) -> bool:
+        """C{True} for a load balancer, whose PROXY header is believed and demanded."""
+        host = _host(address) if self.proxies else None
+        return host is not None and any(host in network for network in self.proxies)
+
     @staticmethod
     def isLoopback(address: Any) -> bool:
         """Unix sockets count as loopback: they do not leave the machine."""
-        host = getattr(address, "host", None)
-        if host is None:
+        if getattr(address, "host", None) is None:
             return True
-        try:
-            return ip_address(host.partition("%")[0]).is_loopback
-        except ValueError:
-            return False
+        host = _host(address)
+        return host is not None and host.is_loopback
+
+
+def _host(address: Any) -> Any:
+    """A connection's end as an IP address, an IPv4 one where IPv6 only carries it; C{None} for what is none."""
+    try:
+        host = ip_address(str(getattr(address, "host", "")).partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(host, "ipv4_mapped", None) or host

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from hoopx import wiring
 from hoopx.errors import ConfigurationError
 from hoopx.gateway import Gateway, addressOf
+from hoopx.metrics import page
 
 DRAIN: Final = 5.0
 """Seconds that sessions have to end by themselves when the gateway stops; then they are told."""
@@ -33,6 +34,7 @@ class ProxyService(MultiService):
     @param parts: replaces parts of the broker (C{policy}, C{approver}, C{recordings}, C{sinks}, ...), for embedders.
     @ivar ready: Deferred[ProxyService]: fires when it accepts connections, fails with what keeps it from doing so.
     @ivar broker: the L{hoopx.broker.Broker} once it is ready.
+    @ivar metrics: the port of metrics and health, or C{None}.
     @ivar ports: the listening ports, in the order of the listeners.
     """
 
@@ -47,6 +49,7 @@ class ProxyService(MultiService):
         self.broker: Any = None
         self.ports: list = []
         self.machine: Any = None
+        self.metrics: Any = None
         self._starting: Deferred | None = None
         self.gateway = Gateway(self)
 
@@ -70,6 +73,8 @@ class ProxyService(MultiService):
             for listener in self.settings.listeners:
                 port = yield self._listen(listener)
                 self.ports.append(port)
+            if self.settings.metrics is not None:
+                yield self._measure(self.settings.metrics.endpoint)
         except BaseException:
             yield self._stopAll()
             raise
@@ -86,15 +91,19 @@ class ProxyService(MultiService):
 
     def _listen(self, listener: Any) -> Deferred:
         factory = self.broker.protocols[listener.protocol].serverFactory(self.broker, listener)
+        listening = serverFromString(self.reactor, listener.endpoint).listen(factory)
+        return listening.addErrback(self._taken, listener.endpoint, "listeners.endpoint")
 
-        def taken(failure: Any) -> None:
-            raise ConfigurationError(
-                f"can not listen on {listener.endpoint}: {failure.getErrorMessage()}. Is another program using it?",
-                self.settings.path,
-                "listeners.endpoint",
-            )
+    def _taken(self, failure: Any, endpoint: str, key: str) -> None:
+        raise ConfigurationError(
+            f"can not listen on {endpoint}: {failure.getErrorMessage()}. Is another program using it?", self.settings.path, key
+        )
 
-        return serverFromString(self.reactor, listener.endpoint).listen(factory).addErrback(taken)
+    @inlineCallbacks
+    def _measure(self, endpoint: str) -> Any:
+        listening = page.listen(self.reactor, endpoint, self.machine.figures(self.gateway))
+        self.metrics = yield listening.addErrback(self._taken, endpoint, "metrics.endpoint")
+        self.log.info("metrics on {address}", address=addressOf(self.metrics))
 
     @inlineCallbacks
     def stopService(self) -> Any:
@@ -112,6 +121,9 @@ class ProxyService(MultiService):
         if self.machine is not None:
             machine, self.machine = self.machine, None
             yield machine.stop()
+        if self.metrics is not None:  # to the last: an orchestrator asks while sessions drain
+            port, self.metrics = self.metrics, None
+            yield _stopped(port)
 
     @inlineCallbacks
     def _drain(self, broker: Any) -> Any:

@@ -151,22 +151,24 @@ class Session:
 
     def _say(self, reason: str, message: str) -> None:
         """Tell the client, recorded like everything else; only when recording itself has failed, unrecorded."""
+        lane, failed = self._lanes[0], reason == "recording-failed"
         try:
             words = self.door.conversation.end(reason, message)
+            # Within a unit that has come in part the client would take our words for the rest of it.
+            if not words or not lane.speakable(failed):
+                return
         except Exception:
             self.log.failure("the end could not be told", session=self.id)
             return
-        if not words:
-            return
-        lane = self._lanes[0]
-        if reason == "recording-failed":
+        if failed:
             lane.out[TARGET](words)
             return
         try:
             lane.forward(TARGET, words, origin=MADE)
         except RecordingFailed:
             self.ending = "recording-failed"
-            lane.out[TARGET](words)
+            if lane.speakable(True):
+                lane.out[TARGET](words)
 
     def refused(self, refusal: Refusal) -> None:
         """Not admitted, or the target login failed; the client has been told."""
@@ -190,6 +192,10 @@ class Session:
         if self.ending is None:
             self.log.error("recording failed: {why}", session=self.id, why=failure.getErrorMessage())
             self.broker.tell("alarm", session=self.id, alarm="recording-failed", why=failure.getErrorMessage())
+        elif not self.dead and self._lanes and self.ending not in ("client-left", "recording-failed"):
+            # It was to end anyway, and the word about that is among what can not be recorded.
+            self.ending = "recording-failed"
+            self._say(self.ending, REASONS[self.ending])
         self.end("recording-failed")
         self.finish()
 

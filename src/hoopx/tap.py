@@ -34,6 +34,7 @@ def makeService(options: Any) -> Any:
         install()
     from twisted.internet import reactor
 
+    from hoopx.allocator import settle
     from hoopx.config.limits import raiseDescriptors
     from hoopx.config.loader import load
     from hoopx.errors import HoopxError
@@ -50,6 +51,7 @@ def makeService(options: Any) -> Any:
     trouble = raiseDescriptors(settings.gateway.maxSessions)
     if trouble:
         print(f"hoopx: {trouble}", file=sys.stderr)
+    settle()
     service = makeProxyService(reactor, settings)
     Foreground(reactor, service).setServiceParent(service)
     return service

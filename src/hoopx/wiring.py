@@ -20,6 +20,7 @@ from twisted.python.threadpool import ThreadPool
 from hoopx import __version__, registry
 from hoopx.api.socket import ControlSocket
 from hoopx.broker import Broker
+from hoopx.computing import Computing
 from hoopx.config.errors import ConfigurationErrors
 from hoopx.config.targets import ConfiguredTargets
 from hoopx.config.unsupported import references as allReferences
@@ -31,6 +32,7 @@ from hoopx.curator.trail import AuditTrail
 from hoopx.identity.revocation import Revocations
 from hoopx.identity.tokens import Tokens
 from hoopx.identity.verifier import Verifier
+from hoopx.metrics.figures import Figures
 from hoopx.policy.access import AccessPolicy, Grants
 from hoopx.recording.settings import RecordingSettings
 from hoopx.recording.store import Recordings
@@ -46,6 +48,8 @@ from hoopx.tls.ends import Ends
 
 THREADS: Final = 8
 """For files and keys: enough that one slow disk call does not hold up the next, few enough for two cores."""
+COMPUTING: Final = 2
+"""For passwords that targets want hashed a million times: half a second of a core each, and not the disk's threads."""
 
 
 def checkSupported(settings: Any) -> None:
@@ -77,6 +81,7 @@ class Machine:
         self.broker: Any = None
         self.curator: Any = None
         self.retention: Any = None
+        self._failures: Any = None
 
     @inlineCallbacks
     def start(self, gateway: Any) -> Any:
@@ -89,6 +94,10 @@ class Machine:
         self._undo.append(pool.stop)
         threads = Threads(reactor, pool)
 
+        computing = ThreadPool(0, COMPUTING, "hoopx computing")
+        computing.start()
+        self._undo.append(computing.stop)
+
         protocols = registry.protocols()
         secrets = self._parts.get("secrets") or startSources(registry.credentialSources(), threads, references(settings))
         self.curator = self._parts.get("curator") or (None if "recordings" in self._parts else self._curator(secrets))
@@ -99,7 +108,7 @@ class Machine:
         store = yield stateThread.call(Store.open, settings.state.url, data)
         self._undo.append(lambda: stateThread.call(store.close))
         self.audit = Audit(store, stateThread, time.time)
-        failures = FailedLogins(store, stateThread, reactor, time.time)
+        failures = self._failures = FailedLogins(store, stateThread, reactor, time.time)
         failures.start()
         self._undo.append(failures.stop)
         self.tokens = Tokens(store, stateThread, time.time, settings.identity.tokens.maxAge)
@@ -119,6 +128,7 @@ class Machine:
             policy=self._parts.get("policy"),
             approver=self._parts.get("approver"),
             sinks=tuple(self._parts.get("sinks", ())),
+            compute=Computing(Threads(reactor, computing)),
             policyDigest=keepPolicy(settings, data),
             protocols=protocols,
         )
@@ -175,6 +185,16 @@ class Machine:
             part.start()
             self._undo.append(part.stop)
 
+    def figures(self, gateway: Any) -> Figures:
+        """@return: what metrics tell; it is told of events from here on."""
+        broker = self.broker
+        stored = getattr(broker.recordings, "figures", dict)  # an embedder's own recordings may have none
+        figures = Figures(gateway.status, stored, broker.traffic, lambda: self._failures.total)
+        broker.sinks = (*broker.sinks, figures)
+        if isinstance(broker.recordings, Recordings):
+            broker.recordings.took = figures.took
+        return figures
+
     def _alarm(self, alarm: str, fields: Any) -> None:
         if self.broker is not None:
             self.broker.tell("alarm", alarm=alarm, **fields)
@@ -205,7 +225,7 @@ class Machine:
         if self.curator is not None:
             told = self.curator.reload()
             told.addErrback(lambda failure: self.log.warn("the curator: {why}", why=failure.getErrorMessage()))
-        for name in ("listeners", "recording", "state", "tls"):
+        for name in ("listeners", "recording", "state", "tls", "metrics"):
             if getattr(old, name) != getattr(settings, name):
                 said.append(f"[{name}] has changed: that takes a restart")
         return said

@@ -145,6 +145,12 @@ class ConnectTests(GatewayCase):
         text = conninfo(Route("gw.example.com", 1, "127.0.0.1", "/ca"), Path(tempfile.mkdtemp()), "t", None, "u", "hx_x")
         self.assertIn("host='gw.example.com' hostaddr='127.0.0.1'", text)
 
+    def test_direct(self) -> None:
+        """Where the listener speaks TLS from the first byte."""
+        for direct in (False, True):
+            text = conninfo(Route("gw", 1, None, "/ca", direct), Path(tempfile.mkdtemp()), "t", None, "u", "hx_x")
+            self.assertEqual("sslnegotiation='direct'" in text, direct)
+
     async def test_terminated(self) -> None:
         """Told to end, it ends its client, and leaves no file behind."""
         self.psql.write_text(PSQL.replace("sys.exit(", "import time; time.sleep(600); sys.exit("))

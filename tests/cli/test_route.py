@@ -44,14 +44,20 @@ class FindTests(SynchronousTestCase):
                 ListenerSettings("postgres", "tcp:3", target="orders"),
             ),
         )
-        self.assertEqual(find(settings, "postgres", "orders"), ("localhost", 3))
+        self.assertEqual(find(settings, "postgres", "orders"), ("localhost", 3, False))
         error = self.assertRaises(HoopxError, find, settings, "postgres", "third")
         self.assertIn("--gateway", str(error))
+
+    def test_direct(self) -> None:
+        """TLS from the first byte is the second choice, and is told."""
+        both = ListenerSettings("postgres", "tcp:1", tls=True), ListenerSettings("postgres", "tcp:2")
+        self.assertEqual(find(evolve(OWN, listeners=both), "postgres", "orders"), ("localhost", 2, False))
+        self.assertEqual(find(evolve(OWN, listeners=both[:1]), "postgres", "orders"), ("localhost", 1, True))
 
     def test_realPort(self) -> None:
         settings = evolve(OWN, listeners=(ListenerSettings("postgres", "tcp:0:interface=\\:\\:1"),))
         status = [{"protocol": "postgres", "endpoint": "tcp:0:interface=\\:\\:1", "address": "::1:40123"}]
-        self.assertEqual(find(settings, "postgres", "orders", status), ("::1", 40123))
+        self.assertEqual(find(settings, "postgres", "orders", status), ("::1", 40123, False))
 
 
 class VerifiedTests(SynchronousTestCase):

@@ -306,7 +306,7 @@ class ExportTests(Case):
             ["--format", "raw"],
             ["--format", "raw", "--from", "client", "--to", "client"],
             ["--format", "jsonl", "--to", "client"],
-            ["--format", "csv"],
+            ["--format", "xml"],
             [],
         ):
             self.assertEqual((await self.sessions("export", session, *arguments))[0], 2, arguments)

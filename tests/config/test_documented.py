@@ -30,6 +30,7 @@ SECTIONS: dict[str, tuple[str, list[type]]] = {
     "grants": ("[[grants]]", [known.GrantSettings]),
     "recording": ("[recording]", [known.RecordingSettings]),
     "state": ("[state]", [known.StoreSettings]),
+    "metrics": ("[metrics]", [known.MetricsSettings]),
     "index": ("[index]", [known.StoreSettings]),
 }
 

@@ -15,6 +15,15 @@ from tests.config.test_loader import ORDERS
 
 GRANT = "[[grants]]\nname='g'\nusers=['*']\ntargets=['orders']\n"
 OPEN = "[[listeners]]\nprotocol='postgres'\nendpoint='tcp:1'\nrequire_tls=false\n"
+LEGACY = """\
+[targets.legacy]
+protocol='raw'
+endpoint='tcp:a:1'
+[[listeners]]
+protocol='raw'
+endpoint='tcp:2'
+target='legacy'
+"""
 FEW = "[gateway]\nmax_sessions = 10\n"
 
 DOUBTED = [
@@ -30,6 +39,23 @@ DOUBTED = [
         "listeners[0].require_tls",
         "clear",
     ),
+    (
+        ORDERS + GRANT + "[[listeners]]\nprotocol='postgres'\nendpoint='tcp:1'\nproxy_protocol=['10.0.0.0/8', '::/0']\n",
+        "listeners[0].proxy_protocol[1]",
+        "is everybody",
+    ),
+    (
+        ORDERS + GRANT.replace("'orders'", "'*'") + LEGACY + "tls=true\n",
+        "listeners[0]",
+        "nothing can prove who connects",
+    ),
+    (
+        ORDERS + GRANT.replace("'orders'", "'*'") + LEGACY + "[tls]\ncertificate='c'\nclient_authorities='d'\n",
+        "listeners[0]",
+        "nothing can prove who connects",
+    ),
+    (ORDERS + GRANT + "[recording.s3]\nregion='x'\n", "recording.s3", "not used"),
+    (ORDERS + GRANT + "[recording]\nstore='s3:bucket'\n[recording.s3]\nendpoint='http://s3:1'\n", "recording.s3.endpoint", "no TLS"),
 ]
 
 
@@ -43,6 +69,12 @@ class DoubtsTests(SynchronousTestCase):
     def test_nothing(self) -> None:
         loopback = "[[listeners]]\nprotocol='postgres'\nendpoint='tcp:1:interface=127.0.0.1'\nrequire_tls=false\n"
         self.assertEqual(doubts(parse(FEW + ORDERS + GRANT + loopback, "/nowhere/x.toml")), [])
+
+    def test_provable(self) -> None:
+        """Certificates, or a listener that vouches for whoever comes."""
+        text = FEW + ORDERS + GRANT.replace("'orders'", "'*'") + LEGACY
+        for more in ("identity='service:x'\n", "tls=true\n[tls]\ncertificate='c'\nclient_authorities='d'\n"):
+            self.assertEqual(doubts(parse(text + more, "/nowhere/x.toml")), [])
 
     def test_openSecret(self) -> None:
         folder = Path(self.mktemp()).absolute()

@@ -4,6 +4,7 @@ What a gateway refuses to start with: everything that it could only pretend to d
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import attrs
@@ -14,6 +15,7 @@ from hoopx.config import ConfiguredTargets, Settings, load, parse, references, u
 from hoopx.interfaces import ITargets
 from hoopx.plugin import ProtocolRecorder
 from hoopx.values import Reference
+from tests.tls.certificates import TestAuthority
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "reference"
 
@@ -28,19 +30,14 @@ REFUSED = [
     ("[[alerts]]\nwebhook={ url='https://a' }\n", "alerts[0]"),
     ("[detect]\n", "detect"),
     ("[api]\nadmins=['a']\n", "api"),
-    ("[metrics]\nendpoint='tcp:1'\n", "metrics"),
     ("[identity.oidc.a]\nissuer='i'\naudiences=['a']\n", "identity.oidc.a"),
     ("[identity.saml.a]\nmetadata='m'\nentity_id='e'\n", "identity.saml.a"),
     ("[secrets.vault]\naddress='https://v'\n", "secrets.vault"),
     ("[state]\nurl='sqlite:/elsewhere'\n", "state.url"),
-    ("[index]\nurl='mysql:'\n", "index.url"),
     ("[recording]\nstore='tape:b/p'\n", "recording.store"),
-    ("[recording]\noriginal='sealed'\n", "recording.original"),
     ("[recording]\nwitness_quorum=1\n", "recording.witness_quorum"),
     ("[recording]\nlocal_keep='7d'\n", "recording.local_keep"),
     ("[[recording.witnesses]]\nurl='u'\nkey='k'\n", "recording.witnesses[0].key"),
-    ("[[listeners]]\nprotocol='postgres'\nendpoint='tcp:1'\nproxy_protocol=['10.0.0.0/8']\n", "listeners[0].proxy_protocol"),
-    ("[[listeners]]\nprotocol='postgres'\nendpoint='tcp:1'\ntls=true\n", "listeners[0].tls"),
     ("[[listeners]]\nprotocol='postgrs'\nendpoint='tcp:1'\n", "listeners[0].protocol"),
     (RAW + "via='b'\n", "targets.l.via"),
     (RAW.replace("raw", "ssh"), "targets.l.protocol"),
@@ -57,11 +54,13 @@ certificate = "c.pem"
 protocol = "postgres"
 endpoint = "tcp:15432"
 require_tls = true
+proxy_protocol = ["10.0.0.0/8"]
 [[listeners]]
 protocol = "raw"
 endpoint = "tcp:9000"
 target = "legacy"
 identity = "service:batch"
+tls = true
 [identity.tokens]
 max_age = "1h"
 [targets.orders]
@@ -123,6 +122,13 @@ class UnsupportedTests(SynchronousTestCase):
             self.assertNotIn(secret, str(error))
             self.assertNotIn("recording.encrypt_to[0]", found)
 
+    def test_originals(self) -> None:
+        """Sealed to nobody they would be lost."""
+        for more, lost in (("", True), (f"encrypt_to=['{AUDITOR}']\n", False)):
+            found = [each for each in unsupported(parse("[recording]\noriginal='sealed'\n" + more, "/x.toml")) if each.key == "recording.original"]
+            self.assertTrue(found)
+            self.assertEqual(any("add encrypt_to" in error.message for error in found), lost)
+
     def test_store(self) -> None:
         """A store that can not be: what is expected in its place."""
         for store, said in (("ftp:x", '"file:"'), ("s3:", "a bucket"), ("file:relative", "whole path")):
@@ -164,10 +170,11 @@ class UnsupportedTests(SynchronousTestCase):
             "state",
             "index",
             "secrets",
+            "metrics",
             "path",
             "lines",
         }
-        refused = {"guards", "masks", "alerts", "metrics", "api", "detect"}
+        refused = {"guards", "masks", "alerts", "api", "detect"}
         self.assertEqual({each.name for each in attrs.fields(Settings)}, kept | refused)
 
     def test_referenceFile(self) -> None:
@@ -185,6 +192,7 @@ class UnreadableTests(SynchronousTestCase):
         self.assertEqual(
             sorted(found),
             [
+                "state.url",
                 "targets.orders.accounts.app.password",
                 "targets.orders.accounts.b.password",
                 "targets.orders.authorities",
@@ -193,15 +201,33 @@ class UnreadableTests(SynchronousTestCase):
         )
         self.assertIn("HOOPX_TEST_APP is not set", found["targets.orders.accounts.app.password"])
         self.assertIn("No such file", found["tls.certificate"])
-        for name in ("c.pem", "ca.pem", "b"):
+        for name in ("c.pem", "ca.pem", "b", "state-url"):
             (folder / name).write_text("x")
         self.assertEqual(unreadable(read, {"HOOPX_TEST_APP": "x"}), [])
+
+    def test_certificates(self) -> None:
+        """A pair that does not fit together is found before anybody logs in with it."""
+        authority = TestAuthority(self.mktemp())
+        (one, key), (other, _) = authority.issue(file="one"), authority.issue(file="other")
+        for certificate, more, found in [
+            (one, f'private_key = {{ file = "{key}" }}', []),
+            (other, f'private_key = {{ file = "{key}" }}', ["its private key belongs to another certificate"]),
+            (one, "", ["certificate or private key are no usable PEM"]),
+            (one, 'private_key = { env = "KEY" }', []),
+            (one + ".gone", "", ["No such file or directory"]),
+        ]:
+            text = "[targets.o]\nprotocol='postgres'\nendpoint='tcp:db:1'\n[targets.o.accounts.a]\n"
+            text += f'certificate = {{ file = "{certificate}" }}\n{more}\n'
+            errors = unreadable(parse(text, os.path.abspath("x.toml")), {"KEY": "x"})
+            self.assertEqual([error.message.rpartition(": ")[2].partition(" (")[0] for error in errors], found, text)
+            self.assertEqual({error.key for error in errors}, {"targets.o.accounts.a.certificate"} if found else set())
 
     def test_references(self) -> None:
         found = dict(references(parse(ALLOWED, "/x.toml")))
         self.assertEqual(
             found,
             {
+                ("state", "url"): Reference("file", "/state-url"),
                 ("targets", "orders", "accounts", "app", "password"): Reference("env", "HOOPX_TEST_APP"),
                 ("targets", "orders", "accounts", "b", "password"): Reference("file", "/b"),
             },

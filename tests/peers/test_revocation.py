@@ -61,6 +61,17 @@ class RevocationTests(SynchronousTestCase):
         self.assertEqual(caught.exception.code, "28P01")
         self.assertEqual(debian().look(RUNNING, other.key[0]), [(1,)])
 
+    def test_afterBulk(self) -> None:
+        """Rows in bulk are not followed one by one; where they have ended, words can be put in again."""
+        token = self.gateway.token()
+        connection = Wire(self.gateway.port).login("app", token, "shop")
+        self.addCleanup(connection.socket.close)
+        connection.send(query("SELECT repeat('x', 100) FROM generate_series(1, 50000)"))
+        self.assertEqual(sum(kind == b"D" for kind, _ in connection.untilReady()), 50000)
+        found = json.loads(self.gateway.hoopx("tokens", "list", "--json"))[0]
+        since = self.revoke(found["id"])
+        self.assertEqual(self.ends(connection, since, "revoked")["C"], "57P01")
+
     def test_user(self) -> None:
         first, second = self.busy(self.gateway.token("--ttl", "1h")), self.busy(self.gateway.token("--ttl", "2h"))
         since = self.revoke("--user", "tester@example.com")

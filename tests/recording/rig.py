@@ -86,6 +86,9 @@ class FaultyFiles(Files):
             self.room -= len(data)
         return os.write(descriptor, data)
 
+    def writev(self, descriptor, parts):
+        return self.write(descriptor, b"".join(parts))
+
     def create(self, *arguments):
         self._fault("create")
         return super().create(*arguments)

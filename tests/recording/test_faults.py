@@ -48,6 +48,22 @@ class FullTests(Base):
         self.assertEqual(self.data(recording), b"good")
         self.assertSound(recording)
 
+    @settings(max_examples=20, deadline=None)
+    @given(st.integers(0, writer.APART + 31))
+    def test_cutBackBig(self, room):
+        """The same for a payload that is written from where it is."""
+        rig = self.rig()
+        recording = self.open(rig)
+        recording.append(0, CLIENT, PASSED, b"good")
+        size = os.path.getsize(os.path.join(recording.path, OPEN))
+        rig.files.room = room
+        self.assertRaises(RecordingFailed, recording.append, 0, CLIENT, PASSED, b"x" * writer.APART)
+        self.assertEqual(os.path.getsize(os.path.join(recording.path, OPEN)), size)
+        rig.files.room = None
+        self.close(recording, "recording-failed")
+        self.assertEqual(self.data(recording), b"good")
+        self.assertSound(recording)
+
     def test_reserveIsForClosing(self):
         """The reserve is let go for DONE and SEAL, and no other session's traffic gets it."""
         rig = self.rig()
@@ -132,6 +148,47 @@ class FullTests(Base):
         self.assertEqual(self.data(recording), b"x" * 2 * KIB + expected)
         self.assertSound(recording)
 
+    def test_shortWrite(self):
+        """A write that was short is continued: when that works, nothing was wrong."""
+        for size in (100, writer.INLINE + 1):
+            rig = self.rig()
+            recording = self.open(rig)
+            recording.append(0, CLIENT, PASSED, b"good ")
+            write, shorter = rig.files.write, iter([True])
+            rig.files.write = recording._write = lambda fd, data, w=write, s=shorter: w(fd, data[:7] if next(s, False) else data)
+            waiting = recording.append(0, CLIENT, PASSED, b"x" * size)
+            if waiting is not None:
+                self.successResultOf(waiting)
+            self.assertEqual(self.data(recording), b"good " + b"x" * size)
+            self.close(recording)
+            self.assertSound(recording)
+
+    def test_oneFileIsFull(self):
+        """One file may not grow any more: that is not a full disk, and the others go on."""
+        for size in (100, writer.INLINE + 1):
+            rig = self.rig()
+            recording, other = self.open(rig), self.open(rig)
+            recording.append(0, CLIENT, PASSED, b"good")
+            write, shorter = rig.files.write, iter([True])
+
+            def limited(fd, data, write=write, shorter=shorter, descriptor=recording._fd):
+                if fd != descriptor:
+                    return write(fd, data)
+                if next(shorter, False):
+                    return write(fd, data[:7])
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+
+            rig.files.write = recording._write = limited
+            try:
+                waiting = recording.append(0, CLIENT, PASSED, b"x" * size)
+            except RecordingFailed as error:
+                reason = str(error)
+            else:
+                reason = str(self.failureResultOf(waiting, RecordingFailed).value)
+            self.assertIn("File too large", reason)
+            self.assertFalse(rig.store.full)
+            self.assertIsNone(other.append(0, CLIENT, PASSED, b"goes on"))
+
     def test_queuedFailsInOrder(self):
         threads = Later()
         rig = self.rig(threads)
@@ -149,6 +206,20 @@ class FullTests(Base):
         self.close(recording)
         self.assertEqual(self.data(recording), b"good")
         self.assertSound(recording)
+
+    def test_queuedGetsNothingOfTheReserve(self):
+        """What waits for the writer thread when another recording finds the disk full is not written any more."""
+        threads = Later()
+        rig = self.rig(threads)
+        recording, other = self.open(rig), self.open(rig)
+        waiting = recording.append(0, CLIENT, PASSED, b"x" * (writer.INLINE + 1))
+        rig.files.room = 0
+        self.assertRaises(RecordingFailed, other.append, 0, CLIENT, PASSED, b"lost")
+        rig.files.room = 1 << 30  # the reserve is let go
+        written = len(rig.files.writes)
+        threads.run(1)
+        self.failureResultOf(waiting, RecordingFailed)
+        self.assertEqual(rig.files.writes[written:], [])
 
     def test_noNewSession(self):
         rig = self.rig()

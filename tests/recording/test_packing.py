@@ -28,7 +28,7 @@ WAYS = [(False, ()), (True, ()), (False, (RECIPIENT,)), (True, (RECIPIENT,))]
 class PackTests(PackedBase):
     def test_digests(self):
         """What pack says is what lies there, whichever way it is packed; and what unpacks is what was there."""
-        plain = self.segment()
+        plain = self.segment(segments=1)
         before, seal = content(plain), self.sealOf(plain)
         for compress, recipients in WAYS:
             path = shutil.copy2(plain, os.path.join(self.folder(), "000000.hxr"))
@@ -50,7 +50,7 @@ class PackTests(PackedBase):
 
     def test_again(self):
         """One that is packed stays as it is, whatever is asked now; its digests are told again."""
-        plain = self.segment()
+        plain = self.segment(segments=1)
         for compress, recipients in WAYS:
             path = shutil.copy2(plain, os.path.join(self.folder(), "000000.hxr"))
             packed, now = pack(path, compress, recipients), content(path)
@@ -123,17 +123,40 @@ class PackTests(PackedBase):
         """Before a segment becomes unreadable here, the LINK behind it is on the disk."""
         path = self.session(segments=2, close=False)
         files = FaultyFiles()
-        synced = []
-        files.fsync = lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
-        renamed = []
-        files.rename = lambda old, new: (renamed.append(list(synced)), os.rename(old, new))
+        done = []
+        files.fsync = lambda descriptor: done.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+        files.rename = lambda old, new: (done.append("renamed"), os.rename(old, new))
         pack(os.path.join(path, segmentName(0)), True, [RECIPIENT], files)
-        before = [os.path.basename(name) for name in renamed[0]]
-        self.assertEqual(before[:2], [OPEN, segmentName(1)])
-        self.assertIn("000000.hxr.new", before)
-        self.assertEqual(os.path.basename(synced[-1]), os.path.basename(path))
+        folder = os.path.basename(path)
+        self.assertEqual(
+            done, [OPEN, segmentName(1), folder, "000000.hxr.new", "000000.seal", folder, "renamed", folder]
+        )
         crash(self.recording)
         letGo(self.rig_.store)
+
+    def test_recoveryFirst(self):
+        """Power loss took what continues a segment: it stays readable until recovery has been there, and can be encrypted then."""
+        path = self.session(segments=1, close=False)
+        sealed, name = os.path.join(path, segmentName(0)), os.path.join(path, OPEN)
+        crash(self.recording)
+        letGo(self.rig_.store)
+        for size in (50, 9, 0):
+            os.truncate(name, size)
+            self.assertRaises(NotYet, pack, sealed, True, [RECIPIENT])
+        self.assertEqual(content(sealed)[: len(START)], START)
+        self.successResultOf(Rig(self.rig_.data).store.start())
+        for number in range(2):
+            pack(os.path.join(path, segmentName(number)), True, [RECIPIENT])
+        verdict = verifySession(path, opener=opener([AUDITOR]))
+        self.assertEqual((verdict.state, verdict.problems), ("recovered", []))
+
+    def test_nothingBehind(self):
+        path = self.session(segments=1, close=False)
+        crash(self.recording)
+        letGo(self.rig_.store)
+        os.unlink(os.path.join(path, OPEN))
+        self.assertRaises(NotYet, pack, os.path.join(path, segmentName(0)), True, [RECIPIENT])
+        pack(os.path.join(path, segmentName(0)))
 
     def test_memory(self):
         """A large segment streams: no piece is near its size."""
@@ -147,7 +170,7 @@ class PackTests(PackedBase):
 class FaultTests(PackedBase):
     def test_killed(self):
         """Killed at any call: the old file or the new one stands there, and the next run comes to the same end."""
-        plain = self.segment()
+        plain = self.segment(segments=1)
         before, seal = content(plain), self.sealOf(plain)
         for compress, recipients in WAYS:
             ended = False

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 from hoopx.frames import DATA, OPEN, FrameError, readSession, segmentName, ulidTime
+from hoopx.gateway import Tail
+from hoopx.protocols.raw.view import RawView
 from hoopx.recording import catalogue
 from hoopx.recording.packing import pack
 from hoopx.recording.stored import Encrypted, opener
@@ -106,6 +109,18 @@ class FollowTests(PackedBase):
         while (more := follower.step()) is not None:
             found += more
         self.assertEqual(found, list(readSession(path, opener([AUDITOR]))))
+
+    def test_tail(self):
+        """Who watches through the gateway is told why there is nothing to see."""
+        path = self.session(close=False)
+        pack(os.path.join(path, segmentName(0)), True, [RECIPIENT])
+        tail = Tail(catalogue.follow(self.rig_.data, os.path.basename(path)), RawView())
+        (line,) = tail.read()
+        self.assertIn("--identity KEYFILE", json.loads(line)["reason"])
+        self.assertEqual(tail.read(), None)
+        tail.close()
+        crash(self.recording)
+        letGo(self.rig_.store)
 
     def test_damaged(self):
         path = self.session()

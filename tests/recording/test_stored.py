@@ -181,6 +181,13 @@ class BoundTests(Files):
         gc.collect()
         self.assertEqual(descriptors(), before)
 
+    def test_plainSize(self):
+        """For progress: as much as will be read, where that is told."""
+        for data in (PLAIN, compressed(PLAIN), encrypted(compressed(PLAIN))):
+            self.assertEqual(stored.plainSize(self.file(data), opener([AUDITOR])), len(PLAIN))
+        for data in (encrypted(PLAIN), encrypted(compressed(PLAIN)), compressed(PLAIN)[:6]):
+            self.assertEqual(stored.plainSize(self.file(data), opener([OTHER])), len(data))
+
     def test_object(self):
         """A stored object is read like a file."""
         with unpacked(io.BufferedReader(io.BytesIO(encrypted(compressed(PLAIN)))), "x", [AUDITOR]) as file:

@@ -29,6 +29,7 @@ from hoopx.frames import (
 )
 from hoopx.interfaces import IRecording
 from hoopx.recording import queued, writer
+from hoopx.recording.segment import FEW
 from hoopx.recording.verify import verifySession
 from hoopx.values import ATTEMPTED, CLIENT, MADE, PASSED, TARGET
 from tests.recording.rig import KIB, Later, Rig
@@ -460,6 +461,60 @@ class QueueTests(Base):
         self.assertIsNone(recording.append(0, CLIENT, PASSED, chunk))
         self.close(recording)
         self.assertEqual(len(self.data(recording)), (count + 2) * 64 * KIB)
+        self.assertSound(recording)
+
+    def test_hashedTogether(self):
+        """A hand-off to the thread is not for nothing: in bulk there is more to hash before the next one."""
+        for pause, more in ((0, writer.HASH_MOST), (2_000_000_000, writer.HASH_AT)):
+            threads = Later()
+            rig = self.rig(threads, size=64 * writer.HASH_MOST)
+            recording = self.open(rig)
+            recording.append(0, CLIENT, PASSED, b"x")
+            rig.ns += pause
+            chunk = b"x" * writer.HASH_AT
+            recording.append(0, CLIENT, PASSED, chunk)
+            threads.runAll()
+            written = 0
+            while not threads.calls:
+                self.assertIsNone(recording.append(0, CLIENT, PASSED, chunk))
+                written += len(chunk)
+            self.assertEqual(written, more)
+            threads.runAll()
+            self.close(recording)
+            self.assertSound(recording)
+
+    def test_apart(self):
+        """A payload is written from where it is, or copied behind its header: the file is the same."""
+        rig = self.rig()
+        recording = self.open(rig)
+        expected = b""
+        for number in range(3 * FEW):
+            payload = bytes([number]) * (writer.APART + number % 3 - 1)
+            expected += payload
+            self.assertIsNone(recording.append(0, CLIENT, PASSED, payload))
+        self.assertEqual(recording.totals()["bytes_from_client"], len(expected))
+        self.assertEqual(recording.totals()["frames_from_client"], 3 * FEW)
+        rig.advance(1)
+        self.assertIn(CHECK, self.kinds(recording))
+        self.close(recording)
+        self.assertEqual(self.data(recording), expected)
+        seal = [unpack(f.payload) for f in self.frames(recording) if f.kind == SEAL][-1]
+        self.assertEqual(seal["frames"], len(self.kinds(recording)) - 1)
+        self.assertSound(recording)
+
+    def test_hashingBesideASeal(self):
+        """Also when the segment is due to be sealed meanwhile, which has to wait for the thread."""
+        threads = Later()
+        rig = self.rig(threads, size=64 * KIB)  # sealed at 16 times as much
+        recording = self.open(rig)
+        chunk, most = b"x" * 64 * KIB, writer.HASH_BOUND + 3 * writer.HASH_AT
+        count = 0
+        while recording.append(0, CLIENT, PASSED, chunk) is None:
+            count += 1
+            self.assertLess(count * 64 * KIB, most, "to be hashed")
+        threads.runAll()
+        self.close(recording)
+        self.assertEqual(len(self.data(recording)), (count + 1) * 64 * KIB)
         self.assertSound(recording)
 
     def test_bigBesideHashing(self):

@@ -397,6 +397,12 @@ class EndTests(LayerCase):
         scene.cut()
         scene.protocol.lost.trap(ConnectionDone)
 
+    def test_weHalfEndTooEarly(self) -> None:
+        """Before the handshake is over there is no half of a connection to end."""
+        scene = Scene(self, protocol=HalfTold())
+        scene.layer.loseWriteConnection()
+        self.assertEqual(scene.wire.calls, ["loseConnection"])
+
     def test_weHalfEnd(self) -> None:
         scene = Scene(self, protocol=HalfTold()).run()
         scene.layer.write(b"question")

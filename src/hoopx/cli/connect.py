@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Callable, Final, Iterator
 
 import click
+from attrs import evolve
 
 from hoopx.api.client import Client
 from hoopx.cli.gateway import client
@@ -106,6 +107,7 @@ def conninfo(route: Route, folder: Path, target: str, database: str | None, user
         "passfile": str(passfile),
         "sslmode": "verify-full" if route.authorities else "disable",
         "sslrootcert": route.authorities,
+        "sslnegotiation": "direct" if route.direct else None,
         "gssencmode": "disable",
     }
     return " ".join(f"{key}={_quoted(value)}" for key, value in parts.items() if value is not None)
@@ -124,8 +126,8 @@ def _route(place: Place, target: str, gateway: str | None, authorities: str | No
     addresses: list[dict[str, Any]] = []
     with suppress(HoopxError):  # without a control socket the configured ports must do
         addresses = running.status().get("listeners", [])
-    host, number = find(place.settings, "postgres", target, addresses)
-    return verified(place.settings, place.data, host, number, authorities, True)
+    host, number, direct = find(place.settings, "postgres", target, addresses)
+    return evolve(verified(place.settings, place.data, host, number, authorities, True), direct=direct)
 
 
 def _read(path: str) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from typing import IO, Final, Iterator, Mapping
+from typing import IO, Any, Final, Iterator, Mapping
 
 import click
 
+from hoopx import __version__
 from hoopx.cli.looking import look
 from hoopx.cli.output import dump, fail, onTerminal, say
 from hoopx.cli.place import Place, pass_place
@@ -37,35 +38,59 @@ SIDE: Final = click.Choice(["client", "target"])
 @click.command("export")
 @click.argument("session")
 @click.option(
-    "--format", "form", type=click.Choice(["raw", "jsonl"]), required=True, help="raw: bytes of a side. jsonl: as show --json."
+    "--format",
+    "form",
+    type=click.Choice(["raw", "jsonl", "csv", "pcapng", "ocsf"]),
+    help="raw: bytes of a side. jsonl: as show --json. csv: for a spreadsheet. pcapng: for Wireshark. ocsf: events for a SIEM.",
 )
 @click.option("--from", "source", type=SIDE, help="With raw: exactly what that side sent, refused things included.")
 @click.option("--to", "destination", type=SIDE, help="With raw: exactly what that side received.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Else standard output.")
+@click.option(
+    "--proof",
+    is_flag=True,
+    help="Instead: a zip file of the segments as they are stored, the ledger's leaves with their proofs, the checkpoint and its keys.",
+)
 @identity_option
 @pass_place
 def command(
     place: Place,
     session: str,
-    form: str,
+    form: str | None,
     source: str | None,
     destination: str | None,
     output: str | None,
+    proof: bool,
     identities: tuple[str, ...],
 ) -> None:
-    """Write a session to a file: the bytes of a side, or JSON lines."""
+    """
+    Write a session to a file: the bytes of a side, its commands and results, packets, or events.
+
+    pcapng holds what client and gateway said to each other, with TCP/IP headers that are made up. What --proof writes is for a third
+    party: hoopx verify checks it with nothing else.
+    """
+    if proof:
+        if form or source or destination:
+            raise click.UsageError("--proof takes the recording as it is, in no other format.")
+        _prove(place, session, output)
+        return
+    if form is None:
+        raise click.UsageError("Say in which --format, or --proof.")
     if form == "raw":
         if (source is None) == (destination is None):
             raise click.UsageError(
                 "--format raw needs one of --from client|target (what it sent), --to client|target (what it received)."
             )
-        if output is None and onTerminal():
-            raise click.UsageError("Raw bytes would steer this terminal: give -o FILE, or send them into a pipe.")
     elif source or destination:
-        raise click.UsageError("--from and --to belong to --format raw; JSON lines tell of both sides.")
+        raise click.UsageError("--from and --to belong to --format raw; the others tell of both sides.")
+    if form in ("raw", "pcapng") and output is None and onTerminal():
+        raise click.UsageError("These bytes would steer this terminal: give -o FILE, or send them into a pipe.")
     recorded = find(place, session, identities)
     look(place, "export", recorded.summary.session, format=form, side=source or destination)
-    chunks = _raw(recorded, SENT[source] if source else RECEIVED[str(destination)]) if form == "raw" else _lines(recorded)
+    if form == "raw":
+        chunks = _raw(recorded, SENT[source] if source else RECEIVED[str(destination)])
+    else:
+        chunks = _made(recorded, exporter(form, recorded))
     written = 0
     with (
         _opened(output) as file,
@@ -91,11 +116,58 @@ def _raw(recorded: Recorded, wanted: frozenset) -> Iterator[tuple[Frame | None, 
         yield frame, frame.payload if frame.kind == DATA and (frame.side, frame.origin) in wanted else b""
 
 
-def _lines(recorded: Recorded) -> Iterator[tuple[Frame | None, bytes]]:
-    view = recorded.view()
+def _prove(place: Place, session: str, output: str | None) -> None:
+    from hoopx.ledger.errors import LedgerError
+    from hoopx.recording import bundle, catalogue
+
+    folder = catalogue.find(str(place.data), session)
+    id = os.path.basename(folder)
+    path = output or f"{id}.zip"
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".hxr") and name[:-4].isdigit())
+    try:
+        count = bundle.write(path, id, names, folder, os.path.join(place.data, "ledger"))
+    except (ValueError, LedgerError) as error:
+        fail(f"session {id} can not be proven: {error}")
+    except OSError as error:
+        fail(f"{path} can not be written: {error.strerror}")
+    say(f"{quantity(os.path.getsize(path))} written to {path}: {len(names)} segments, {count} proofs.")
+
+
+def exporter(form: str, recorded: Recorded) -> Any:
+    """@return: C{feed(frame) -> bytes} and C{finish() -> bytes}."""
+    head = recorded.summary.head
+    if form == "pcapng":
+        from hoopx.export.pcapng import Capture
+
+        return Capture(head, f"hoopx {__version__}")
+    if form == "csv":
+        from hoopx.export.table import Table
+
+        return Table(head, recorded.view())
+    if form == "ocsf":
+        from hoopx.export.ocsf import Events
+
+        return Events(head, recorded.view(), __version__)
+    return Lines(recorded.view())
+
+
+class Lines:
+    """JSON lines, as C{sessions show --json} prints them."""
+
+    def __init__(self, view: Any) -> None:
+        self._view = view
+
+    def feed(self, frame: Frame) -> bytes:
+        return b"".join(dump(tell(item)).encode() + b"\n" for item in self._view.feed(frame))
+
+    def finish(self) -> bytes:
+        return b"".join(dump(tell(item)).encode() + b"\n" for item in self._view.finish())
+
+
+def _made(recorded: Recorded, exporter: Any) -> Iterator[tuple[Frame | None, bytes]]:
     for frame in recorded.frames():
-        yield frame, b"".join(dump(tell(item)).encode() + b"\n" for item in view.feed(frame))
-    yield None, b"".join(dump(tell(item)).encode() + b"\n" for item in view.finish())
+        yield frame, exporter.feed(frame)
+    yield None, exporter.finish()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.cli.test_ledger -*-
 """
-C{hoopx ledger}: show the ledger, and prove what stands in it. Needs no running gateway, and no private key but for C{rotate}.
+C{hoopx ledger}: show the ledger, and prove what stands in it. Needs no running gateway, and no private key but for
+C{rotate} and C{renew}.
 """
 
 from __future__ import annotations
@@ -126,8 +127,7 @@ def rotate(place: Place) -> None:
     from hoopx.ledger.log import Ledger
     from hoopx.recording.files import Files
 
-    if place.settings.recording.signingKey is not None:
-        fail("the key is given by signing_key, and kept elsewhere: docs/operations/ledger.rst tells how to change it")
+    _ownKey(place)
     data, files = str(place.data), Files()
     keys = os.path.join(data, "keys")
     if not os.path.exists(os.path.join(data, "ledger", "origin")):
@@ -141,6 +141,25 @@ def rotate(place: Place) -> None:
         click.echo(ledger.vkey)
     finally:
         ledger.close()
+
+
+@command.command()
+@pass_place
+def renew(place: Place) -> None:
+    """
+    Put a ledger aside that can not go on, and begin a new one that names its last checkpoint. The gateway must not be running.
+    """
+    from hoopx.ledger.renewal import renew as begin
+
+    _ownKey(place)
+    vkey = _told(lambda: begin(str(place.data), place.settings.gateway.name))
+    say("There is a new ledger, with a new key. Tell it to the witnesses and auditors:")
+    click.echo(vkey)
+
+
+def _ownKey(place: Place) -> None:
+    if place.settings.recording.signingKey is not None:
+        fail("the key is given by signing_key, and kept elsewhere: docs/operations/ledger.rst tells how to change it")
 
 
 def _reader(place: Place, directory: str | None) -> Any:
@@ -178,6 +197,7 @@ def _described(reader: Any, signed: Any, keys: list[Any], witnesses: list[Any]) 
     from hoopx.ledger.errors import LedgerError
 
     checkpoint = signed.checkpoint
+    chain, pending = reader.chain(keys[0] if keys else reader.first()), len(_told(reader.pending))
     cosigned = [{"name": one.name, "at": one.timestamp, "size": checkpoint.size} for one in signed.witnesses]
     names = {one["name"] for one in cosigned}
     try:
@@ -185,17 +205,15 @@ def _described(reader: Any, signed: Any, keys: list[Any], witnesses: list[Any]) 
         for one in older.witnesses:
             if one.name not in names:
                 cosigned.append({"name": one.name, "at": one.timestamp, "size": older.checkpoint.size})
-        reader.checkpoint(keys)
     except (LedgerError, ValueError):
         pass
-    chain = reader.chain(keys[0] if keys else reader.first(), checkpoint.size)
     return {
         "origin": checkpoint.origin,
         "size": checkpoint.size,
         "root": b64encode(checkpoint.root).decode("ascii"),
         "keys": [{"vkey": verifier.vkey, "since": since} for since, verifier in chain],
         "cosignatures": cosigned,
-        "pending": len(_told(reader.pending)),
+        "pending": pending,
         "checkpoint": signed.note.decode("utf-8"),
     }
 

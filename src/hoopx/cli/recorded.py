@@ -19,7 +19,7 @@ from hoopx.frames import HEADER, Opener
 from hoopx.recording import catalogue
 from hoopx.recording.auditors import identities as readIdentities
 from hoopx.recording.catalogue import Summary
-from hoopx.recording.stored import opener, openSegment
+from hoopx.recording.stored import opener, openSegment, plainSize
 from hoopx.values import Frame
 
 
@@ -60,12 +60,12 @@ class Recorded:
         return known[name].view()
 
     def size(self) -> int:
-        """Bytes of its segments, for progress."""
+        """Bytes of its segments when they are unpacked, for progress."""
         total = 0
         with os.scandir(self.summary.path) as entries:
             for entry in entries:
                 if entry.name.endswith(".hxr"):
-                    total += entry.stat().st_size
+                    total += plainSize(entry.path, self.opener)
         return total
 
 

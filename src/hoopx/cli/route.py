@@ -25,12 +25,14 @@ class Route:
     @ivar host: the name that the gateway's certificate bears.
     @ivar address: where to connect, if not there.
     @ivar authorities: PEM file to verify it with, or C{None}: no TLS (loopback only).
+    @ivar direct: TLS from the first byte.
     """
 
     host: str
     port: int
     address: str | None
     authorities: str | None
+    direct: bool = False
 
 
 def listening(endpoint: str) -> tuple[str, int] | None:
@@ -49,16 +51,16 @@ def listening(endpoint: str) -> tuple[str, int] | None:
     return "localhost" if interface in EVERYWHERE else interface, int(port)
 
 
-def find(settings: Any, protocol: str, target: str, addresses: Sequence[dict[str, Any]] = ()) -> tuple[str, int]:
+def find(settings: Any, protocol: str, target: str, addresses: Sequence[dict[str, Any]] = ()) -> tuple[str, int, bool]:
     """
-    The listener that leads to a target.
+    The listener that leads to a target; one with TLS from the first byte, which older clients do not know, only if there is no other.
 
     @param addresses: C{listeners} of the gateway's status: the real ports.
-    @return: C{(host, port)}.
+    @return: C{(host, port, TLS from the first byte)}.
     @raise HoopxError: there is none.
     """
     real = {(one.get("protocol"), one.get("endpoint")): one.get("address") for one in addresses}
-    for listener in settings.listeners:
+    for listener in sorted(settings.listeners, key=lambda listener: listener.tls):
         if listener.protocol != protocol or listener.target not in (None, target):
             continue
         found = listening(listener.endpoint)
@@ -66,7 +68,7 @@ def find(settings: Any, protocol: str, target: str, addresses: Sequence[dict[str
             continue
         host, port = found
         address = real.get((protocol, listener.endpoint))
-        return host, int(address.rpartition(":")[2]) if address else port
+        return host, int(address.rpartition(":")[2]) if address else port, listener.tls
     raise HoopxError(f"no listener on this machine speaks {protocol} for {target}: say where with --gateway HOST:PORT")
 
 

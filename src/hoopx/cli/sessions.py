@@ -15,7 +15,7 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
     "list": Lazy("hoopx.cli.listing:command", "List sessions, newest first."),
     "show": Lazy("hoopx.cli.replay:show", "Show what was said in a session."),
     "replay": Lazy("hoopx.cli.replay:replay", "Show it again at the speed at which it was said."),
-    "export": Lazy("hoopx.cli.export:command", "Write a session to a file: the bytes of a side, or JSON lines."),
+    "export": Lazy("hoopx.cli.export:command", "Write a session to a file: bytes, JSON lines, CSV, packets, events."),
     "tag": Lazy("hoopx.cli.marks:tag", "Put words of your own on a session."),
     "review": Lazy("hoopx.cli.marks:review", "Say that you have looked at a session, or confirm that somebody has."),
     "tail": Lazy("hoopx.cli.live:tail", "Follow a session that lives."),

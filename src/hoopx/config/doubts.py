@@ -22,7 +22,7 @@ from hoopx.policy.access import covers
 
 def doubts(settings: Settings) -> list[ConfigurationError]:
     """@return: warnings, in the shape of errors, which they are not."""
-    found = [*_grants(settings), *_targets(settings), *_listeners(settings), *_secrets(settings)]
+    found = [*_grants(settings), *_targets(settings), *_listeners(settings), *_secrets(settings), *_store(settings)]
     problem = descriptors(settings.gateway.maxSessions)
     if problem:
         found.append((("gateway", "max_sessions"), problem))
@@ -57,8 +57,27 @@ def _targets(settings: Settings) -> Iterator[tuple[Any, str]]:
             yield (*here, "trust"), "is true: whoever answers at this address is believed to be the target"
 
 
+def _store(settings: Settings) -> Iterator[tuple[Any, str]]:
+    recording = settings.recording
+    if recording.s3 is None:
+        return
+    if not recording.store.startswith("s3:"):
+        yield ("recording", "s3"), "is not used: the store is another one"
+    elif (recording.s3.endpoint or "").startswith("http:") and not recording.encryptTo:
+        yield ("recording", "s3", "endpoint"), "speaks no TLS, and nothing is encrypted: whoever is on the way reads recordings"
+
+
 def _listeners(settings: Settings) -> Iterator[tuple[Any, str]]:
+    provable = settings.tls is not None and settings.tls.clientAuthorities is not None
     for number, listener in enumerate(settings.listeners):
+        for index, network in enumerate(listener.proxyProtocol):
+            if network.endswith("/0"):
+                yield ("listeners", number, "proxy_protocol", index), "is everybody: whoever connects can claim any address"
+        if listener.protocol == "raw" and listener.identity is None and not (listener.tls and provable):
+            yield (
+                ("listeners", number),
+                'nothing can prove who connects: tls = true and [tls] client_authorities, or identity = "service:NAME"',
+            )
         if (
             listener.requireTLS is False
             and "interface=127." not in listener.endpoint

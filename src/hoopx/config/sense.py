@@ -75,6 +75,8 @@ def _listeners(settings: Settings, targets: list[str], protocols: Mapping[str, A
                 yield (*here, "target"), f'the target speaks "{target.protocol}" and the listener "{listener.protocol}"'
         elif recorder and recorder.listenerPinned:
             yield here, f'a listener of protocol "{listener.protocol}" names its one target, such as target = "legacy"'
+        if listener.tls and listener.requireTLS is False:
+            yield (*here, "require_tls"), "is false, while tls = true demands TLS from the first byte: leave one of them out"
         if listener.identity is not None and not (listener.identity.startswith("service:") and listener.identity[8:]):
             yield (*here, "identity"), 'expected "service:" and a name, such as "service:legacy-batch"'
 
@@ -88,8 +90,21 @@ def _targets(settings: Settings, protocols: Mapping[str, Any]) -> Iterator[tuple
         recorder = protocols.get(target.protocol)
         if recorder and recorder.accountSecrets and not target.accounts:
             yield here, f"has no account to log in with: add a table [targets.{name}.accounts.NAME]"
+        yield from _certificates(here, target, recorder)
         if target.tls == "off" and (target.authorities or target.serverName):
             yield (*here, "tls"), 'is "off", while authorities or server_name say what to verify: leave one of them out'
+
+
+def _certificates(here: Place, target: Any, recorder: Any) -> Iterator[tuple[Place, str]]:
+    """Of protocols whose accounts may have one to log in with."""
+    if not recorder or "certificate" not in recorder.accountSecrets:
+        return
+    for name, account in target.accounts.items():
+        place = (*here, "accounts", name)
+        if "private_key" in account.secrets and "certificate" not in account.secrets:
+            yield (*place, "private_key"), "is of no use without a certificate"
+        if "certificate" in account.secrets and target.tls == "off":
+            yield (*place, "certificate"), 'can only be shown under TLS: tls = "verify" for the target'
 
 
 def _grants(settings: Settings) -> Iterator[tuple[Place, str]]:

@@ -16,7 +16,7 @@ from hoopx.config.words import shown
 from hoopx.values import Account, Reference, Target
 
 NAME: Final = 'a name of letters, digits, ".", "_" and "-"'
-SECRETS: Final = ("password", "passphrase", "private_key", "secret", "token")
+SECRETS: Final = ("password", "passphrase", "certificate", "private_key", "secret", "token")
 """Keys of accounts that hold secrets, whatever the protocol, while it is not known."""
 
 

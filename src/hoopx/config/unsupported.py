@@ -6,7 +6,9 @@ What a configuration asks for and this gateway can not do. It then does not star
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -15,6 +17,8 @@ from hoopx.config.lines import lineOf
 from hoopx.config.settings import RecordingSettings, Settings
 from hoopx.config.words import dotted, keyOf, nearest
 from hoopx.errors import ConfigurationError
+from hoopx.tls.failures import ofShown
+from hoopx.tls.shown import load
 from hoopx.values import Account, Reference
 from hoopx.witness.client import witnessKey
 
@@ -41,8 +45,8 @@ def unsupported(
 
 def unreadable(settings: Settings, environ: Mapping[str, str] = os.environ) -> list[ConfigurationError]:
     """
-    Files and variables that are named and not there. For a check before the start: the gateway's own environment loses the
-    variables it has read.
+    Files and variables that are named and not there, and certificates of accounts that are no use. For a check before the start:
+    the gateway's own environment loses the variables it has read.
     """
     found = []
     for place, path in files(settings):
@@ -56,7 +60,26 @@ def unreadable(settings: Settings, environ: Mapping[str, str] = os.environ) -> l
                 found.append((place, f"{reference.name}: {problem}"))
         elif reference.scheme == "env" and not environ.get(reference.name):
             found.append((place, f"the environment variable {reference.name} is not set"))
+    found += _certificates(settings)
     return [ConfigurationError(message, settings.path, dotted(place), lineOf(settings.lines, place)) for place, message in found]
+
+
+def _certificates(settings: Settings) -> Iterator[tuple[Place, str]]:
+    """Certificates in files that can not be shown to their target; what is no PEM may be meant for another protocol than TLS."""
+    for name, target in settings.targets.items():
+        for account in target.accounts.values():
+            pair = [account.secrets[key] for key in ("certificate", "private_key") if key in account.secrets]
+            if "certificate" not in account.secrets or any(reference.scheme != "file" for reference in pair):
+                continue
+            try:
+                texts = [Path(reference.name).read_bytes() for reference in pair]
+            except OSError:
+                continue  # told already
+            if b"-----BEGIN" in texts[0]:
+                try:
+                    load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), *texts)
+                except (OSError, ValueError) as error:
+                    yield ("targets", name, "accounts", account.name, "certificate"), ofShown(error, name).reason
 
 
 def files(settings: Settings) -> Iterator[tuple[Place, str]]:
@@ -99,11 +122,6 @@ def _walk(value: Any, place: Place) -> Iterator[tuple[Place, Reference]]:
 
 
 def _sections(settings: Settings) -> Iterator[tuple[Place, str]]:
-    for number, listener in enumerate(settings.listeners):
-        if listener.proxyProtocol:
-            yield ("listeners", number, "proxy_protocol"), LATER
-        if listener.tls:
-            yield ("listeners", number, "tls"), LATER
     for section in ("oidc", "saml"):
         for name in getattr(settings.identity, section):
             yield ("identity", section, name), LATER
@@ -117,7 +135,7 @@ def _sections(settings: Settings) -> Iterator[tuple[Place, str]]:
     for section in ("guards", "masks", "alerts"):
         for number, _ in enumerate(getattr(settings, section)):
             yield (section, number), LATER
-    for section in ("metrics", "api", "detect"):
+    for section in ("api", "detect"):
         if getattr(settings, section) is not None:
             yield (section,), LATER
     if settings.secrets.vault is not None:
@@ -154,6 +172,8 @@ def _auditors(recording: RecordingSettings) -> Iterator[tuple[Place, str]]:
         said = problem(text)
         if said is not None:
             yield ("recording", "encrypt_to", number), said
+    if recording.original == "sealed" and not recording.encryptTo:
+        yield ("recording", "original"), "they are sealed to the auditors, and there are none: add encrypt_to"
 
 
 def _store(settings: Settings) -> Iterator[tuple[Place, str]]:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
+from attrs import asdict
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -16,7 +17,6 @@ from twisted.python.failure import Failure
 from hoopx.curator import commands
 from hoopx.curator.commands import LARGEST, SAID, CuratorFailed
 from hoopx.curator.settings import CuratorSettings, load
-from hoopx.curator.workshop import recoveredLines
 
 PAGE: Final = 100
 """Recovered sessions told at once: each has a path and a reason, some 300 bytes."""
@@ -155,3 +155,8 @@ class Answers(commands.Peer):
 
 def _index(indexes: list[int]) -> dict[str, int]:
     return {"index": indexes[0]}
+
+
+def recoveredLines(found: list[Any]) -> list[list[Any]]:
+    """@param found: of L{hoopx.recording.recovery.Recovered}. @return: as JSON can say it."""
+    return [list(asdict(each).values()) for each in found]

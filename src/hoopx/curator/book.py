@@ -202,7 +202,8 @@ class Book:
         """What has no receipt yet, in the ledger's order."""
         rows = self._rows(
             "SELECT g.session, g.number, s.path, s.target, s.labels, g.sealed, g.size, g.object"
-            " FROM segments g JOIN sessions s USING (session) WHERE g.receipt IS NULL AND g.leaf IS NOT NULL AND g.problem IS NULL ORDER BY g.leaf LIMIT ?",
+            " FROM segments g JOIN sessions s USING (session)"
+            " WHERE g.receipt IS NULL AND g.leaf IS NOT NULL AND g.problem IS NULL ORDER BY g.leaf LIMIT ?",
             limit,
         )
         return [Unstored(a, b, c, d or "", json.loads(e), f, g, h) for a, b, c, d, e, f, g, h in rows]

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Final
 
 from twisted.internet.error import ConnectionDone
 from twisted.protocols.amp import AMP, BinaryBoxProtocol, Boolean, Command, Float, Integer, String, Unicode
-
 from twisted.python.failure import Failure
 
 from hoopx.errors import HoopxError

@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.curator.test_rebuilding -*-
 """
-Brings the curator's list up to the ledger: what was appended and not noted before a kill, or all of it, when the list was lost. Receipts are
-found again when a segment is to be stored once more (L{hoopx.curator.storing}).
+Brings the curator's list up to the ledger: what was appended and not noted before a kill, or all of it, when the list was lost. Receipts
+are found again when a segment is to be stored once more (L{hoopx.curator.storing}).
 """
 
 from __future__ import annotations

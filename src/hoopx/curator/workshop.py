@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from attrs import asdict
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -167,8 +166,8 @@ class Workshop:
         self._watch()
         if backend is not None:
             self._storing = Storing(
-                self._book, backend, settings.store, settings.node, lambda *what: self._eraser.keeping.seconds(*what), settings.localKeep, self._parts.book,
-                self._clock, self._wall, self._alarm, self._files,
+                self._book, backend, settings.store, settings.node, self._keep, settings.localKeep, self._parts.book, self._clock,
+                self._wall, self._alarm, self._files,
             )  # fmt: skip
             self._storing.start()
         self.publisher.told()
@@ -182,6 +181,10 @@ class Workshop:
             self._tell(alarm, text)
         else:
             self.log.error("{alarm}: {text}", alarm=alarm, text=text)
+
+    def _keep(self, target: str, labels: dict[str, str]) -> float:
+        """By the rules that are in force now."""
+        return self._eraser.keeping.seconds(target, labels)
 
     def _watch(self) -> None:
         """Look at the clock, again and again: what it does in between would not be seen."""
@@ -390,8 +393,3 @@ class Workshop:
                 self._backlog = found
 
         self._parts.book.call(self._book.backlog).addBoth(done)
-
-
-def recoveredLines(found: list[Any]) -> list[list[Any]]:
-    """@param found: of L{hoopx.recording.recovery.Recovered}. @return: as JSON can say it."""
-    return [list(asdict(each).values()) for each in found]

@@ -23,6 +23,7 @@ class Disk:
         self.directory = directory
         self._files = files
         self._unsynced: set[str] = set()
+        self._reached: set[str] = {directory}
 
     def path(self, name: str) -> str:
         return os.path.join(self.directory, name)
@@ -44,6 +45,11 @@ class Disk:
         """Make the names safe that L{full} has made."""
         for folder in sorted(self._unsynced):
             self._files.syncDirectory(folder)
+            # Its own name, and those above: who made them may have been killed before they were safe.
+            while folder not in self._reached:
+                self._reached.add(folder)
+                folder = os.path.dirname(folder)
+                self._files.syncDirectory(folder)
         self._unsynced.clear()
 
     def full(self, level: int | str, number: int, data: bytes) -> None:
@@ -94,7 +100,7 @@ class Disk:
     def _put(self, name: str, data: bytes, durable: bool) -> None:
         path = self.path(name)
         folder = os.path.dirname(path)
-        self._unsynced.update(self._files.makeDirectories(folder))
+        self._files.makeDirectories(folder)
         descriptor = self._files.create(path + TEMPORARY, os.O_TRUNC)
         try:
             self._files.writeAll(descriptor, data)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from hashlib import sha256
-from typing import Callable, Final
+from typing import Callable, Final, Sequence
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -26,23 +26,29 @@ PUBLIC: Final = "ledger.pub"
 NEXT: Final = "ledger.key.next"
 """A new key, until the old one's word for it stands in the ledger."""
 
+TEMPORARY: Final = ".new"
+
 ROTATED: Final = b"hoopx-key-rotated-v1\0"
 """What the old key signs begins with it, so that no signature can be taken for one of another kind."""
 
 
-def loadKey(directory: str, files: Files, reference: bytes | None = None, create: bool = True) -> Ed25519PrivateKey:
+def loadKey(
+    directory: str, files: Files, reference: bytes | None = None, create: bool = True, name: str = PRIVATE
+) -> Ed25519PrivateKey:
     """
     @param directory: C{data/keys}. The public half is left there in any case.
     @param reference: the key itself, PEM (PKCS #8), when it is kept elsewhere; then none is made here.
     @param create: make one when there is none.
+    @param name: of the file; a witness's is another.
     @raise ValueError: it is no Ed25519 key.
     @raise FileNotFoundError: there is none and none may be made.
     """
+    public = name.replace(".key", ".pub")
     if reference is not None:
         key = parseKey(reference, "the signing key")
-        _publish(directory, files, key)
+        _publish(directory, files, key, public)
         return key
-    path = os.path.join(directory, PRIVATE)
+    path = os.path.join(directory, name)
     try:
         with open(path, "rb") as file:
             return parseKey(file.read(), path)
@@ -50,8 +56,8 @@ def loadKey(directory: str, files: Files, reference: bytes | None = None, create
         if not create:
             raise
         key = Ed25519PrivateKey.generate()
-        _publish(directory, files, key)
-        _write(directory, PRIVATE, encodeKey(key), files)
+        _publish(directory, files, key, public)
+        _write(directory, name, encodeKey(key), files)
         return key
 
 
@@ -73,8 +79,8 @@ def keyring(directory: str, files: Files, reference: bytes | None = None) -> Cal
 
     def choose(public: bytes | None) -> Ed25519PrivateKey:
         upcoming = os.path.join(directory, NEXT)
-        waiting = reference is None and os.path.exists(upcoming)
-        if waiting and public is not None:
+        _forget(directory, [name + TEMPORARY for name in (NEXT, PRIVATE, PUBLIC)], files)
+        if reference is None and public is not None and os.path.exists(upcoming):
             with open(upcoming, "rb") as file:
                 key = parseKey(file.read(), upcoming)
             if publicBytes(key) == public:
@@ -83,8 +89,7 @@ def keyring(directory: str, files: Files, reference: bytes | None = None) -> Cal
         key = loadKey(directory, files, reference, create=public is None)
         if public is not None and publicBytes(key) != public:
             raise WrongKey(f"the ledger is signed by the key {public.hex()}, and the key given is {publicBytes(key).hex()}")
-        if waiting:
-            files.unlink(upcoming)
+        _forget(directory, [NEXT], files)
         return key
 
     return choose
@@ -145,21 +150,29 @@ def encodeKey(key: Ed25519PrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _publish(directory: str, files: Files, key: Ed25519PrivateKey) -> None:
+def _forget(directory: str, names: Sequence[str], files: Files) -> None:
+    """Keys that were never used do not lie about."""
+    for name in names:
+        if os.path.exists(os.path.join(directory, name)):
+            files.unlink(os.path.join(directory, name))
+
+
+def _publish(directory: str, files: Files, key: Ed25519PrivateKey, name: str = PUBLIC) -> None:
     content = publicBytes(key).hex().encode() + b"\n"
     try:
-        with open(os.path.join(directory, PUBLIC), "rb") as file:
+        with open(os.path.join(directory, name), "rb") as file:
             if file.read() == content:
                 return
     except FileNotFoundError:
         pass
-    _write(directory, PUBLIC, content, files)
+    _write(directory, name, content, files)
 
 
 def _write(directory: str, name: str, content: bytes, files: Files) -> None:
-    for above in files.makeDirectories(directory):
-        files.syncDirectory(above)
-    temporary = os.path.join(directory, name + ".new")
+    above = files.makeDirectories(directory)
+    for folder in above or [os.path.dirname(os.path.abspath(directory))]:
+        files.syncDirectory(folder)
+    temporary = os.path.join(directory, name + TEMPORARY)
     descriptor = files.create(temporary, os.O_TRUNC)
     try:
         files.writeAll(descriptor, content)

@@ -94,8 +94,9 @@ class Ledger:
             self._key = _choose(key, first.public, directory)
             self._signer = Signer(self.origin, self._key)
             self._leaves.secure()
-            if self._published is not None:
-                self._leaves.partials(parseCheckpoint(split(self._published)[0]).size)
+            for note in (self._published, self._witnessed):
+                if note is not None:  # nothing had waited for the disk
+                    self._leaves.partials(parseCheckpoint(split(note)[0]).size)
         except BaseException:
             self._lookup.close()
             self._leaves.close()
@@ -123,8 +124,9 @@ class Ledger:
         """
         files = files or Files()
         try:
-            for above in files.makeDirectories(directory):
-                files.syncDirectory(above)
+            above = files.makeDirectories(directory)
+            for folder in above or [os.path.dirname(os.path.abspath(directory))]:
+                files.syncDirectory(folder)  # also when it was there: who made it may have been killed before this
             lock = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise LedgerFailed(f"{directory}: {error}") from error

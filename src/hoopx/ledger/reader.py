@@ -76,11 +76,16 @@ class LedgerReader:
         """
         Follow the rotations of a key.
 
-        @param size: as far as there.
-        @return: each key, and the smallest tree that it signs. Only the last one's word counts for a bigger one.
+        @param size: as far as there; else as far as the ledger goes.
+        @return: each key, and the smallest tree that it signs. Only the last one's word counts for a bigger one. Bundles that can not be
+            read are passed over: L{audit} names them.
         """
+        here = self._size or self._claimed()
+        return self._chain(start, here if size is None else min(size, here), here)
+
+    def _chain(self, start: Verifier, size: int, here: int) -> list[tuple[int, Verifier]]:
         found = [(0, start)]
-        for at, line in self._matching(b'"' + ROTATED.encode() + b'"', self._claimed() if size is None else size):
+        for at, line in self._matching(b'"' + ROTATED.encode() + b'"', size, here):
             try:
                 value = parse(line)
                 following = Verifier.parse(value["key"])
@@ -105,7 +110,7 @@ class LedgerReader:
         note = self._read(name)
         if note is None:
             raise LedgerError(f"the ledger has no {name}")
-        signed = self.verify(note, verifiers)
+        signed = self._verify(note, verifiers, parseCheckpoint(split(note)[0]).size)
         self._size = signed.checkpoint.size
         return signed
 
@@ -115,10 +120,13 @@ class LedgerReader:
 
         @raise NoteError: the key that had to sign it has not.
         """
+        return self._verify(note, verifiers, self._size or self._claimed())
+
+    def _verify(self, note: bytes, verifiers: Iterable[Verifier], here: int) -> Signed:
         claimed = parseCheckpoint(split(note)[0])
         given = list(verifiers)
         roots = [one for one in given if one.kind == ED25519] or [self.first()]
-        current = [self.chain(one, claimed.size)[-1][1] for one in roots]
+        current = [self._chain(one, min(claimed.size, here), here)[-1][1] for one in roots]
         text, signatures = openNote(note, [*current, *[one for one in given if one.kind == COSIGNATURE]])
         own = [one for one in signatures if one.timestamp is None and one.name == claimed.origin]
         if not own:
@@ -163,10 +171,13 @@ class LedgerReader:
         return leaves[max(0, self._size - start) :]
 
     def find(self, session: str) -> list[tuple[int, dict[str, Any]]]:
-        """@return: index and fields of a session's leaves."""
+        """@return: index and fields of a session's leaves; bundles that can not be read are passed over."""
         found = []
-        for at, line in self._matching(f'"session":"{session}"'.encode(), self._size):
-            value = parse(line)
+        for at, line in self._matching(f'"session":"{session}"'.encode(), self._size, self._size):
+            try:
+                value = parse(line)
+            except ValueError:
+                continue
             if value.get("session") == session:
                 found.append((at, value))
         return found
@@ -183,10 +194,10 @@ class LedgerReader:
 
     def proof(self, index: int, signed: Signed) -> Proof:
         """
-        @param signed: of the last L{checkpoint}.
+        @param signed: of L{checkpoint}; from now on the last one.
         @raise ProofError: the ledger's own files do not give one that holds.
         """
-        size = signed.checkpoint.size
+        self._size = size = signed.checkpoint.size
         line = dict(self.entries(index, index + 1)).get(index)
         if line is None:
             raise ProofError(f"a tree of {size} leaves has no leaf {index}")
@@ -198,11 +209,11 @@ class LedgerReader:
         """
         Make the whole tree again out of the entries, and compare.
 
-        @param signed: of the last L{checkpoint}.
+        @param signed: of L{checkpoint}; from now on the last one.
         @param each: called with index and bytes of every leaf, in order.
         @return: what does not fit; the first L{MAX_PROBLEMS}.
         """
-        size = signed.checkpoint.size
+        self._size = size = signed.checkpoint.size
         problems: list[Problem] = []
         edge = Edge()
         for number in range(-(-size // WIDTH)):
@@ -270,13 +281,18 @@ class LedgerReader:
         note = self._read(CHECKPOINT)
         return 0 if note is None else parseCheckpoint(split(note)[0]).size
 
-    def _matching(self, part: bytes, size: int) -> Iterator[tuple[int, bytes]]:
-        """Leaves that have it in them, of a tree of any size."""
+    def _matching(self, part: bytes, size: int, here: int) -> Iterator[tuple[int, bytes]]:
+        """Leaves that have it in them, of the first C{size} of a ledger that has C{here}."""
         for number in range(-(-size // WIDTH)):
-            if part in self._either(ENTRIES, number, widthOf(0, number, size)):
-                for at, line in enumerate(self._bundle(number, size), number * WIDTH):
-                    if part in line:
-                        yield at, line
+            try:
+                if part not in self._either(ENTRIES, number, widthOf(0, number, here)):
+                    continue
+                leaves = self._bundle(number, here)
+            except LedgerDamaged:
+                continue
+            for at, line in enumerate(leaves, number * WIDTH):
+                if part in line and at < size:
+                    yield at, line
 
 
 def _directory(path: str) -> Callable[[str], bytes | None]:

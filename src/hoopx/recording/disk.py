@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from twisted.logger import Logger
 
@@ -37,6 +37,11 @@ class Disk:
         self._held = False
         self._lock = Lock()
         self._suspect = True
+        self._seen: int | None = None
+
+    def figures(self) -> dict[str, Any]:
+        """C{free} bytes at the last look, and the marks. Does not block."""
+        return {"free": self._seen, "refuseBelow": self._refuseBelow, "reserve": self._reserve, "held": self._held}
 
     def suspect(self) -> None:
         """A write has failed: write a probe before new sessions are trusted to this disk."""
@@ -60,7 +65,7 @@ class Disk:
             if status.f_flag & os.ST_RDONLY:
                 self._suspect = True
                 return "the disk is read-only"
-            free = status.f_bavail * status.f_frsize
+            self._seen = free = status.f_bavail * status.f_frsize
             if not self._held and self._reserve:
                 if free < self._reserve + self._refuseBelow and not self._whole():
                     return f"the disk reserve is not whole: {free} bytes are free, {self._reserve + self._refuseBelow} are needed"

@@ -18,6 +18,7 @@ class Files:
     """The system calls, under their own names. Every one may raise L{OSError}."""
 
     write = staticmethod(os.write)
+    writev = staticmethod(os.writev)
     fsync = staticmethod(os.fsync)
     fdatasync = staticmethod(os.fdatasync)
     ftruncate = staticmethod(os.ftruncate)
@@ -41,8 +42,16 @@ class Files:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def writeAll(self, descriptor: int, data: bytes) -> None:
-        """Write all of it, or raise; a short write is told as the disk being full."""
-        done = self.write(descriptor, data)
+        """Write all of it, or raise."""
+        self.rest(descriptor, data, self.write(descriptor, data))
+
+    def rest(self, descriptor: int, data: bytes, done: int) -> None:
+        """
+        Write what a short write has left. Why it was short (the disk is full, or this one file may not grow) is told by the next one.
+
+        @param done: bytes that are written.
+        @raise OSError: a part of C{data} may be in the file.
+        """
         while done < len(data):
             more = self.write(descriptor, data[done:])
             if not more:

@@ -16,18 +16,17 @@ import zstandard
 from attrs import frozen
 
 from hoopx.errors import HoopxError
-from hoopx.frames import CHUNK, OPEN, SEAL, START, Decoder, FrameError, Unreadable, segmentName, unpack
+from hoopx.frames import CHUNK, DONE, HEADER, OPEN, RECOVERED, SEAL, START, Decoder, FrameError, Unreadable, segmentName, unpack
 from hoopx.frames import pack as canonical
 from hoopx.recording.auditors import recipients as parsed
 from hoopx.recording.files import Files
 from hoopx.recording.stored import AGE, PLAIN, SNIFF, UNKNOWN, kindOf, openSegment
+from hoopx.values import Frame
 
 LEVEL: Final = 3
 """Of zstd: its own default, some 300 MB/s a core; the next levels cost twice as much for some percent."""
 TAIL: Final = 4096
-"""Bytes at a segment's end in which its SEAL stands: one is about 500."""
-_SEAL_HEADER: Final = bytes((0, 0, 0, 0, SEAL, 0, 0, 0))
-"""The last 8 bytes of a SEAL frame's header: channel, kind, side, origin, flags."""
+"""Bytes at a segment's end in which DONE or RECOVERED and SEAL stand: about 500 each."""
 
 
 class NotPackable(HoopxError):
@@ -35,7 +34,7 @@ class NotPackable(HoopxError):
 
 
 class NotYet(HoopxError):
-    """The segment is still C{open.hxr} by another name: try again when its successor has taken that."""
+    """The segment is still C{open.hxr} by another name, or recovery has to come first: try again later."""
 
 
 @frozen
@@ -75,14 +74,15 @@ def pack(path: str, compress: bool = True, recipients: Sequence[str] = (), files
             raise NotPackable(f"{path} is no segment of a recording")
         if kind != PLAIN:
             return _again(path, file, kind, files)
-        seal = _sealOf(path, _tail(file))
+        tail = _tail(file)
+        seal = _sealOf(path, tail)
         if _isOpen(path, file):
             raise NotYet(f"{path} is still {OPEN}")
         file.seek(0)
         if not compress and not auditors:
             return _asItIs(path, file, seal, files)
         if auditors:
-            _syncSuccessor(path, files)
+            _syncSuccessor(path, tail, files)
         return _replace(path, file, seal, compress, auditors, files)
 
 
@@ -218,19 +218,28 @@ def _sealOf(path: str, tail: bytes) -> str:
     @return: hex SHA-256 of the SEAL frame's payload.
     @raise NotPackable: no SEAL ends it.
     """
-    place = tail.rfind(_SEAL_HEADER)
+    found = _framesFrom(tail, SEAL, 1)
+    if not found:
+        raise NotPackable(f"{path} does not end with a seal")
+    return sha256(found[0].payload).hexdigest()
+
+
+def _framesFrom(tail: bytes, kind: int, count: int) -> list[Frame]:
+    """The last C{count} frames, if they begin with one of that kind, side, origin and channel 0; found by the end of its header."""
+    pattern = bytes((0, 0, 0, 0, kind, 0, 0, 0))
+    place = tail.rfind(pattern)
     while place >= 0:
-        begin = place - 24
+        begin = place + len(pattern) - HEADER
         if begin >= 0:
             decoder = Decoder()
             try:
                 found = decoder.feed(START + tail[begin:])
             except FrameError:
                 found = []
-            if len(found) == 1 and decoder.finish() is None:
-                return sha256(found[0].payload).hexdigest()
-        place = tail.rfind(_SEAL_HEADER, 0, place)
-    raise NotPackable(f"{path} does not end with a seal")
+            if len(found) == count and decoder.finish() is None:
+                return found
+        place = tail.rfind(pattern, 0, place)
+    return []
 
 
 # -- what lies beside
@@ -288,19 +297,38 @@ def _isOpen(path: str, file: IO[bytes]) -> bool:
     return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
 
-def _syncSuccessor(path: str, files: Files) -> None:
+def _syncSuccessor(path: str, tail: bytes, files: Files) -> None:
     """
     What continues a segment (its LINK holds the hash and totals so far) is on the disk before that becomes unreadable here: recovery
     could not begin a next one.
+
+    @raise NotYet: nothing continues it, and it is no session's end: recovery has to come first.
     """
+    if _framesFrom(tail, DONE, 2) or _framesFrom(tail, RECOVERED, 2):
+        return
     directory, name = os.path.split(path)
+    continued = False
     for successor in (OPEN, segmentName(int(os.path.splitext(name)[0]) + 1)):
         try:
             descriptor = os.open(os.path.join(directory, successor), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             continue
         try:
+            continued = continued or _begins(descriptor)
             files.fsync(descriptor)
         finally:
             files.close(descriptor)
+    if not continued:
+        raise NotYet(f"nothing continues {path}: recovery has to come first")
     files.syncDirectory(directory)
+
+
+def _begins(descriptor: int) -> bool:
+    """Does a segment begin with a whole frame? A packed one did, when it was packed."""
+    begin = os.pread(descriptor, TAIL, 0)
+    if kindOf(begin) != PLAIN:
+        return kindOf(begin) != UNKNOWN
+    try:
+        return bool(Decoder().feed(begin))
+    except FrameError:
+        return False

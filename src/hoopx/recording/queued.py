@@ -142,8 +142,11 @@ class Queued:
         items, self._queue = self._queue, None
         self._queued = 0
         self._busy = True
-        work = self._store.threads.call(self._segment.work, items)
+        work = self._store.threads.call(self._segment.work, items, self._full)
         work.addCallbacks(self._worked, self._broke, errbackArgs=(items,))
+
+    def _full(self) -> bool:
+        return self._store.full
 
     def _worked(self, outcome: Written) -> None:
         """A batch is through: on the reactor's thread again."""
@@ -165,6 +168,8 @@ class Queued:
                 safe.addCallbacks(waiting.callback, waiting.errback)
             else:
                 safe.addErrback(told)
+        if outcome.slowest:
+            self._store.took(outcome.slowest)
         if outcome.error is not None:
             self.sequence = outcome.sequence or self.sequence
             self.fail(outcome.error)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from hashlib import sha256
 from time import perf_counter_ns
 from typing import Any, Final, NamedTuple
@@ -21,6 +22,9 @@ NEXT: Final = "next.hxr"
 """The segment after the open one, until it takes its name. Left over by a crash it holds nothing and is removed."""
 JOIN: Final = 1 << 20
 """Frames that queued are written together, up to as many bytes."""
+
+FEW: Final = 32
+"""So many frames are hashed one by one: in bulk they are big, and a copy of them is a tenth of the hashing."""
 
 
 class Written(NamedTuple):
@@ -49,7 +53,8 @@ class Segment:
     @ivar descriptor: of C{open.hxr}, or -1.
     @ivar number: of the segment.
     @ivar offset: where the last whole frame ends.
-    @ivar pending: frames that are in the file and not yet hashed.
+    @ivar pending: frames that are in the file and not yet hashed; a big one as its header and its payload.
+    @ivar apart: how many frames of C{pending} are two.
     """
 
     __slots__ = (
@@ -62,6 +67,7 @@ class Segment:
         "number",
         "offset",
         "pending",
+        "apart",
         "_count",
         "_hashed",
         "_sha",
@@ -92,16 +98,20 @@ class Segment:
         self._sha = sha256(START + first)
         self._count = 1
         self.pending: list[bytes] = []
+        self.apart = 0
 
     # -- writing
 
     def add(self, frame: bytes) -> None:
         """Write one frame. @raise OSError: it is not in the file, not even a part of it."""
-        done = self.files.write(self.descriptor, frame)
-        if done != len(frame):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self.offset += done
+        self._write(frame)
+        self.offset += len(frame)
         self.pending.append(frame)
+
+    def _write(self, data: bytes) -> None:
+        done = self.files.write(self.descriptor, data)
+        if done != len(data):
+            self.files.rest(self.descriptor, data, done)
 
     def cut(self) -> None:
         """Cut back to the last whole frame. What can not be cut now, recovery cuts at the next start."""
@@ -111,9 +121,11 @@ class Segment:
         except OSError:
             pass
 
-    def work(self, items: list[tuple[Any, Any, Any]]) -> Written:
+    def work(self, items: list[tuple[Any, Any, Any]], full: Callable[[], bool]) -> Written:
         """
         In a thread: a batch of C{(None, (sequence, frame), waiting)} and C{(job, arguments, None)}, in order.
+
+        @param full: whether what is left of the disk is for closing recordings, and no frame may take of it.
         """
         written: list[tuple[int, int, bytes, Any]] = []
         at, slowest, sequence = 0, 0, 0
@@ -131,15 +143,15 @@ class Segment:
                     closed = self.descriptor < 0
                     at += 1
                     continue
+                if full():
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 size = 0
                 while end < len(items) and items[end][0] is None and size < JOIN:
                     size += len(items[end][1][1])
                     end += 1
                 began = perf_counter_ns()
-                done = self.files.write(self.descriptor, b"".join(item[1][1] for item in items[at:end]))
+                self._write(b"".join(item[1][1] for item in items[at:end]))
                 slowest = max(slowest, perf_counter_ns() - began)
-                if done != size:
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError as problem:
                 error = problem
                 self.cut()
@@ -163,13 +175,17 @@ class Segment:
     def take(self) -> list[bytes]:
         """@return: the pending frames, for L{hash}."""
         frames, self.pending = self.pending, []
-        self._count += len(frames)
+        self._count += len(frames) - self.apart
+        self.apart = 0
         self._hashed = self.offset
         return frames
 
     def hash(self, frames: list[bytes]) -> None:
-        """Hash in bulk: hashlib lets go of the interpreter meanwhile."""
-        self._sha.update(b"".join(frames))
+        """Hash in bulk: hashlib lets go of the interpreter meanwhile, but many small ones are faster copied together."""
+        if len(frames) > FEW:
+            frames = [b"".join(frames)]
+        for frame in frames:
+            self._sha.update(frame)
 
     # -- sealing
 

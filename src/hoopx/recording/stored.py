@@ -10,12 +10,12 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from threading import Thread
-from typing import IO, TYPE_CHECKING, Any, Callable, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import zstandard
 
 from hoopx.errors import HoopxError
-from hoopx.frames import CHUNK, MAGIC, Unreadable
+from hoopx.frames import CHUNK, MAGIC, Opener, Unreadable
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -59,7 +59,7 @@ def kindOf(begin: bytes) -> str:
     return AGE if begin.startswith(AGE_ANY) else UNKNOWN
 
 
-def opener(identities: Sequence[Any] = ()) -> Callable[[str], IO[bytes]]:
+def opener(identities: Sequence[Any] = ()) -> Opener:
     """@return: L{openSegment} with identities, as L{hoopx.frames.readSession} and the other readers of sessions take it."""
     return partial(openSegment, identities=identities)
 
@@ -82,6 +82,18 @@ def openSegment(path: str | os.PathLike[str], identities: Sequence[Any] = ()) ->
     except BaseException:
         file.close()
         raise
+
+
+def plainSize(path: str, opener: Opener) -> int:
+    """@return: bytes of the plain segment, for progress; those of the file where it is not told."""
+    try:
+        with opener(path) as file:
+            raw = getattr(file, "raw", None)
+            if isinstance(raw, _Plain) and raw.size is not None:
+                return raw.size
+    except (Unreadable, Encrypted):
+        pass
+    return os.path.getsize(path)
 
 
 def unpacked(file: IO[bytes], segment: str, identities: Sequence[Any] = ()) -> IO[bytes]:
@@ -142,7 +154,7 @@ class _Plain(io.RawIOBase):
     def __init__(self, below: Any, source: Any, size: int | None) -> None:
         self._below = below
         self._source = source
-        self._size = size
+        self.size = size
         self._read = 0
 
     def readable(self) -> bool:
@@ -160,11 +172,11 @@ class _Plain(io.RawIOBase):
         count = len(data)
         view[:count] = data
         self._read += count
-        limit = LARGEST if self._size is None else self._size
+        limit = LARGEST if self.size is None else self.size
         if self._read > limit:
             raise Unreadable(f"there is more than {limit} bytes in it")
-        if not count and self._size is not None and self._read < self._size:
-            raise Unreadable(f"the compressed segment is cut off: {self._read} of {self._size} bytes can be read")
+        if not count and self.size is not None and self._read < self.size:
+            raise Unreadable(f"the compressed segment is cut off: {self._read} of {self.size} bytes can be read")
         return count
 
     def close(self) -> None:

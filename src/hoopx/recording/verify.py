@@ -1,41 +1,26 @@
 # -*- test-case-name: tests.recording.test_verify -*-
 """
-Whether a recording is what was written: the chain of LINK, CHECK and SEAL, with public keys alone.
+Whether a recording is what was written: the chain of LINK, CHECK and SEAL, and what a ledger says of it, with public keys alone.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from hashlib import sha256
-from typing import Any
+from typing import IO, Final
 
 from attrs import Factory, define, frozen
 
-from hoopx.frames import (
-    CHECK,
-    CLOCK,
-    CONTINUED,
-    DATA,
-    DONE,
-    EVENT,
-    HEAD,
-    LINK,
-    OPEN,
-    RECOVERED,
-    SEAL,
-    START,
-    FrameError,
-    Opener,
-    Unreadable,
-    encode,
-    readSegment,
-    segmentName,
-    unpack,
-)
+from hoopx.frames import DONE, OPEN, RECOVERED, FrameError, Opener, Unreadable, readSegment, segmentName, segmentNumber
+from hoopx.recording.chain import WRONG, Attested, Chain
 from hoopx.recording.locks import isLocked
-from hoopx.recording.signing import verify
-from hoopx.recording.stored import openSegment
-from hoopx.values import Frame
+from hoopx.recording.outline import fits, outline
+from hoopx.recording.stored import PLAIN, SNIFF, Encrypted, kindOf, openSegment
+from hoopx.recording.walk import Walk
+
+AGAIN: Final = 5
+"""How often a session that changes under our hands (sealed, packed, ended) is read anew before what was found is believed."""
 
 
 @frozen
@@ -56,11 +41,15 @@ class Problem:
 @define
 class Verdict:
     """
-    @ivar state: C{"complete"}, C{"recovered"}, C{"live"}, C{"interrupted"} (not recovered yet), C{"never connected"} or
-        C{"TAMPERED"}.
-    @ivar problems: what is wrong; empty unless tampered.
-    @ivar until: nanoseconds since session start of the last frame that a signature covers.
+    @ivar state: C{"complete"}, C{"recovered"}, C{"live"}, C{"interrupted"} (not recovered yet), C{"never connected"},
+        C{"TAMPERED"}, C{"missing"} (the ledger has it, the folder has not), C{"erased"} (and the ledger says so), or
+        C{"unchecked"} (it can not be read; or it is encrypted, and neither an identity nor a ledger tells what it should be).
+    @ivar problems: what is wrong; empty unless tampered, missing or unchecked.
+    @ivar until: nanoseconds since session start of the last frame that a signature covers; 0 when that can not be read.
     @ivar key: the session's public key, from HEAD, to be compared with where else it was published.
+    @ivar bytes: that were read, as they lie on the disk.
+    @ivar logged: the ledger knows the session.
+    @ivar connected: the target was reached.
     """
 
     session: str
@@ -68,190 +57,234 @@ class Verdict:
     problems: list[Problem] = Factory(list)
     until: int = 0
     key: str = ""
+    bytes: int = 0
+    logged: bool = False
+    connected: bool = False
 
 
 class _Reader:
-    """One session, segment by segment."""
+    """One session, segment by segment, once."""
 
-    def __init__(self, path: str, ledger: bytes | None, public: bytes | None, opener: Opener) -> None:
-        self.opener = opener
-        self.session = os.path.basename(os.path.normpath(path))
+    def __init__(self, path: str, opener: Opener, chain: Chain) -> None:
         self.path = path
-        self.ledger = ledger
-        self.public = public
-        self.pinned = public is not None
-        self.verdict = Verdict(self.session)
-        self.problems: list[Problem] = self.verdict.problems
-        self.sequence = -1
-        self.before = ""
-        self.number = 0
+        self.opener = opener
+        self.chain = chain
+        self.verdict = Verdict(chain.session, logged=chain.attested is not None and chain.attested.key is not None)
         self.name = ""
-        self.index = 0
-        self.sha: Any = None
-        self.signer: bytes | None = None
-        self.ended = 0
-        self.sealed = False
-        self.connected = False
-        self.at = 0
+        self.unchecked: list[Problem] = []
+        self.last: tuple[int, int] | None = None
+        self.open = False
 
     def wrong(self, reason: str, frame: int | None = None) -> None:
-        self.problems.append(Problem(self.name, frame, reason))
+        self.verdict.problems.append(Problem(self.name, frame, reason))
 
     def run(self) -> Verdict:
-        names = sorted(os.listdir(self.path))
-        numbered = [name for name in names if name != OPEN and name.endswith(".hxr") and name[:-4].isdigit()]
-        for self.number, self.name in enumerate(numbered):
-            if self.name != segmentName(self.number):
-                self.name = segmentName(self.number)
-                self.wrong("the segment is missing")
-                return self.end(False)
-            if self.ended:
+        chain = self.chain
+        while True:
+            self.name, path, here = self.find(chain.number)
+            if here is None or here == self.last:
+                break
+            if chain.ended:
                 self.wrong("a segment stands behind the end of the session")
-                return self.end(False)
-            if not self.segment(os.path.join(self.path, self.name), False):
-                return self.end(False)
-        name = os.path.join(self.path, OPEN)
-        if OPEN in names and not (numbered and os.path.samefile(name, os.path.join(self.path, numbered[-1]))):
-            self.name, self.number = OPEN, len(numbered)
-            if self.ended:
-                self.wrong("a segment stands behind the end of the session")
-                return self.end(False)
-            self.segment(name, True)
-            return self.end(True)
-        if not numbered:
+                break
+            self.open = self.name == OPEN
+            self.verdict.bytes += os.path.getsize(path)
+            try:
+                readable = self.segment(path)
+            except OSError as error:
+                if isinstance(error, FileNotFoundError):
+                    raise
+                self.unchecked.append(Problem(self.name, None, f"can not be read: {error.strerror or error}"))
+                return self.end()
+            if not readable or self.open:
+                break
+            self.last = here
+            chain.number += 1
+        if not self.verdict.problems:
+            self.whole()
+        return self.end()
+
+    def find(self, number: int) -> tuple[str, str, tuple[int, int] | None]:
+        """Segment C{number} under whichever name it has; (device, inode) is C{None} when there is none."""
+        for name in (segmentName(number), OPEN, segmentName(number)):
+            path = os.path.join(self.path, name)
+            try:
+                status = os.stat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            return name, path, (status.st_dev, status.st_ino)
+        return OPEN, os.path.join(self.path, OPEN), None
+
+    def segment(self, path: str) -> bool:
+        """@return: C{False} when what follows can not be judged."""
+        chain = self.chain
+        if chain.number and chain.public is None:
+            self.unchecked.append(Problem(self.name, None, "the session's key stands in a segment that is encrypted"))
+            chain.before = None
+            return True
+        try:
+            if not self.open and self.fast(path):
+                return self.packed(path)
+            with self.opener(path) as file:
+                if self.open and (said := _number(file)) is not None and said > chain.number:
+                    self.name = segmentName(chain.number)
+                    self.wrong("the segment is missing")
+                    return False
+                if self.open:
+                    file.seek(0)
+                if not Walk(chain, self.open, self.wrong).run(file, self.name):
+                    return False
+                return self.open or self.packed(path)
+        except Encrypted as error:
+            return self.closed(path, str(error))
+        except Unreadable as error:
+            self.wrong(str(error))
+            return False
+
+    def fast(self, path: str) -> bool:
+        try:
+            with self.opener(path) as file:
+                found = outline(file)
+        except Unreadable:
+            return False
+        return found is not None and fits(self.chain, found)
+
+    def packed(self, path: str) -> bool:
+        """A file that is not plain must be the very one that the ledger has."""
+        attested = self.chain.attested
+        if attested is None or self.chain.number not in attested.sealed:
+            return True
+        with open(path, "rb") as file:
+            if kindOf(file.read(SNIFF)) == PLAIN:
+                return True  # plain: the seal has said it all
+            file.seek(0)
+            return self.object(file, attested.sealed[self.chain.number][1])
+
+    def closed(self, path: str, why: str) -> bool:
+        """An encrypted segment: the ledger must know the file."""
+        chain = self.chain
+        chain.before = None
+        if chain.attested is None or chain.number not in chain.attested.sealed:
+            self.unchecked.append(Problem(self.name, None, why))
+            return True
+        chain.connected = chain.connected or chain.number > 0
+        with open(path, "rb") as file:
+            if not self.object(file, chain.attested.sealed[chain.number][1]):
+                return False
+        if chain.attested.ended is not None and chain.number + 1 == chain.attested.segments:
+            chain.ended = RECOVERED if chain.attested.ended == "recovered" else DONE
+        return True
+
+    def object(self, file: IO[bytes], expected: str) -> bool:
+        sha = sha256()
+        while data := file.read(1 << 20):
+            sha.update(data)
+        if sha.hexdigest() != expected:
+            self.wrong("the stored file is not the one in the ledger")
+            return False
+        return True
+
+    def whole(self) -> None:
+        """Is anything missing at the end?"""
+        chain, attested = self.chain, self.chain.attested
+        count = chain.number
+        later = sorted(int(name[:-4]) for name in os.listdir(self.path) if _numbered(name) and int(name[:-4]) >= count)
+        if later and not self.open:
+            self.name = segmentName(count)
+            self.wrong("the segment is missing")
+        elif attested is not None and attested.sealed and max(attested.sealed) >= count:
+            self.name = segmentName(count)
+            self.wrong("the segment is missing, which the ledger has")
+        elif attested is not None and attested.ended is not None and count + self.open < attested.segments:
+            self.name = segmentName(count)
+            self.wrong("the segment is missing, which the ledger has")
+        elif attested is not None and attested.ended is not None and self.open:
+            self.name = OPEN
+            self.wrong("the session goes on, which has an end in the ledger")
+        elif self.open:
+            pass
+        elif not count:
             self.name = OPEN
             self.wrong("there is no segment")
-        elif not self.ended:
+        elif not chain.ended and not self.unchecked:
+            self.name = segmentName(count - 1)
             self.wrong("the recording stops here, without an end")
-        return self.end(False)
+        elif attested is not None and attested.ended is not None and not self.unchecked:
+            self.name = segmentName(count - 1)
+            if (chain.ended, count) != (RECOVERED if attested.ended == "recovered" else DONE, attested.segments):
+                self.wrong(f"the session ends here, and in the ledger in segment {attested.segments - 1}: {attested.ended}")
 
-    def end(self, open: bool) -> Verdict:
-        verdict = self.verdict
-        if self.problems:
+    def end(self) -> Verdict:
+        verdict, chain = self.verdict, self.chain
+        verdict.key = chain.public.hex() if chain.public is not None else ""
+        verdict.until = chain.until
+        verdict.connected = chain.connected
+        if verdict.problems:
             verdict.state = "TAMPERED"
-        elif open:
+        elif self.unchecked:
+            verdict.state = "unchecked"
+            verdict.problems = self.unchecked
+        elif self.open:
             verdict.state = "live" if isLocked(os.path.join(self.path, OPEN)) else "interrupted"
-        elif self.ended == RECOVERED:
-            verdict.state = "recovered" if self.connected else "never connected"
+        elif chain.ended == RECOVERED:
+            verdict.state = "recovered" if chain.connected else "never connected"
         else:
             verdict.state = "complete"
         return verdict
 
-    def segment(self, path: str, open_: bool) -> bool:
-        """@return: C{False} when what follows can not be judged."""
-        self.sha = sha256(START)
-        self.index = 0
-        self.sealed = False
-        self.signer = self.public
-        first = True
-        try:
-            with self.opener(path) as file:
-                for frame in readSegment(file, self.name, self.sequence, torn=open_):
-                    if self.sealed:
-                        self.wrong("a frame stands behind the seal", self.index)
-                        return False
-                    if not (self.first(frame) if first else self.later(frame)):
-                        return False
-                    first = False
-                    self.sha.update(encode(*frame))
-                    self.sequence, self.at = frame.sequence, frame.at
-                    self.index += 1
-        except FrameError as error:
-            self.wrong(error.reason, error.frame)
-            return False
-        except Unreadable as error:
-            self.wrong(str(error))
-            return False
-        if not open_ and not self.sealed:
-            self.wrong("the segment ends without a seal", self.index)
-            return False
-        self.before = self.sha.hexdigest()
-        return True
 
-    def first(self, frame: Frame) -> bool:
-        try:
-            value = unpack(frame.payload)
-            if frame.kind != (LINK if self.number else HEAD):
-                raise ValueError("the segment begins without " + ("LINK" if self.number else "HEAD"))
-            if value.get("session") != self.session:
-                raise ValueError(f"the segment is of another session: {value.get('session')}")
-            if self.number:
-                if value.get("segment") != self.number:
-                    raise ValueError(f"the segment is number {value.get('segment')}")
-                if value.get("sha256") != self.before:
-                    raise ValueError("LINK does not match the segment before")
-                self.connected = True
-                return True
-            key = bytes.fromhex(value["key"])
-            if self.pinned and key != self.public:
-                raise ValueError("HEAD names another key than the session's")
-            self.public = self.signer = key
-            self.verdict.key = value["key"]
-        except (ValueError, KeyError, TypeError) as error:
-            self.wrong(str(error), 0)
-            return False
-        return True
+def _numbered(name: str) -> bool:
+    return name.endswith(".hxr") and name[:-4].isdigit()
 
-    def later(self, frame: Frame) -> bool:
-        if frame.at < self.at and frame.kind in (DATA, EVENT, CLOCK):
-            self.wrong("time runs backwards", self.index)
-        if self.ended and frame.kind != SEAL and (self.ended, frame.kind) != (DONE, RECOVERED):
-            self.wrong("a frame stands behind the end of the session", self.index)
-            return False
-        try:
-            if frame.kind in (HEAD, LINK):
-                raise ValueError("HEAD or LINK in the middle of a segment")
-            if frame.kind == CHECK:
-                self.signed("check", frame)
-                self.verdict.until = frame.at
-            elif frame.kind == SEAL:
-                if self.signed("seal", frame).get("frames") != self.index:
-                    raise ValueError("the seal counts other frames than there are")
-                self.sealed = True
-                self.verdict.until = frame.at
-            elif frame.kind == RECOVERED:
-                self.recovered(frame)
-            elif frame.kind == DONE:
-                self.ended = DONE
-            elif frame.kind == DATA or b'"event":"connected"' in frame.payload:
-                self.connected = True
-        except (ValueError, KeyError, TypeError) as error:
-            self.wrong(str(error), self.index)
-            return False
-        if frame.flags & ~CONTINUED:
-            self.wrong(f"flags {frame.flags} are not known", self.index)
-        return True
 
-    def signed(self, kind: str, frame: Frame) -> dict[str, Any]:
-        assert self.signer is not None
-        value = verify(self.signer, kind, frame.payload)
-        if value.get("session") != self.session or value.get("segment") != self.number:
-            raise ValueError("the signature is of another session or segment")
-        if value.get("sha256") != self.sha.hexdigest():
-            raise ValueError("the hash does not match what stands before")
-        return value
-
-    def recovered(self, frame: Frame) -> None:
-        key = bytes.fromhex(unpack(frame.payload)["key"])
-        if self.ledger is not None and key != self.ledger:
-            raise ValueError("RECOVERED names another key than the ledger's")
-        value = verify(key, "recovered", frame.payload)
-        if value.get("session") != self.session or value.get("segment") != self.number or value.get("last") != self.sequence:
-            raise ValueError("RECOVERED is of another session, segment or frame")
-        self.signer = key
-        self.ended = RECOVERED
+def _number(file: IO[bytes]) -> int | None:
+    """The number that C{open.hxr} itself says, if it can be read."""
+    try:
+        for frame in readSegment(file, torn=True):
+            return segmentNumber(frame)
+    except (FrameError, *WRONG):
+        pass
+    return None
 
 
 def verifySession(
-    path: str, ledger: bytes | None = None, public: bytes | None = None, opener: Opener = openSegment
+    path: str,
+    ledger: bytes | Collection[bytes] | None = None,
+    public: bytes | None = None,
+    attested: Attested | None = None,
+    opener: Opener = openSegment,
 ) -> Verdict:
     """
-    Read a recording and check everything that can be checked offline.
+    Read a recording and check everything that can be checked offline. A session that goes on meanwhile is no trouble.
 
-    @param path: the session's directory.
-    @param ledger: the ledger's public key (32 bytes); without it a RECOVERED frame proves only itself.
-    @param public: the session's public key from elsewhere (the ledger); without it HEAD's own is believed.
-    @param opener: opens segments, with the auditor's identities when they are encrypted.
-    @raise hoopx.recording.stored.Encrypted: one is encrypted, and the opener has no identity for it.
+    @param path: the session's directory, that bears its name.
+    @param ledger: the ledger's public key (32 bytes), or all that it has had; without it a RECOVERED frame proves only itself.
+    @param public: the session's public key from elsewhere; without it HEAD's own is believed.
+    @param attested: what the ledger says of the session.
+    @param opener: opens segments, with the auditor's identities where they are encrypted.
+    @raise OSError: the directory can not be read.
     """
-    return _Reader(path, ledger, public, opener).run()
+    session = os.path.basename(os.path.abspath(path))
+    keys = (ledger,) if isinstance(ledger, bytes) else ledger
+    pinned = public is not None
+    if public is None and attested is not None and attested.key is not None:
+        public = bytes.fromhex(attested.key)
+    before = _listing(path)
+    for left in range(AGAIN, -1, -1):
+        chain = Chain(session, keys, attested, public, pinned)
+        try:
+            verdict = _Reader(path, opener, chain).run()
+        except FileNotFoundError:
+            verdict = Verdict(session, "TAMPERED", [Problem(OPEN, None, "a segment vanished while it was read")])
+        if verdict.state in ("complete", "recovered", "never connected", "live"):
+            break
+        before, now = _listing(path), before
+        if before == now or not left:
+            break
+    return verdict
+
+
+def _listing(path: str) -> list[tuple[str, int]]:
+    """Names and files: other ones after every seal, packing and end."""
+    with os.scandir(path) as entries:
+        return sorted((entry.name, entry.inode()) for entry in entries)

@@ -27,10 +27,14 @@ if TYPE_CHECKING:
 INLINE: Final = 256 * 1024
 """Payloads up to this are written on the reactor's thread: on a healthy disk 64 KiB take 15 µs and 256 KiB 55 µs, a hand-off to a
 thread and back 60 µs and a turn of the reactor."""
+APART: Final = 16 * 1024
+"""Payloads from this on are written from where they are; smaller ones are faster copied behind their header."""
 HASH_AT: Final = 256 * 1024
 """Bytes that wait to be hashed before they are hashed in bulk, in a thread."""
-HASH_BOUND: Final = 8 * 1024 * 1024
-"""Bytes that may wait while a thread hashes; then the lane waits too."""
+HASH_MOST: Final = 1024 * 1024
+"""The same for a segment that has had as many within its first second: a hand-off to the thread and back costs 60 µs."""
+HASH_BOUND: Final = 2 * 1024 * 1024
+"""Bytes that may wait while a thread hashes as many more; then the lane waits too."""
 CLOCK_EVERY: Final = 10_000_000_000
 """Nanoseconds between CLOCK frames while there is traffic."""
 LITTLE: Final = 64 * 1024
@@ -53,6 +57,7 @@ class Recording(Queued):
         "key",
         "head",
         "_write",
+        "_writev",
         "_monotonic",
         "_mark",
         "_hashAt",
@@ -73,6 +78,7 @@ class Recording(Queued):
         self.lastActivity = began
         self.due = 0
         self._write = store.files.write
+        self._writev = store.files.writev
         self._monotonic = store.monotonic
         self._mark = 0
         self._hashAt = 0
@@ -90,14 +96,24 @@ class Recording(Queued):
             return self._record(DATA, channel, side, origin, payload)
         now = self._monotonic()
         sequence = self.sequence + 1
-        body = packRest(now - self._began, sequence, channel, 3, side, origin, 0) + payload
-        frame = packPrefix(size, crc32(body)) + body
+        body = packRest(now - self._began, sequence, channel, 3, side, origin, 0)
+        segment = self._segment
         try:
-            done = self._write(self._fd, frame)
+            if size < APART:
+                body += payload
+                frame = packPrefix(size, crc32(body)) + body
+                done = self._write(self._fd, frame)
+                if done != size + 32:
+                    self._store.files.rest(self._fd, frame, done)
+                    done = size + 32
+            else:
+                frame = packPrefix(size, crc32(payload, crc32(body))) + body
+                done = self._writev(self._fd, (frame, payload))
+                if done != size + 32:
+                    self._store.files.rest(self._fd, frame + payload, done)
+                    done = size + 32
         except OSError as error:
             raise self.fail(error) from None
-        if done != size + 32:
-            raise self.fail(noSpace())
         self.sequence = sequence
         if origin < 3:
             if side == 1:
@@ -106,8 +122,10 @@ class Recording(Queued):
             else:
                 self._targetBytes += size
                 self._targetFrames += 1
-        segment = self._segment
         segment.pending.append(frame)
+        if size >= APART:
+            segment.pending.append(payload)
+            segment.apart += 1
         segment.offset = offset = segment.offset + done
         self.lastActivity = after = self._monotonic()
         if offset >= self._mark or after - now > SLOW:
@@ -142,15 +160,20 @@ class Recording(Queued):
             "frames_from_target": self._targetFrames,
         }
 
+    def unsealed(self) -> tuple[int, int]:
+        """When the open segment's first DATA or EVENT was written (monotonic nanoseconds, 0: there is none), and its bytes."""
+        return self._since, self._segment.offset
+
     def _at(self) -> int:
         return self._monotonic() - self._began
 
     def _pause(self, now: int, took: int) -> None:
         """The last write was slow, or filled something: see to it before the next frame."""
         if took > SLOW:
+            self._store.took(took)
             self._goSlow(took)
-        elif self._segment.offset >= self._hashAt and self._segment.offset < self._rollAt(now):
-            self._hash()
+        elif self._segment.offset >= self._hashAt and (self._hashing or self._segment.offset < self._rollAt(now)):
+            self._hash(now)  # a segment is not sealed while a thread hashes it: what may wait has its bound also then
             return
         self._inline = ARMED
 
@@ -176,6 +199,7 @@ class Recording(Queued):
         if len(payload) <= INLINE and not self._threaded():
             written = self._put(now, kind, channel, side, origin, payload)
             self.lastActivity = after = self._monotonic()
+            self._store.took(after - now)
             if after - now > SLOW:
                 self._goSlow(after - now)
             elif not self._synced:
@@ -271,20 +295,21 @@ class Recording(Queued):
         self._store.sleep(self)
         self._enqueue((self._segment.roll, (self.sequence - 1, now - self._began, self.totals()), None))
 
-    def _hash(self) -> None:
+    def _hash(self, now: int) -> None:
         """Hash in a thread what was written; the writing goes on."""
         segment = self._segment
+        more = HASH_MOST if now - self._since < SECOND else HASH_AT
         if self._hashing:
             if segment.unhashed() >= HASH_BOUND:
                 self._inline = ARMED
                 if self._queue is None:
                     self._queue = []  # what comes now waits until the thread is through
             else:
-                self._hashAt = self._mark = segment.offset + HASH_AT
+                self._hashAt = self._mark = segment.offset + more
             return
         self._hashing = True
-        self._hashAt = segment.offset + HASH_AT
-        self._mark = min(self._hashAt, self._rollAt(self._monotonic()))
+        self._hashAt = segment.offset + more
+        self._mark = min(self._hashAt, self._rollAt(now))
         self._store.threads.call(segment.hash, segment.take()).addBoth(self._hashed)
 
     def _hashed(self, outcome: Any) -> None:

@@ -54,6 +54,7 @@ class FailedLogins:
     Failed logins, as one row per address and minute, whatever their number.
 
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
+    @ivar total: all of them since the start.
     """
 
     log = Logger()
@@ -63,6 +64,7 @@ class FailedLogins:
         self._threads = threads
         self._now = now
         self._counts: dict[tuple[str, str], int] = {}
+        self.total = 0
         self._loop = LoopingCall(self.flush)
         self._loop.clock = clock
 
@@ -81,6 +83,7 @@ class FailedLogins:
 
         @param address: C{"host:port"} of the client.
         """
+        self.total += 1
         key = (_network(address), protocol)
         if key not in self._counts and len(self._counts) >= MAX_ADDRESSES:
             key = (OTHERS, protocol)

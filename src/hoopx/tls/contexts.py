@@ -20,7 +20,8 @@ from hoopx.errors import ConfigurationError, HoopxError, ProtocolViolation
 from hoopx.tls import failures
 from hoopx.tls.authority import Authority
 from hoopx.tls.endpoint import hostOf
-from hoopx.values import Target
+from hoopx.tls.shown import Shown, noPassword
+from hoopx.values import Credential, Target
 
 MAX_CONTEXTS: Final = 256
 """Client contexts kept: one for each file of authorities in use. A context of the system's takes about 1 MB."""
@@ -132,7 +133,7 @@ class ServerOptions:
         context.num_tickets = 0
         try:
             # A key with a passphrase must not ask for it on a terminal.
-            context.load_cert_chain(str(certificate), privateKey, password=_noPassword)
+            context.load_cert_chain(str(certificate), privateKey, password=noPassword)
         except (OSError, ValueError) as error:
             raise failures.ofFiles(error, f"certificate {certificate}, private_key {privateKey or certificate}", "tls") from error
         if clientAuthorities is not None:
@@ -146,20 +147,17 @@ class ServerOptions:
         return context
 
 
-def _noPassword() -> str:
-    raise ValueError("the private key is encrypted: store it without a passphrase, readable by the gateway alone")
-
-
 class ClientTerms:
     """One connection to a target: C{name} must stand in its certificate."""
 
-    __slots__ = ("_alpn", "_context", "_name", "_target")
+    __slots__ = ("_alpn", "_context", "_name", "_shown", "_target")
 
-    def __init__(self, context: ssl.SSLContext, name: str, target: str, alpn: tuple[str, ...]) -> None:
+    def __init__(self, context: ssl.SSLContext, name: str, target: str, alpn: tuple[str, ...], shown: bool = False) -> None:
         self._context = context
         self._name = name
         self._target = target
         self._alpn = alpn
+        self._shown = shown
 
     def open(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
         return self._context.wrap_bio(incoming, outgoing, server_hostname=self._name)
@@ -169,7 +167,7 @@ class ClientTerms:
             raise failures.withoutProtocol(self._target, self._alpn)
 
     def explain(self, error: Exception, tls: ssl.SSLObject | None) -> HoopxError:
-        return failures.ofTarget(error, tls, self._target, self._name)
+        return failures.ofTarget(error, tls, self._target, self._name, self._shown)
 
 
 class ClientOptions:
@@ -177,20 +175,29 @@ class ClientOptions:
 
     def __init__(self) -> None:
         self._contexts: dict[tuple, tuple[tuple, ssl.SSLContext]] = {}
+        self._shown = Shown()
 
-    def terms(self, target: Target, alpn: Sequence[str | bytes] | None = None) -> ClientTerms:
+    def terms(
+        self, target: Target, alpn: Sequence[str | bytes] | None = None, credential: Credential | None = None
+    ) -> ClientTerms:
         """
         @param target: its C{serverName}, or its endpoint's host, must stand in its certificate; its C{authorities}, or the
             system's, must have signed it.
         @param alpn: application protocols, of which it must speak one.
+        @param credential: may hold a certificate to show it.
         @return: terms for one connection.
-        @raise TargetFailed: its authorities can not be read, or it has no name to verify.
+        @raise TargetFailed: its authorities can not be read, it has no name to verify, or the certificate can not be used.
         """
         names = tuple(name.decode("ascii") if isinstance(name, bytes) else name for name in alpn or ())
         name = target.serverName or hostOf(target.endpoint)
         if not name:
             raise failures.nameless(target.name)
-        return ClientTerms(self._context(target, names), name.rstrip("."), target.name, names)
+        if credential is None or "certificate" not in credential.secrets:
+            return ClientTerms(self._context(target, names), name.rstrip("."), target.name, names)
+        context = self._shown.context(
+            target, names, credential, _signature((target.authorities,)), lambda: _demanding(target, names)
+        )
+        return ClientTerms(context, name.rstrip("."), target.name, names, True)
 
     def _context(self, target: Target, alpn: tuple[str, ...]) -> ssl.SSLContext:
         key = (target.authorities, alpn)
@@ -198,21 +205,27 @@ class ClientOptions:
         held = self._contexts.get(key)
         if held is not None and held[0] == signature:
             return held[1]
-        context = _harden(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
-        context.hostname_checks_common_name = False
-        if target.authorities is None:
-            context.load_default_certs()
-        else:
-            try:
-                context.load_verify_locations(target.authorities)
-            except (OSError, ValueError) as error:
-                raise failures.authorities(target.name) from error
-        if alpn:
-            context.set_alpn_protocols(alpn)
+        context = _demanding(target, alpn)
         if len(self._contexts) >= MAX_CONTEXTS:
             self._contexts.clear()
         self._contexts[key] = (signature, context)
         return context
+
+
+def _demanding(target: Target, alpn: tuple[str, ...]) -> ssl.SSLContext:
+    """@return: a new context. @raise TargetFailed: the target's authorities can not be read."""
+    context = _harden(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    context.hostname_checks_common_name = False
+    if target.authorities is None:
+        context.load_default_certs()
+    else:
+        try:
+            context.load_verify_locations(target.authorities)
+        except (OSError, ValueError) as error:
+            raise failures.authorities(target.name) from error
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    return context
 
 
 def serverOptions(

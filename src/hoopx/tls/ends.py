@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, fail
 from hoopx.errors import HoopxError, TargetFailed
 from hoopx.tls.contexts import ClientOptions, ServerOptions
 from hoopx.tls.layer import Layer, Terms, wrap
-from hoopx.values import Target
+from hoopx.values import Credential, Target
 
 
 class Ends:
@@ -40,16 +40,22 @@ class Ends:
         return _start(transport, protocol, self.server.terms(alpn), received)
 
     def connect(
-        self, transport: Any, protocol: Any, target: Target, alpn: Sequence[str | bytes] | None = None
+        self,
+        transport: Any,
+        protocol: Any,
+        target: Target,
+        alpn: Sequence[str | bytes] | None = None,
+        credential: Credential | None = None,
     ) -> tuple[Any, Deferred[bytes | None]]:
         """
         Speak TLS with a target, and verify it.
 
+        @param credential: may hold a certificate to show it.
         @return: the transport from now on, and Deferred of the target's certificate as DER. Fails with L{TargetFailed}; the
             connection is then closed.
         """
         try:
-            terms = self.client.terms(target, alpn)
+            terms = self.client.terms(target, alpn, credential)
         except TargetFailed as error:
             transport.loseConnection()
             return transport, fail(error)

@@ -41,6 +41,17 @@ _WANTS_CERTIFICATE: Final = (
     "SSLV3_ALERT_BAD_CERTIFICATE",
     "TLSV1_ALERT_CERTIFICATE_REQUIRED",
 )
+_REFUSES: Final = (
+    "TLSV1_ALERT_UNKNOWN_CA",
+    "SSLV3_ALERT_BAD_CERTIFICATE",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+    "TLSV1_ALERT_DECRYPT_ERROR",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE",
+)
+"""Alerts about a certificate that was shown (RFC 8446 §6.2)."""
 _DISTRUSTS: Final = (
     "TLSV1_ALERT_UNKNOWN_CA",
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
@@ -53,13 +64,14 @@ def _reason(error: Exception) -> str:
     return getattr(error, "reason", None) or ""
 
 
-def ofTarget(error: Exception, tls: Any, target: str, name: str) -> HoopxError:
+def ofTarget(error: Exception, tls: Any, target: str, name: str, shown: bool = False) -> HoopxError:
     """
     Why TLS with a target failed.
 
     @param tls: the C{ssl.SSLObject}, or C{None}.
     @param target: its name in the configuration.
     @param name: the name that was looked for.
+    @param shown: it may have been shown a certificate of ours.
     """
     if isinstance(error, HoopxError):
         return error
@@ -71,9 +83,16 @@ def ofTarget(error: Exception, tls: Any, target: str, name: str) -> HoopxError:
         return TargetFailed(f"{label} does not speak TLS", 'Enable TLS there, or set tls = "off" for this target.')
     if reason in _OLD:
         return TargetFailed(f"{label} speaks no TLS version from 1.2 on", "Enable TLS 1.2 or 1.3 there.")
+    if shown and reason in _REFUSES:
+        return TargetFailed(
+            f"{label} does not accept the certificate of its account",
+            "Its authorities must have signed it, for client authentication; its log says why.",
+            reason.lower().replace("_", " "),
+        )
     if reason in _WANTS_CERTIFICATE:
         return TargetFailed(
-            f"{label} demands a client certificate", "The gateway has none for it: let it log in with a password."
+            f"{label} demands a client certificate",
+            "Give its account one in hoopx.toml (certificate, private_key), or let it log in with a password.",
         )
     if reason in _CIPHERS:
         return TargetFailed(f"{label} has no cipher or key in common with us", "Enable AES-GCM or ChaCha20 with ECDHE there.")
@@ -169,6 +188,24 @@ def authorities(target: str) -> TargetFailed:
     """A target whose authorities are not to be had. The path stays in the log: clients see this text."""
     return TargetFailed(
         f'the authorities of target "{target}" can not be read', f"Check the PEM file targets.{target}.authorities."
+    )
+
+
+def ofShown(error: Exception, target: str) -> TargetFailed:
+    """A certificate that can not be shown to a target. What is wrong with it is for the log."""
+    reason = _reason(error)
+    if reason == "KEY_VALUES_MISMATCH":
+        text = "its private key belongs to another certificate"
+    elif isinstance(error, ssl.SSLError):
+        text = f"certificate or private key are no usable PEM ({(reason or 'nothing found').lower().replace('_', ' ')})"
+    elif isinstance(error, OSError):
+        text = error.strerror or type(error).__name__
+    else:
+        text = str(error)
+    return TargetFailed(
+        f'target "{target}": the certificate of its account can not be used',
+        "Whoever runs the gateway finds the reason in its log.",
+        text,
     )
 
 

@@ -24,6 +24,8 @@ RECORD: Final = 16384
 """The most plaintext one record holds (RFC 8446 §5.1): one read of this size empties it."""
 RUN: Final = RECORD
 """Bytes given to OpenSSL in one go. Its buffers keep their largest size for the connection's life: small ones stay small."""
+TAKEN: Final = 4 * RECORD
+"""The same for what is read in bulk: each time OpenSSL waits for the rest of a record costs an exception, so this is more."""
 EARLY_LIMIT: Final = 64 * 1024
 """Plaintext that may wait for the end of the handshake: error texts, first messages."""
 
@@ -108,14 +110,14 @@ class Layer:
             self._shake()
             return
         pieces: list[bytes] = []
-        if len(data) <= RUN:
+        if len(data) <= TAKEN:
             self._incoming.write(data)
             ended = self._take(pieces)
         else:
             ended = False
             with memoryview(data) as view:
-                for start in range(0, len(view), RUN):
-                    self._incoming.write(view[start : start + RUN])
+                for start in range(0, len(view), TAKEN):
+                    self._incoming.write(view[start : start + TAKEN])
                     ended = self._take(pieces)
                     if ended or self._over:
                         break
@@ -260,10 +262,11 @@ class Layer:
 
     def loseWriteConnection(self) -> None:
         """Half-close: TLS has a word for it, and TCP after it."""
-        if self._silent or not self._done:
-            return
-        self._notify()
-        self.transport.loseWriteConnection()
+        if not self._done:
+            self.loseConnection()
+        elif not self._silent:
+            self._notify()
+            self.transport.loseWriteConnection()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         self.transport.registerProducer(producer, streaming)

@@ -46,6 +46,7 @@ def makeResource(witness: Witness, name: str, vkey: str, threads: Any) -> Any:
     def say(request: Any, answer: Answer) -> bytes:
         request.setResponseCode(answer.status)
         request.setHeader(b"content-type", answer.type.encode())
+        request.setHeader(b"content-length", b"%d" % len(answer.body))
         return answer.body
 
     @app.route("/add-checkpoint", methods=["POST"])

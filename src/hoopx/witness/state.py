@@ -17,11 +17,12 @@ from hoopx.recording.locks import Locked, tryLock
 from hoopx.witness.errors import WitnessDamaged
 
 VKEY: Final = "witness.vkey"
+KEY: Final = "witness.key"
 
 
 class State:
     """
-    A directory: C{witness.vkey}, C{keys/}, C{lock}, and C{HASH.checkpoint} for each ledger (SHA-256 of its origin).
+    A directory: C{witness.vkey}, C{keys/witness.key}, C{lock}, and C{HASH.checkpoint} for each ledger (SHA-256 of its origin).
 
     @ivar cosigner: the witness's own key.
     @raise Locked: another witness uses it: two of them could tell two stories.
@@ -31,8 +32,9 @@ class State:
     def __init__(self, directory: str, name: str | None, files: Files | None = None) -> None:
         """@param name: of the witness; C{None} for the one that it has got at its first start."""
         files = files or Files()
-        for above in files.makeDirectories(directory):
-            files.syncDirectory(above)
+        above = files.makeDirectories(directory)
+        for folder in above or [os.path.dirname(os.path.abspath(directory))]:
+            files.syncDirectory(folder)
         self._disk = Disk(directory, files)
         self._lock = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -74,7 +76,7 @@ class State:
         known = None if kept is None else Verifier.parse(kept.decode("utf-8"))
         if known is None and name is None:
             raise WitnessDamaged(f"{directory} is new: the witness needs a name")
-        key = loadKey(os.path.join(directory, "keys"), files, create=known is None)
+        key = loadKey(os.path.join(directory, "keys"), files, create=known is None, name=KEY)
         found = Cosigner(name or (known.name if known else ""), key)
         if known is None:
             self._disk.replace(VKEY, found.vkey.encode() + b"\n")

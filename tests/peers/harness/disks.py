@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.peers.harness.finding import missing
 from tests.peers.harness.processes import folder
+from tests.peers.harness.waiting import until
 
 MIB = 1 << 20
 
@@ -31,31 +32,31 @@ class Disk:
 
     def __init__(self, size: int) -> None:
         self.path = folder("disk")
-        self._filler = self.path / "filler"
+        self._size = size
         self._mount(size)
 
     def _mount(self, size: int) -> None:
         _run("mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "hoopx-test", str(self.path))
 
     def fill(self, leave: int = 0) -> None:
-        """Take all the free space but C{leave} bytes, also while others write."""
-        status = os.statvfs(self.path)
-        wanted, step = status.f_bavail * status.f_frsize - leave, 4 * MIB
-        descriptor = os.open(self._filler, os.O_CREAT | os.O_WRONLY)
-        try:
-            size = 0
-            while step >= 4096 and size < wanted:
-                try:
-                    os.posix_fallocate(descriptor, size, min(step, wanted - size))
-                    size += min(step, wanted - size)
-                except OSError:
-                    step //= 2
-        finally:
-            os.close(descriptor)
+        """
+        Leave no more room than that, also while others write. Nobody takes the room but they: what is freed afterwards is free.
+        """
+
+        def shrunk() -> bool:
+            status = os.statvfs(self.path)
+            used = (status.f_blocks - status.f_bfree) * status.f_frsize
+            # Refused, and nothing changed, when more is used by now.
+            return not subprocess.run(self._resize(used + leave), capture_output=True, timeout=60).returncode
+
+        until(shrunk, "the file system to shrink")
 
     def free(self) -> None:
-        """Give it back."""
-        self._filler.unlink()
+        """Give the room back."""
+        _run(*self._resize(self._size))
+
+    def _resize(self, size: int) -> list[str]:
+        return ["mount", "-o", f"remount,size={size}", str(self.path)]
 
     def remount(self, *options: str) -> None:
         _run("mount", "-o", ",".join(["remount", *options]), str(self.path))

@@ -27,9 +27,11 @@ _INSTALL = {
     "javac": "apt install default-jdk-headless",
     "java": "apt install default-jdk-headless",
     "node": "apt install nodejs",
+    "tshark": "apt install tshark",
     "weed": "pip install 'hoopx[test]'",
     "age": "apt install age",
     "age-keygen": "apt install age",
+    "go": "Go 1.25 or later, such as apt install golang-go",
     "twistd": "pip install '.[test]'",
 }
 _DRIVER = "/usr/share/java/postgresql.jar"

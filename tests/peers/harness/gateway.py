@@ -77,6 +77,7 @@ class Gateway:
     @param targets: tables made by L{target}.
     @param more: further tables.
     @param gateway: further keys of C{[gateway]}.
+    @param program: what runs twistd, instead of its own script.
     """
 
     def __init__(
@@ -88,12 +89,14 @@ class Gateway:
         listener: str = "",
         data: Path | None = None,
         name: str = "gateway",
+        program: Sequence[str] = (),
     ) -> None:
         self.port = freePort()
         self.folder = folder(name)
         self.data = data or self.folder / "data"
         self.path = self.folder / "hoopx.toml"
         self.process: Process | None = None
+        self._program = list(program)
         self._tokens: dict[tuple, str] = {}
         self._texts = (list(targets), grants, more, gateway, listener)
         self.write()
@@ -116,7 +119,7 @@ class Gateway:
     def launch(self) -> Process:
         """Start it without waiting for it."""
         self.process = Process(
-            [require("twistd"), "-n", "--pidfile=", "hoopx", "--config", str(self.path)],
+            [*(self._program or [require("twistd")]), "-n", "--pidfile=", "hoopx", "--config", str(self.path)],
             self.folder / "log",
             environment=self.environment,
             cwd=self.folder,

@@ -20,6 +20,7 @@ class Passage:
     @ivar received: what came back.
     @ivar peer: C{"host:port"} of who has connected.
     @ivar address: C{"host:port"} of our connection onward: how the next one sees the client.
+    @ivar reset: the far side has not ended its direction but cut it.
     """
 
     def __init__(self, near: socket.socket, far: socket.socket) -> None:
@@ -27,13 +28,13 @@ class Passage:
         self.received = bytearray()
         self.peer = "{}:{}".format(*near.getpeername())
         self.address = "{}:{}".format(*far.getsockname())
+        self.reset = False
         self._near, self._far = near, far
         self._ended = [threading.Event(), threading.Event()]
         for source, sink, kept, ended in (near, far, self.sent, self._ended[0]), (far, near, self.received, self._ended[1]):
             threading.Thread(target=self._relay, args=(source, sink, kept, ended), daemon=True).start()
 
-    @staticmethod
-    def _relay(source: socket.socket, sink: socket.socket, kept: bytearray, ended: threading.Event) -> None:
+    def _relay(self, source: socket.socket, sink: socket.socket, kept: bytearray, ended: threading.Event) -> None:
         try:
             while data := source.recv(1 << 16):
                 kept += data
@@ -43,7 +44,7 @@ class Passage:
                     # Nobody listens any more; what still comes counts all the same.
                     pass
         except OSError:
-            pass
+            self.reset = self.reset or source is self._far
         try:
             sink.shutdown(socket.SHUT_WR)
         except OSError:

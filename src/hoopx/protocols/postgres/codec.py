@@ -37,6 +37,12 @@ TARGET_KINDS: Final = frozenset(bytes([kind]) for kind in b"123ACDEGHIKNRSTVWZcd
 HANDSHAKE: Final = b"\x16"
 """First byte of a TLS ClientHello (RFC 8446 §5.1). A startup packet's length never begins with it."""
 
+BULK: Final = 64 * 1024
+"""Bytes of one read from which on a stream that nobody asks anything of is not walked: 73 ns for every row, a third of what a COPY
+costs the gateway."""
+READY: Final = b"Z\x00\x00\x00\x05"
+"""All of ReadyForQuery but its last byte, the transaction's state."""
+
 _u32 = Struct(">I").unpack_from
 _header = Struct(">cI").unpack_from
 
@@ -53,7 +59,7 @@ class MessageCodec:
         an uncut run (for readers of what has been recorded).
     """
 
-    __slots__ = ("_clip", "_interest", "_kinds", "_need", "_partial", "_plain", "_skip", "_table", "limit")
+    __slots__ = ("_clip", "_interest", "_kinds", "_need", "_partial", "_plain", "_skip", "_skipped", "_table", "limit")
 
     def __init__(
         self, interest: frozenset | set = ALL, kinds: frozenset = ALL, limit: int = MAX_UNIT, clip: bool = False
@@ -61,7 +67,7 @@ class MessageCodec:
         self._kinds = kinds
         self.limit = limit
         self._clip = clip
-        self._skip = 0
+        self._skip = self._skipped = 0
         self._need = 0
         self._partial: bytes | bytearray = b""
         self.interest = interest
@@ -78,7 +84,11 @@ class MessageCodec:
 
     @property
     def atBoundary(self) -> bool:
-        return not self._skip and not self._partial
+        return not self._skip
+
+    @property
+    def wasAtBoundary(self) -> bool:
+        return not self._skipped
 
     @property
     def buffered(self) -> int:
@@ -89,6 +99,7 @@ class MessageCodec:
         return bytes(self._partial)
 
     def feed(self, data: bytes) -> list:
+        self._skipped = self._skip
         if self._partial:
             if len(self._partial) + len(data) < self._need:
                 if type(self._partial) is bytes:
@@ -157,6 +168,72 @@ class MessageCodec:
 
 
 @implementer(IWireCodec)
+class RelayedCodec:
+    """
+    What a server says while nobody asks for any of it: passed on as it comes, nothing is kept back and nothing refused.
+
+    Where its messages end is still followed, so that words of the gateway's own can be put between two of them: by ReadyForQuery at
+    the end of what came, else from header to header while little comes; inside of bulk it is not known.
+    """
+
+    __slots__ = ("_part", "_skip", "interest")
+
+    buffered = 0
+
+    def __init__(self) -> None:
+        self.interest: frozenset = frozenset()
+        self._skip = 0  # bytes of the last message that are still to come; -1: not known
+        self._part = b""  # of the last message's header; when it is not known where messages end, the stream's last 5 bytes
+
+    @property
+    def atBoundary(self) -> bool:
+        return not self._skip and not self._part
+
+    def residue(self) -> bytes:
+        return b""
+
+    def feed(self, data: bytes) -> list:
+        if data[-6:-1] == READY and self._skip <= len(data) - 6:
+            self._skip = 0
+            self._part = b""
+        else:
+            self._walk(data)
+        return [(None, data)]
+
+    def _walk(self, data: bytes) -> None:
+        position, size = self._skip, len(data)
+        if position < 0 or size >= BULK:
+            self._lost(data)
+            return
+        if position >= size:
+            self._skip = position - size
+            return
+        if self._part:
+            data = self._part + data
+            size = len(data)
+            self._part = b""
+        last = size - 5
+        while position <= last:
+            kind, length = _header(data, position)
+            if kind not in TARGET_KINDS or not 4 <= length <= MAX_MESSAGE:
+                self._lost(data)
+                return
+            position += length + 1
+        if position >= size:
+            self._skip = position - size
+        else:
+            self._skip = 0
+            self._part = data[position:]
+
+    def _lost(self, data: bytes) -> None:
+        # A ReadyForQuery may come in two parts.
+        tail = (self._part + data[-6:])[-6:]
+        ready = tail[:-1] == READY
+        self._skip = 0 if ready else -1
+        self._part = b"" if ready else tail[-5:]
+
+
+@implementer(IWireCodec)
 class StartupCodec:
     """
     What a client says first: packets without a type byte, until one of them is a StartupMessage, then messages. Every unit is cut
@@ -171,9 +248,7 @@ class StartupCodec:
         self._fresh = True
         self.messages: MessageCodec | None = None
 
-    @property
-    def atBoundary(self) -> bool:
-        return not self.buffered
+    atBoundary = wasAtBoundary = True
 
     @property
     def buffered(self) -> int:
@@ -215,7 +290,7 @@ class AnswerCodec:
 
     __slots__ = ("interest",)
 
-    atBoundary = True
+    atBoundary = wasAtBoundary = True
     buffered = 0
 
     def __init__(self) -> None:

@@ -24,6 +24,7 @@ from hoopx.protocols.postgres.codec import (
     SSL_REQUEST,
     TARGET_KINDS,
     MessageCodec,
+    RelayedCodec,
     StartupCodec,
 )
 from hoopx.protocols.postgres.judging import Judging
@@ -33,6 +34,8 @@ from hoopx.values import CLIENT, MADE, TARGET, Block, Claim, Command, Token
 LABEL_LIMIT: Final = 200
 """Characters of a run label: it stands in every list."""
 NOTHING: Final[frozenset] = frozenset()
+OAUTH: Final = "oauth"
+"""The user name that asks for a login by OAUTHBEARER: it is nobody's account."""
 
 
 @implementer(IConversation)
@@ -68,14 +71,17 @@ class PostgresConversation:
     def _startup(self, raw: bytes) -> None:
         door = self._door
         code, parameters = messages.readStartup(raw)
-        if code == SSL_REQUEST:
+        if code == GSSENC_REQUEST:
+            door.reply(b"N")
+        elif code != CANCEL_REQUEST and door.startsTLS and not door.secure:
+            raise Refusal("tls-required", "this listener speaks TLS from the first byte", "Connect with sslnegotiation=direct.")
+        elif code == SSL_REQUEST:
             if door.secure:
                 raise ProtocolViolation("a request for TLS under TLS")
             door.reply(b"S")
             door.startTLS(CLIENT).addErrback(self._insecure)
-        elif code == GSSENC_REQUEST:
-            door.reply(b"N")
         elif code == CANCEL_REQUEST:
+            # A key that nobody has here could be another node's; there is one node.
             door.call(messages.readCancel(raw))
             door.close("cancel")
         elif code >> 16 != 3:
@@ -103,7 +109,14 @@ class PostgresConversation:
             raise Refusal("invalid", "the startup packet names no user", "Give the account to use as the user name.")
         self._parameters = parameters
         if door.certificate is not None or door.listener is not None:
+            # AuthenticationOk comes as soon as the target's login has brought it.
             self._admit(door.certificate or door.listener)
+        elif parameters["user"] == OAUTH:
+            raise Refusal(
+                "unsupported",
+                'a login by OAUTHBEARER (user "oauth") needs an identity provider, and none is configured',
+                "Give the account as the user, and an access token as the password.",
+            )
         else:
             self.clientHandlers = {b"p": self._password}
             door.reply(messages.AUTHENTICATION_CLEARTEXT)
@@ -172,8 +185,11 @@ class PostgresConversation:
     def _ready(self, raw: bytes) -> None:
         """The first ReadyForQuery: from here on only what somebody asks for is cut out."""
         self.targetHandlers = self._judging.targetHandlers if self._judging else {}
-        self.targetCodec.interest = frozenset(self.targetHandlers)
         self.lane.forward(TARGET, raw)
+        if self.targetHandlers or not self.targetCodec.atBoundary:
+            self.targetCodec.interest = frozenset(self.targetHandlers)
+        else:
+            self.targetCodec = RelayedCodec()
 
     # Within the session.
 
@@ -207,5 +223,4 @@ class PostgresConversation:
     def end(self, reason: str, message: str) -> bytes:
         if self.lane.last == CLIENT:
             self._cancel()
-        session = self._door.session
-        return errors.ended(reason, message, session.id) if self.targetCodec.atBoundary else b""
+        return errors.ended(reason, message, self._door.session.id)

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.peers.test_scram -*-
+# -*- test-case-name: tests.protocols.postgres.test_login -*-
 """
 The login at the target (PostgreSQL documentation, "Start-up", "SASL Authentication", "SSL Session Encryption").
 
@@ -14,7 +14,7 @@ from typing import Any, Callable, Mapping
 from hoopx.errors import ProtocolViolation, TargetFailed
 from hoopx.protocols.postgres import messages
 from hoopx.protocols.postgres.codec import ALL, TARGET_KINDS, AnswerCodec, MessageCodec
-from hoopx.protocols.postgres.scram import ScramClient
+from hoopx.protocols.postgres.scram import ScramClient, saltedPassword
 from hoopx.values import TARGET, Credential, Target
 
 SPOKEN = frozenset({"53300", "57P03", "3D000", "57P01", "53400", "0A000"})
@@ -26,7 +26,7 @@ class TargetLogin:
     Logs in once.
 
     @param conversation: its C{targetCodec} and C{targetHandlers} are set here.
-    @param door: L{hoopx.interfaces.IDoor}: C{ask}, C{startTLS}.
+    @param door: L{hoopx.interfaces.IDoor}: C{ask}, C{startTLS}, C{compute}.
     @param target: L{Target}, with L{hoopx.protocols.postgres.options.TargetOptions}.
     @param credential: forgotten when the login is over.
     @param version: protocol version to ask for.
@@ -55,6 +55,7 @@ class TargetLogin:
         self._failed = failed
         self._certificate: bytes | None = None
         self._scram: ScramClient | None = None
+        self._computing: Any = None
         self._proved = False
 
     def begin(self) -> None:
@@ -71,10 +72,12 @@ class TargetLogin:
                 f'target "{self._target.name}" does not offer TLS',
                 'Turn TLS on at the target, or say tls = "off" for it in hoopx.toml if the way to it is safe.',
             )
-        self._door.startTLS(TARGET).addCallbacks(self._secured, self._failed).addErrback(self._failed)
+        self._door.startTLS(TARGET, credential=self._credential).addCallbacks(self._secured, self._failed).addErrback(self._failed)
 
     def _secured(self, certificate: bytes | None) -> None:
         self._certificate = certificate
+        # A certificate that it asks for is a proof already: "cert" in pg_hba.conf wants no other.
+        self._proved = self._credential is not None and "certificate" in self._credential.secrets
         self._start()
 
     def _start(self) -> None:
@@ -86,12 +89,14 @@ class TargetLogin:
 
     def _authenticate(self, raw: bytes) -> None:
         code, rest = messages.readAuthentication(raw)
+        if self._computing is not None:
+            raise ProtocolViolation("the target goes on with its authentication before it is answered")
         if code == messages.OK:
             self._finish(raw)
         elif code == messages.SASL:
             self._sasl(rest)
         elif code == messages.SASL_CONTINUE and self._scram is not None:
-            self._door.ask(messages.saslResponse(self._scram.respond(rest)))
+            self._prove(self._scram, rest)
         elif code == messages.SASL_FINAL and self._scram is not None:
             self._scram.verify(rest)
             self._proved = self._scram.verified
@@ -124,6 +129,20 @@ class TargetLogin:
         self._scram = ScramClient(self._password(), offered, self._certificate)
         self._door.ask(messages.saslInitial(self._scram.mechanism, self._scram.first()))
 
+    def _prove(self, scram: ScramClient, rest: bytes) -> None:
+        """Answer the target's salt: at once, or when a thread has hashed the password as often as it asks."""
+        derivation = scram.prepare(rest)
+        if derivation is None:
+            self._door.ask(messages.saslResponse(scram.respond(rest)))
+            return
+
+        def computed(salted: bytes) -> None:
+            self._computing = None
+            self._door.ask(messages.saslResponse(scram.respond(rest, salted)))
+
+        self._computing = self._door.compute(saltedPassword, *derivation)
+        self._computing.addCallback(computed).addErrback(self._failed)
+
     def _finish(self, raw: bytes) -> None:
         if self._scram is not None and not self._scram.verified:
             raise TargetFailed(f'target "{self._target.name}" ended the login without proving that it knows the password')
@@ -141,7 +160,7 @@ class TargetLogin:
         text = f": {found.get('M', '')}" if code in SPOKEN else ""
         raise TargetFailed(
             f'target "{self._target.name}" refused the login (SQLSTATE {code}){text}',
-            "" if text else "Check the account's user name and password in hoopx.toml, and the target's log.",
+            "" if text else "Check the account's user name, password and certificate in hoopx.toml, and the target's log.",
         )
 
     def _username(self) -> bytes:

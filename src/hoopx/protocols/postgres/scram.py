@@ -30,8 +30,9 @@ PLUS: Final = "SCRAM-SHA-256-PLUS"
 
 MIN_ITERATIONS: Final = 4096
 """RFC 7677 §4. An impostor that asks for fewer would make guessing the password from our proof cheap."""
-MAX_ITERATIONS: Final = 1_000_000
-"""About half a second of one core; PostgreSQL's default is 4,096. A target must not burn more of our time than that."""
+MAX_ITERATIONS: Final = 5_000_000
+"""Some 1.5 s of one core, in a thread, once for each password; PostgreSQL's default is 4,096, and its own limit (2^31 - 1) would be ten
+minutes. A target must not burn more of our time than that."""
 MAX_INLINE: Final = 100_000
 """What L{ScramClient.respond} is ready to compute itself (some 50 ms); more is for L{ScramClient.prepare} and a thread."""
 THREAD_ABOVE: Final = 10_000
@@ -41,7 +42,7 @@ MAX_MESSAGE: Final = 4096
 MAX_KNOWN: Final = 512
 """Derived keys kept: one for each account in use, about 200 bytes each."""
 
-_SERVER_FIRST: Final = re.compile(rb"r=([!-+\--~]+),s=([A-Za-z0-9+/=]+),i=([1-9][0-9]{0,8})(?:,[A-Za-z]=[^,\0]*)*", re.DOTALL)
+_SERVER_FIRST: Final = re.compile(rb"r=([!-+\--~]+),s=([A-Za-z0-9+/=]+),i=([1-9][0-9]{0,9})(?:,[A-Za-z]=[^,\0]*)*", re.DOTALL)
 _SERVER_FINAL: Final = re.compile(rb"([ve])=([^,\0]+)(?:,[A-Za-z]=[^,\0]*)*", re.DOTALL)
 _PROHIBITED: Final = tuple(
     getattr(stringprep, "in_table_" + name) for name in ("a1", "c12", "c21_c22", "c3", "c4", "c5", "c6", "c7", "c8", "c9")
@@ -300,7 +301,7 @@ class ScramClient:
         if not MIN_ITERATIONS <= iterations <= MAX_ITERATIONS:
             raise TargetFailed(
                 f"the target asks for {iterations} password hash iterations: not between {MIN_ITERATIONS} and {MAX_ITERATIONS}",
-                "Set scram_iterations at the target to 4096 or more, and set the password again.",
+                f"Set scram_iterations at the target to {MIN_ITERATIONS} or more, at most {MAX_ITERATIONS}, and set the password again.",
             )
         return nonce, Derivation(self._password, _base64(salt), iterations)
 

@@ -34,7 +34,7 @@ class RawConversation:
     def begin(self, door: Any) -> None:
         self._door = door
         if door.startsTLS:
-            door.startTLS(CLIENT).addCallbacks(lambda _: self._admit(), lambda _: door.close("violation"))
+            door.startTLS(CLIENT).addCallbacks(lambda _: self._admit(), lambda _: door.close("violation")).addErrback(door.failed)
         else:
             self._admit()
 
@@ -44,7 +44,7 @@ class RawConversation:
             raise Refusal("tls-required", "this listener asks for TLS")
         proof = door.certificate or door.listener
         if proof is None:
-            raise Refusal("unauthorized", "nothing proves who the client is")
+            raise Refusal("unauthorized", "nothing proves who the client is", "Connect with a client certificate.")
         door.admit(Claim("raw", door.pinned, "", proof, None, {}, door.address))
 
     def targetReady(self, session: Any, credential: Any) -> None:

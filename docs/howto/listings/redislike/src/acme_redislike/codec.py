@@ -16,7 +16,7 @@ class RespCodec:
     of strings, or else a line of words.
     """
 
-    atBoundary = property(lambda self: not self._buffer)
+    atBoundary = wasAtBoundary = True
     buffered = property(lambda self: len(self._buffer))
     interest = frozenset({"login", "command", "error", "reply"})
 

@@ -83,4 +83,4 @@ class RedisConversation:
         """Redis has no word for it."""
 
     def end(self, reason: str, message: str) -> bytes:
-        return error("ERR", message) if self.targetCodec.atBoundary else b""
+        return error("ERR", message)

@@ -1,0 +1,1 @@
+Every session, segment and end stands in a ledger that can not be rewritten unnoticed: a Merkle log in C2SP's formats, shown and proved by ``hoopx ledger``, cosigned by any C2SP witness, of which ``hoopx witness`` is one.

@@ -1,0 +1,1 @@
+Prometheus figures, liveness, and readiness with its reasons.

@@ -1,0 +1,1 @@
+``hoopx verify`` tells offline, with public keys alone, whether recordings and ledger are what was written, what is missing, and where somebody has tampered; what ``sessions export --proof`` writes can be checked by a third party with nothing else.

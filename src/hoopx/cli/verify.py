@@ -1,0 +1,242 @@
+# -*- test-case-name: tests.cli.test_verify -*-
+"""
+C{hoopx verify}: whether recordings and ledger are what was written. Reads files and public keys only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from hoopx.cli.harmless import harmless
+from hoopx.cli.output import EXIT_NO, dump, fail, json_option, say
+from hoopx.cli.place import Place, pass_place
+from hoopx.cli.recorded import identity_option, openerOf
+
+if TYPE_CHECKING:
+    from hoopx.ledger.note import Verifier
+    from hoopx.recording.register import Register
+    from hoopx.recording.verify import Verdict
+
+MAX_CHECKPOINT: Final = 1 << 20
+"""Bytes: what a signed note can have at the most."""
+
+
+@click.command("verify")
+@click.argument("path", required=False)
+@click.option("--checkpoint", metavar="FILE", type=click.Path(dir_okay=False), help="Kept elsewhere: the ledger must contain it.")
+@click.option("--witness-key", "witnesses", metavar="VKEY", multiple=True, help="A witness that must have signed. Can be repeated.")
+@click.option("--ledger-key", metavar="VKEY", help="The ledger's key, written down elsewhere; else the one it names itself.")
+@click.option("--ledger", metavar="DIR", type=click.Path(file_okay=False), help="Where the ledger is; else in PATH.")
+@click.option("--store", metavar="STORE", help="What has no local copy: a folder of stored objects, or s3:BUCKET/PREFIX as configured.")
+@identity_option
+@json_option
+@pass_place
+def command(
+    place: Place,
+    path: str | None,
+    checkpoint: str | None,
+    witnesses: tuple[str, ...],
+    ledger_key: str | None,
+    ledger: str | None,
+    store: str | None,
+    identities: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """
+    Check recordings and ledger, offline, with public keys alone.
+
+    PATH is a data directory, a folder that recordings were copied to, one session's directory, a store such as s3:BUCKET/PREFIX, or what
+    sessions export --proof has written; else the data directory of the configuration.
+
+    Exit status 1 when anything is tampered with, missing, or can not be checked.
+    """
+    from hoopx.recording.evidence import GOOD, Evidence
+
+    where = path or str(place.data)
+    key = _verifier(ledger_key, "--ledger-key") if ledger_key else None
+    cosigners = [_verifier(vkey, "--witness-key", witness=True) for vkey in witnesses]
+    note = _read(checkpoint) if checkpoint else None
+    told = _Report(as_json)
+    opener = openerOf(identities)
+    try:
+        with _opened(where, key, note, cosigners) as found, _progress(where) as advance:
+            if found is None:
+                inquire = _inquiry(where, ledger, key, note, cosigners)
+                evidence = Evidence(where, inquire, opener, _store(place, store) if store else None)
+            elif isinstance(found, str):
+                objects = _store(place, found)
+                evidence = Evidence("", _inquiry("", ledger, key, note, cosigners), opener, objects, objects.names())
+            else:
+                evidence = Evidence(found.folder, found.inquire, opener)
+            for verdict in evidence.run(told.ledger):
+                advance(verdict)
+                told.session(verdict)
+    except OSError as error:
+        fail(f"{where} can not be read: {error.strerror or error}")
+    told.end()
+    if not (told.states.keys() <= GOOD and (told.register is None or told.register.state == "consistent")):
+        raise click.exceptions.Exit(EXIT_NO)
+
+
+@contextmanager
+def _opened(where: str, key: Verifier | None, note: bytes | None, witnesses: list[Verifier]) -> Iterator[Any]:
+    """@return: context manager of a bundle, of the name of a store, or C{None}: it is a folder."""
+    from hoopx.recording.bundle import opened
+
+    if not os.path.exists(where):
+        if re.match(r"[a-z0-9]+:", where) is None:
+            raise click.UsageError(f"{where} is not there.")
+        yield where
+        return
+    with opened(where, key, note, witnesses) as found:
+        yield found
+
+
+def _store(place: Place, reference: str) -> Any:
+    """@return: L{hoopx.storage.reading.StoredObjects} or L{hoopx.storage.reading.StoredFiles}."""
+    from hoopx.storage.reading import Here, StoredFiles, StoredObjects
+
+    if os.path.isdir(reference):
+        return StoredFiles(reference)
+    from hoopx import registry
+    from hoopx.config.unsupported import references
+    from hoopx.secrets.declared import startSources
+    from hoopx.storage.select import backend
+
+    secrets = startSources(registry.credentialSources(), Here(), [each for _, each in references(place.settings)])
+    return StoredObjects(backend(reference, place.settings, Here(), secrets, registry.storageBackends()))
+
+
+def _inquiry(
+    where: str, ledger: str | None, key: Verifier | None, note: bytes | None, witnesses: list[Verifier]
+) -> Callable[[], Register] | None:
+    from hoopx.recording.register import isLedger, verifyLedger
+
+    folder = ledger or os.path.join(where, "ledger")
+    if (where and isLedger(folder)) or ledger or key is not None or note is not None or witnesses:
+        return lambda: verifyLedger(folder, key, note, witnesses)
+    return None
+
+
+def _verifier(vkey: str, option: str, witness: bool = False) -> Verifier:
+    from hoopx.ledger.note import COSIGNATURE, ED25519, Verifier
+
+    try:
+        found = Verifier.parse(vkey)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
+    if found.kind != (COSIGNATURE if witness else ED25519):
+        raise click.BadParameter("this is the key of a " + ("ledger" if witness else "witness"), param_hint=option)
+    return found
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_CHECKPOINT + 1)
+    except OSError as error:
+        fail(f"the checkpoint {path} can not be read: {error.strerror}")
+    if len(data) > MAX_CHECKPOINT:
+        fail(f"{path} is too long to be a checkpoint")
+    return data
+
+
+class _Report:
+    """What is printed. A session at a time, for there may be very many."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.states: Counter[str] = Counter()
+        self.bytes = 0
+        self.register: Register | None = None
+        self._json = as_json
+        self._lines = 0
+        self._older = 0
+
+    def ledger(self, register: Register | None) -> None:
+        self.register = register
+
+    def session(self, verdict: Verdict) -> None:
+        self.states[verdict.state] += 1
+        self.bytes += verdict.bytes
+        self._older += self.register is not None and not verdict.logged and verdict.connected
+        if self._json:
+            self._object(line(verdict))
+            return
+        until = f", signed until {verdict.until / 1e9:.3f} s" if verdict.state in ("recovered", "live", "interrupted") else ""
+        click.echo(f"{harmless(verdict.session)}  {verdict.state}{until}")
+        for problem in verdict.problems:
+            click.echo(f"    {harmless(str(problem))}")
+
+    def _object(self, value: dict[str, Any]) -> None:
+        click.echo(("[" if not self._lines else ",\n ") + dump(value), nl=False)
+        self._lines += 1
+
+    def end(self) -> None:
+        register = self.register
+        if self._json:
+            if register is not None:
+                self._object(register.line())
+            click.echo("]" if self._lines else "[]")
+            return
+        if register is None:
+            say("ledger: there is none here. Sessions are checked by their own keys alone: a missing one is not missed.")
+        else:
+            for text in _ledgerSaid(register):
+                say(harmless(text))
+        if self._older:
+            say(f"{self._older} sessions are older than the ledger: they are checked by their own keys alone")
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
+        say(f"{sum(self.states.values())} sessions ({self.bytes / 1e6:.1f} MB): {counts or 'none'}")
+
+
+def line(verdict: Verdict) -> dict[str, Any]:
+    """As C{--json} prints it."""
+    first = verdict.problems[0] if verdict.problems else None
+    return {
+        "session": verdict.session,
+        "state": verdict.state,
+        "problem": first.reason if first else None,
+        "segment": first.segment if first else None,
+        "frame": first.frame if first else None,
+        "until": verdict.until / 1e9,
+        "key": verdict.key or None,
+        "logged": verdict.logged,
+    }
+
+
+def _ledgerSaid(register: Register) -> Iterator[str]:
+    if register.state == "consistent":
+        against = "the checkpoint given" if register.against == "checkpoint" else "itself only"
+        yield f"ledger {register.origin}: consistent with {against}, {register.size} leaves, {register.pending} not signed yet"
+    else:
+        yield f"ledger {register.origin}: TAMPERED. What it says of sessions is not believed."
+        for problem in register.problems:
+            yield f"    {problem}"
+    for name, (size, at) in register.witnesses.items():
+        from datetime import datetime, timezone
+
+        when = datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds")
+        yield f"    witnessed by {name} up to leaf {size}, {when}"
+
+
+@contextmanager
+def _progress(where: str) -> Iterator[Callable[[Verdict], None]]:
+    """On standard error, when results go elsewhere than to a terminal."""
+    if sys.stdout.isatty() or not sys.stderr.isatty():
+        yield lambda verdict: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("Verifying {task.description}: {task.completed:.0f} MB"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(where, total=None)
+        yield lambda verdict: bar.update(task, advance=verdict.bytes / 1e6)

@@ -1,0 +1,213 @@
+# -*- test-case-name: tests.export.test_ocsf -*-
+"""
+A session as events of the Open Cybersecurity Schema Framework (https://schema.ocsf.io, 1.3.0), one JSON object a line: Authentication
+(3002) for its beginning and end, Datastore Activity (6005) for its commands.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from hoopx.frames import HEAD
+from hoopx.values import Command, FileTransfer, Frame, Notice, Result
+
+VERSION: Final = "1.3.0"
+IAM: Final = 3
+AUTHENTICATION: Final = 3002
+LOGON: Final = 1
+LOGOFF: Final = 2
+APPLICATION: Final = 6
+DATASTORE: Final = 6005
+ACTIVITIES: Final = {1: "Read", 2: "Update", 3: "Connect", 4: "Query", 5: "Write", 6: "Create", 7: "Delete", 99: "Other"}
+CONNECT: Final = 3
+
+_BY_TAG: Final = {
+    "SELECT": 4, "FETCH": 4, "SHOW": 4, "EXPLAIN": 4, "UPDATE": 2, "MERGE": 2, "ALTER": 2, "INSERT": 5, "DELETE": 7, "DROP": 7,
+    "TRUNCATE": 7, "CREATE": 6,
+}  # fmt: skip
+"""By the first word of what the server itself calls what it did; of the text, when it says nothing. All else is a query (4)."""
+
+SUCCESS: Final = (1, "Success")
+FAILURE: Final = (2, "Failure")
+UNKNOWN: Final = (0, "Unknown")
+INFORMATIONAL: Final = (1, "Informational")
+MEDIUM: Final = (3, "Medium")
+
+WAITING: Final = 10_000
+"""Commands whose results have not come. The oldest is told without one then."""
+
+
+class Events:
+    """
+    @param head: HEAD's object.
+    @param view: a fresh L{hoopx.interfaces.ISessionView}.
+    @param version: hoopx's.
+    """
+
+    def __init__(self, head: Mapping[str, Any], view: Any, version: str) -> None:
+        self._started = float(head.get("started") or 0)
+        self._view = view
+        self._head = head
+        self._waiting: dict[Any, Command] = {}
+        self._number = 0
+        identity = head.get("identity") or {}
+        host, _, port = str(head.get("client") or "").rpartition(":")
+        self._user = {
+            "name": identity.get("name"),
+            "uid": identity.get("subject"),
+            "domain": identity.get("issuer"),
+            "groups": [{"name": group} for group in identity.get("groups") or ()],
+            "type_id": 1 if identity.get("kind", "human") == "human" else 99,
+            "type": "User" if identity.get("kind", "human") == "human" else identity.get("kind"),
+        }
+        self._source = {"ip": host.strip("[]"), "port": int(port)} if port.isdecimal() and int(port) else {"name": "unix socket"}
+        self._metadata = {
+            "version": VERSION,
+            "product": {"name": "hoopx", "vendor_name": "hoopx", "version": version},
+            "log_name": "recording",
+            "correlation_uid": head.get("session"),
+            "profiles": ["security_control"],
+        }
+        self._session = {"uid": head.get("session"), "created_time": _milliseconds(self._started)}
+
+    def feed(self, frame: Frame) -> bytes:
+        if frame.kind == HEAD:
+            return b"".join(_line(event) for event in self._logon())
+        return b"".join(_line(event) for item in self._view.feed(frame) for event in self._event(item))
+
+    def finish(self) -> bytes:
+        found = [event for item in self._view.finish() for event in self._event(item)]
+        return b"".join(_line(event) for event in [*found, *self._flush()])
+
+    # -- what becomes of the things that a view tells
+
+    def _event(self, item: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(item, Command):
+            yield from self._command(item)
+        elif isinstance(item, Result):
+            command = self._waiting.pop((item.channel, item.fields.get("number")), None)
+            if command is not None:
+                yield self._datastore(command, item)
+        elif isinstance(item, FileTransfer):
+            event = self._base(item.at, APPLICATION, DATASTORE, 5 if "in" in item.operation.split() else 1, item.sequence)
+            yield {**event, **self._database(), "unmapped": {"operation": item.operation, "path": item.path, "bytes": item.bytes}}
+        elif isinstance(item, Notice):
+            yield from self._notice(item)
+
+    def _command(self, item: Command) -> Iterator[dict[str, Any]]:
+        number = item.fields.get("number")
+        if item.verdict == "block" or number is None:
+            yield self._datastore(item, None)
+            return
+        while len(self._waiting) >= WAITING:
+            yield self._datastore(self._waiting.pop(next(iter(self._waiting))), None)
+        before = self._waiting.pop((item.channel, number), None)
+        if before is not None:
+            yield self._datastore(before, None)
+        self._waiting[item.channel, number] = item
+
+    def _notice(self, item: Notice) -> Iterator[dict[str, Any]]:
+        if item.event == "connected":
+            yield {**self._base(item.at, APPLICATION, DATASTORE, CONNECT, item.sequence), **self._database(), **_status(SUCCESS)}
+        elif item.event == "refused" or (item.event == "policy" and item.fields.get("verdict") == "refused"):
+            event = self._authentication(item.at, LOGON, item.sequence)
+            detail = item.fields.get("message") or item.fields.get("code")
+            yield {**event, **_status(FAILURE), "status_detail": detail, "action_id": 2, "action": "Denied", "disposition_id": 2}
+        elif item.event in ("done", "recovered"):
+            yield from self._flush()
+            event = self._authentication(item.at, LOGOFF, item.sequence)
+            told = {name: item.fields[name] for name in ("bytes_from_client", "bytes_from_target") if name in item.fields}
+            detail = item.fields.get("reason") or item.event
+            yield {**event, **_status(SUCCESS), "status_detail": detail, "unmapped": told}
+
+    def _flush(self) -> Iterator[dict[str, Any]]:
+        waiting, self._waiting = self._waiting, {}
+        for command in waiting.values():
+            yield self._datastore(command, None)
+
+    # -- events
+
+    def _base(self, at: float, category: int, kind: int, activity: int, sequence: int) -> dict[str, Any]:
+        self._number += 1
+        session = self._head.get("session")
+        return {
+            "time": _milliseconds(self._started + at),
+            "category_uid": category,
+            "class_uid": kind,
+            "activity_id": activity,
+            "type_uid": kind * 100 + activity,
+            "severity_id": INFORMATIONAL[0],
+            "severity": INFORMATIONAL[1],
+            "metadata": {**self._metadata, "uid": f"{session}/{sequence}/{self._number}"},
+            "actor": {"user": self._user, "session": self._session, **_on(self._head.get("actor"))},
+            "src_endpoint": self._source,
+            "dst_endpoint": {"name": self._head.get("target")},
+        }
+
+    def _authentication(self, at: float, activity: int, sequence: int) -> dict[str, Any]:
+        return {
+            **self._base(at, IAM, AUTHENTICATION, activity, sequence),
+            "activity_name": "Logon" if activity == LOGON else "Logoff",
+            "class_name": "Authentication",
+            "category_name": "Identity & Access Management",
+            "user": self._user,
+            "session": self._session,
+            "service": {"name": "hoopx"},
+            "is_remote": True,
+        }
+
+    def _logon(self) -> Iterator[dict[str, Any]]:
+        yield {**self._authentication(0, LOGON, 1), **_status(SUCCESS)}
+
+    def _database(self) -> dict[str, Any]:
+        name = self._head.get("database") or self._head.get("target")
+        known = self._head.get("protocol") == "postgres"
+        return {
+            "class_name": "Datastore Activity",
+            "category_name": "Application Activity",
+            "type_id": 1,
+            "type": "Database",
+            "database": {"name": name, "type_id": 1 if known else 0, "type": "Relational" if known else "Unknown"},
+        }
+
+    def _datastore(self, command: Command, result: Result | None) -> dict[str, Any]:
+        words = ((result.tag if result is not None else None) or command.text).split(None, 1)
+        activity = _BY_TAG.get(words[0].upper(), 4) if words else 4
+        event = self._base(command.at, APPLICATION, DATASTORE, activity, command.sequence)
+        event.update(self._database(), activity_name=ACTIVITIES[activity])
+        event["query_info"] = {"query_string": command.text, "query_time": event["time"], "uid": str(command.sequence)}
+        more: dict[str, Any] = {"account": self._head.get("account")}
+        if command.parameters:
+            more["parameters"] = list(command.parameters)
+        if command.verdict == "block":
+            event.update(_status(FAILURE), action_id=2, action="Denied", disposition_id=2, disposition="Blocked")
+            event.update(severity_id=MEDIUM[0], severity=MEDIUM[1], status_detail=command.guard or "refused by policy")
+        elif result is None:
+            event.update(_status(UNKNOWN))
+        else:
+            event.update(action_id=1, action="Allowed", duration=round(result.duration * 1000))
+            event.update(_status(SUCCESS if result.error is None else FAILURE))
+            more["rows"], more["tag"] = result.rows, result.tag
+            if result.error is not None:
+                event.update(status_code=result.error.get("code"), status_detail=result.error.get("message"))
+        event["unmapped"] = more
+        return event
+
+
+def _on(actor: Any) -> dict[str, Any]:
+    """Who acts on the user's behalf."""
+    return {"app_name": str(actor)} if actor else {}
+
+
+def _status(status: tuple[int, str]) -> dict[str, Any]:
+    return {"status_id": status[0], "status": status[1]}
+
+
+def _milliseconds(at: float) -> int:
+    return round(at * 1000)
+
+
+def _line(event: dict[str, Any]) -> bytes:
+    return json.dumps(event, default=str).encode("ascii") + b"\n"

@@ -1,0 +1,28 @@
+# -*- test-case-name: tests.metrics.test_health -*-
+"""
+Whether the gateway can take sessions, from what C{hoopx status} says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def unready(status: Mapping[str, Any]) -> list[str]:
+    """
+    @param status: L{hoopx.gateway.Gateway.status}; what is not in it is not judged.
+    @return: why no new session should be sent here, one sentence each; empty when there is no reason.
+    """
+    found = []
+    if status.get("draining"):
+        found.append("the gateway is stopping")
+    if status.get("disk"):
+        found.append(f"sessions can not be recorded: {status['disk']}")
+    listeners = status.get("listeners")
+    if listeners is not None and (not listeners or not all(each.get("address") for each in listeners)):
+        found.append("not every listener is up")
+    curator = status.get("curator")
+    if curator is not None and curator.get("state") != "ready":
+        found.append(f"the curator is {curator.get('state', 'not there')}")
+    return found

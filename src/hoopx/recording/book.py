@@ -1,0 +1,127 @@
+# -*- test-case-name: tests.recording.test_evidence -*-
+"""
+A folder of recordings against the leaves of a ledger: what each session must be, and which ones are missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from attrs import evolve
+
+from hoopx.frames import OPEN, segmentName, ulidTime, unpack
+from hoopx.recording.chain import Attested
+from hoopx.recording.verify import Problem, Verdict
+
+_NOBODY = Attested()
+
+
+class Book:
+    """
+    @param leaves: of a ledger, in its order, each one verified.
+    @param pending: leaves that no checkpoint covers yet, and nobody has signed. They add to what the signed ones say, of what is too
+        young to have been signed; they excuse nothing: nothing is missed, and nothing is erased, on their word.
+    @ivar since: seconds since the epoch of the first leaf; C{None} in an empty ledger.
+    """
+
+    def __init__(self, leaves: Iterable[bytes] = (), pending: Iterable[bytes] = ()) -> None:
+        self.sessions: dict[str, Attested] = {}
+        self.since: float | None = None
+        for line in leaves:
+            self._add(line)
+        self._signed = {session for session, said in self.sessions.items() if said.key is not None or said.sealed or said.ended}
+        self._logged = {session for session, said in self.sessions.items() if said.key is not None}
+        self._erasing: set[str] = set()
+        for line in pending:
+            leaf = unpack(line)
+            if leaf.get("type") == "erased":
+                self._seen(leaf)
+                self._erasing.add(str(leaf["session"]))
+            else:
+                self._add(line)
+
+    def _add(self, line: bytes) -> None:
+        leaf = unpack(line)
+        self._seen(leaf)
+        if "session" in leaf:
+            self._enter(leaf)
+
+    def _seen(self, leaf: Mapping[str, Any]) -> None:
+        if self.since is None:
+            self.since = float(leaf["at"])
+
+    def _enter(self, leaf: Mapping[str, Any]) -> None:
+        sessions = self.sessions
+        kind, session = leaf["type"], leaf["session"]
+        said = sessions.get(session)
+        if said is None:
+            said = sessions[session] = Attested()
+        if kind == "opened" and said.key is None:
+            sessions[session] = evolve(said, key=leaf["key"], head=leaf["head"])
+        elif kind == "sealed":
+            # The first one counts: what comes later was not there when the witnesses saw it.
+            said.sealed.setdefault(leaf["segment"], (leaf["seal"], leaf["object"]))
+        elif kind in ("done", "recovered") and said.ended is None:
+            sessions[session] = evolve(said, ended=kind, segments=leaf["segments"], end=leaf["end"])
+        elif kind == "erased":
+            sessions[session] = evolve(said, erased=True)
+
+    def attested(self, session: str) -> Attested:
+        """What the ledger says of a session, of one that it does not know, too."""
+        return self.sessions.get(session, _NOBODY)
+
+    def judged(self, verdict: Verdict) -> Verdict:
+        """
+        What the session's place in the ledger makes of a verdict on its files: one that the ledger should know, and does not, has
+        been smuggled in, or the ledger is not the one that it was recorded under.
+        """
+        session = verdict.session
+        verdict.logged = session in self._logged
+        if session in self._erasing:
+            return erasing(session)
+        if verdict.state not in ("complete", "recovered", "live", "interrupted"):
+            return verdict
+        if session in self.sessions or self._older(session):
+            return verdict  # if it was not opened here: under the ledger before this one
+        if verdict.state in ("live", "interrupted") and not verdict.connected:
+            return verdict  # its leaf comes before the target is called
+        verdict.problems = [Problem(OPEN if verdict.state == "live" else segmentName(0), 0, "the ledger does not know this session")]
+        verdict.state = "TAMPERED"
+        return verdict
+
+    def _older(self, session: str) -> bool:
+        try:
+            return self.since is not None and ulidTime(session) < self.since
+        except ValueError:
+            return False
+
+    def missing(self, seen: Iterable[str]) -> Iterator[Verdict]:
+        """
+        @param seen: sessions that are in the folder.
+        @return: verdicts on those that are not.
+        """
+        there = set(seen)
+        for session, said in self.sessions.items():
+            if session in there:
+                continue
+            if said.erased:
+                yield Verdict(session, "erased", logged=True)
+            elif session in self._erasing:
+                yield erasing(session)
+            elif session in self._signed:
+                reason = f"the ledger has this session{_size(said)}, and it is not there"
+                yield Verdict(session, "missing", [Problem(segmentName(0), None, reason)], logged=True)
+
+    def erased(self, session: str) -> bool:
+        return self.attested(session).erased
+
+
+def erasing(session: str) -> Verdict:
+    """Of a session on its way out."""
+    return Verdict(session, "unchecked", [Problem("", None, "it is being erased, and no checkpoint says so yet")], logged=True)
+
+
+def _size(said: Attested) -> str:
+    count = said.segments or len(said.sealed)
+    return f" of {count} segment{'s' if count != 1 else ''}" if count else ""

@@ -1,0 +1,102 @@
+# -*- test-case-name: tests.recording.test_elsewhere -*-
+"""
+Sessions whose segments are not in their directory any more, but in a store; and those of which there is nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from attrs import frozen
+
+from hoopx.storage.errors import NotStored
+
+MARKER: Final = "stored.json"
+"""In the directory of a session whose segments are only in the store: C{session}, C{store}, C{objects} (file name -> object)."""
+LARGEST: Final = 1 << 24
+"""Bytes of a marker: some 200,000 segments."""
+
+_SEGMENT: Final = re.compile(r"[0-9]{6,}\.hxr")
+_OBJECT: Final = re.compile(r"(?:.*/)?([0-9A-Z]{26})/([0-9]{6,}\.hxr)")
+
+
+@frozen
+class Place:
+    """
+    Where a session is.
+
+    @ivar path: its directory, or C{None}: there is none.
+    @ivar objects: file name -> name in the store, of segments that may not be in the directory.
+    @ivar store: which store that is, in the marker's words.
+    """
+
+    session: str
+    path: str | None
+    objects: Mapping[str, str] = {}
+    store: str = ""
+
+
+def placed(path: str) -> Place:
+    """
+    @param path: a session's directory.
+    @raise ValueError: its marker is none.
+    """
+    session = os.path.basename(os.path.abspath(path))
+    try:
+        with open(os.path.join(path, MARKER), "rb") as file:
+            said = json.loads(file.read(LARGEST))
+    except FileNotFoundError:
+        return Place(session, path)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(said, dict) or not isinstance(said.get("objects"), dict):
+        raise ValueError("it says nothing of objects")
+    objects = {name: str(where) for name, where in said["objects"].items() if _SEGMENT.fullmatch(name)}
+    return Place(session, path, objects, str(said.get("store", "")))
+
+
+def inStore(names: Iterable[str]) -> list[Place]:
+    """@param names: of all objects of a store. @return: the sessions that they are of."""
+    found: dict[str, dict[str, str]] = {}
+    for name in names:
+        match = _OBJECT.fullmatch(name)
+        if match is not None:
+            found.setdefault(match[1], {})[match[2]] = name
+    return [Place(session, None, objects) for session, objects in sorted(found.items())]
+
+
+def away(place: Place) -> list[str]:
+    """@return: segments that are in the store alone."""
+    return sorted(name for name in place.objects if place.path is None or not os.path.exists(os.path.join(place.path, name)))
+
+
+@contextmanager
+def together(place: Place, store: Any) -> Iterator[str]:
+    """
+    All of a session in one directory, for as long as it is looked at: no more than one session's segments are on the disk a second time.
+
+    @param store: C{fetch(object name, path)}.
+    @raise OSError: and L{hoopx.storage.errors.StorageError}: what can not be fetched. An object that is not in the store is left out.
+    """
+    missing = away(place)
+    if not missing:
+        yield place.path or ""
+        return
+    with tempfile.TemporaryDirectory(prefix="hoopx-") as top:
+        folder = os.path.join(top, place.session)
+        os.mkdir(folder)
+        for name in os.listdir(place.path) if place.path is not None else ():
+            if name.endswith(".hxr"):
+                os.symlink(os.path.join(os.path.abspath(str(place.path)), name), os.path.join(folder, name))
+        for name in missing:
+            try:
+                store.fetch(place.objects[name], os.path.join(folder, name))
+            except (FileNotFoundError, NotStored):
+                continue
+        yield folder

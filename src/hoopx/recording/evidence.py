@@ -1,0 +1,116 @@
+# -*- test-case-name: tests.recording.test_evidence -*-
+"""
+A whole folder: its ledger, every session in it against the ledger, and those that are missing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from hoopx.errors import HoopxError
+from hoopx.frames import Opener
+from hoopx.ledger.keys import publicKey
+from hoopx.recording.book import Book
+from hoopx.recording.elsewhere import MARKER, Place, away, inStore, placed, together
+from hoopx.recording.folder import isData, sessionsBelow
+from hoopx.recording.register import Register
+from hoopx.recording.stored import openSegment
+from hoopx.recording.verify import Problem, Verdict, verifySession
+
+GOOD = frozenset({"complete", "recovered", "live", "interrupted", "never connected", "erased"})
+"""States of a session that are no reason for exit status 1."""
+
+
+@frozen
+class Evidence:
+    """
+    @ivar path: a data directory, a folder somewhere, or one session's.
+    @ivar inquire: reads the ledger; called again when what it said does not fit a session, which may have gone on since. C{None}
+        when there is none.
+    @ivar opener: opens segments.
+    @ivar store: C{fetch(object name, path)}: has segments of which there is no local copy any more. C{None}: then they are not checked.
+    @ivar objects: names of all objects of the store, where that is all there is; then C{path} does not count.
+    """
+
+    path: str
+    inquire: Callable[[], Register] | None = None
+    opener: Opener = openSegment
+    store: Any = None
+    objects: Sequence[str] | None = None
+
+    def run(self, began: Callable[[Register | None], object] = lambda register: None) -> Iterator[Verdict]:
+        """
+        Verdicts on all sessions, in the order of the folder; what is doubtful at first sight comes at the end.
+
+        @param began: told of the ledger before the first session, and again if it was read anew.
+        @raise OSError: the folder can not be read.
+        """
+        register = self.inquire() if self.inquire is not None else None
+        began(register)
+        seen = set()
+        doubtful = []
+        for place in self._places():
+            seen.add(place.session)
+            verdict = self._judge(place, register)
+            if verdict.state in GOOD or register is None or register.book is None:
+                yield verdict
+            else:
+                doubtful.append(place)
+        missing = self._missing(register, seen)
+        if doubtful or any(verdict.state == "missing" for verdict in missing):
+            assert self.inquire is not None
+            register = self.inquire()
+            began(register)
+            for place in doubtful:
+                yield self._judge(place, register)
+            seen.update(place.session for place in self._places())  # begun since
+            missing = self._missing(register, seen)
+        yield from missing
+
+    def _places(self) -> Iterator[Place]:
+        if self.objects is not None:
+            yield from inStore(self.objects)
+            return
+        for path in sessionsBelow(self.path):
+            try:
+                yield placed(path)
+            except (ValueError, OSError):
+                yield Place(os.path.basename(path), path)  # what a marker should have told is missed
+
+    def _judge(self, place: Place, register: Register | None) -> Verdict:
+        book = register.book if register is not None else None
+        if book is not None and book.erased(place.session):
+            return Verdict(place.session, "erased", logged=True)
+        try:
+            if self.store is None and (gone := away(place)):
+                why = f"it is in the store {place.store}, and no longer here: say where that is with --store"
+                return Verdict(place.session, "unchecked", [Problem(gone[0], None, why)])
+            with together(place, self.store) as path:
+                return self._read(path, register, book)
+        except (OSError, HoopxError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            return Verdict(place.session, "unchecked", [Problem("", None, f"can not be read: {why}")])
+
+    def _read(self, path: str, register: Register | None, book: Book | None) -> Verdict:
+        keys = register.keys if register is not None and register.keys else None
+        if book is not None:
+            session = os.path.basename(path)
+            return book.judged(verifySession(path, keys, attested=book.attested(session), opener=self.opener))
+        if keys is None and self.objects is None and isData(self.path):
+            return verifySession(path, publicKey(self.path), opener=self.opener)
+        return verifySession(path, keys, opener=self.opener)
+
+    def _missing(self, register: Register | None, seen: set[str]) -> list[Verdict]:
+        if register is None or register.book is None or (self.objects is None and isLone(self.path)):
+            return []
+        return list(register.book.missing(seen))
+
+
+def isLone(path: str) -> bool:
+    """Is it one session's directory?"""
+    with os.scandir(path) as entries:
+        return any(entry.name.endswith(".hxr") or entry.name == MARKER for entry in entries)

@@ -1,0 +1,219 @@
+"""
+C{hoopx verify}, and what C{sessions export --proof} writes for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+
+import pyrage
+
+from hoopx.cli.sessions import command as sessions
+from hoopx.cli.verify import command
+from hoopx.config.settings import GatewaySettings
+from tests.cli.gateway import GatewayCase
+from tests.recording.world import build, close
+
+
+class VerifyCase(GatewayCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = self.data
+        self.data = self.folder / "data"
+        self.configure(gateway=GatewaySettings(data=str(self.data)))
+        self.world = build(self.data)
+        self.addCleanup(close, self.world)
+        self.note = self.folder / "checkpoint"
+        self.note.write_bytes(self.world.checkpoints[2])
+        self.keyfile = self.folder / "auditor.txt"
+        self.keyfile.write_text(f"# an auditor\n{self.world.identity}\n")
+        self.keys = ["--ledger-key", self.world.vkey, "--witness-key", self.world.witness, "--checkpoint", str(self.note)]
+
+    def path(self, name: str) -> str:
+        (found,) = [place for place, _, _ in os.walk(self.data) if os.path.basename(place) == self.world.sessions[name]]
+        return found
+
+    async def verified(self, *arguments: str) -> tuple[int, list, str]:
+        status, out, err = await self.hoopx(command, "--json", *arguments)
+        return status, json.loads(out), err
+
+
+class VerifyTests(VerifyCase):
+    async def test_shape(self) -> None:
+        status, found, err = await self.verified(*self.keys)
+        self.assertEqual((status, err), (0, ""))
+        ledger = found.pop()
+        states = {line["session"]: line["state"] for line in found}
+        self.assertEqual({name: states[id] for name, id in self.world.sessions.items()}, {
+            "plain": "complete", "compressed": "complete", "encrypted": "complete", "short": "complete", "sealed": "complete",
+            "recovered": "recovered", "erased": "erased", "live": "live", "opening": "live",
+        })  # fmt: skip
+        for line in found:
+            self.assertTrue({"session", "state", "problem", "segment", "frame"} <= line.keys())
+        self.assertEqual((ledger["session"], ledger["state"], ledger["against"]), (None, "consistent", "checkpoint"))
+        self.assertEqual(ledger["witnesses"]["witness.example"]["size"], ledger["size"])
+
+    async def test_text(self) -> None:
+        status, out, err = await self.hoopx(command)
+        self.assertEqual(status, 0)
+        self.assertIn(f"{self.world.sessions['recovered']}  recovered, signed until 0.0", out)
+        self.assertIn("consistent with itself only", err)
+        self.assertIn("5 complete", err)
+
+    async def test_tampered(self) -> None:
+        name = os.path.join(self.path("plain"), "000001.hxr")
+        with open(name, "rb") as file:
+            data = bytearray(file.read())
+        data[100] ^= 1
+        os.remove(name)
+        with open(name, "wb") as file:
+            file.write(data)
+        shutil.rmtree(self.path("short"))
+        status, found, _ = await self.verified()
+        self.assertEqual(status, 1)
+        wrong = {line["state"]: (line["session"], line["segment"], line["frame"]) for line in found if line["problem"]}
+        self.assertEqual(wrong, {
+            "TAMPERED": (self.world.sessions["plain"], "000001.hxr", 0), "missing": (self.world.sessions["short"], "000000.hxr", None),
+        })  # fmt: skip
+        status, out, err = await self.hoopx(command)
+        self.assertEqual(status, 1)
+        self.assertIn("    000001.hxr: frame 0: checksum does not match", out)
+
+    async def test_ledger(self) -> None:
+        """Another ledger, no ledger, a witness that has not signed: the ledger is told, and exit status 1."""
+        for arguments, said in (
+            (["--ledger-key", self.world.witness], None),
+            (["--witness-key", self.world.vkey], None),
+            (["--ledger-key", "nonsense"], None),
+            (["--ledger", str(self.data / "keys"), "--ledger-key", self.world.vkey], "there is no ledger"),
+        ):
+            status, out, err = await self.hoopx(command, "--json", *arguments)
+            self.assertEqual(status, 2 if said is None else 1, err)
+        os.remove(self.data / "ledger" / "checkpoint")
+        status, found, _ = await self.verified(*self.keys)
+        self.assertEqual((status, found[-1]["state"]), (1, "TAMPERED"))
+        self.assertIn("no checkpoint any more", found[-1]["problem"])
+
+    async def test_withoutLedger(self) -> None:
+        """A copy of some folders: by their own keys; what is encrypted is read with an identity, and else is not checked."""
+        elsewhere = self.folder / "elsewhere"
+        for name in ("plain", "encrypted", "compressed"):
+            shutil.copytree(self.path(name), elsewhere / "bucket" / self.world.sessions[name])
+        status, found, _ = await self.verified(str(elsewhere))
+        self.assertEqual((status, sorted(line["state"] for line in found)), (1, ["complete", "complete", "unchecked"]))
+        status, found, _ = await self.verified(str(elsewhere), "--identity", str(self.keyfile))
+        self.assertEqual((status, {line["state"] for line in found}), (0, {"complete"}))
+        status, found, _ = await self.verified(str(elsewhere), "--ledger", str(self.data / "ledger"))
+        self.assertEqual((status, {line["state"] for line in found}), (1, {"complete", "missing", "erased", "consistent"}))
+        status, found, _ = await self.verified(str(elsewhere / "bucket" / self.world.sessions["plain"]))
+        self.assertEqual((status, [line["state"] for line in found]), (0, ["complete"]))
+
+    async def test_store(self) -> None:
+        """A store as the configuration names it, a folder of its objects, and one that is not there."""
+        bucket = self.folder / "bucket" / "gw" / "2023" / "11" / "14"
+        for name in ("plain", "encrypted"):
+            shutil.copytree(self.path(name), bucket / self.world.sessions[name])
+            objects = {each: f"gw/2023/11/14/{self.world.sessions[name]}/{each}" for each in os.listdir(self.path(name))}
+            for each in objects:
+                os.remove(os.path.join(self.path(name), each))
+            with open(os.path.join(self.path(name), "stored.json"), "w", encoding="ascii") as file:
+                json.dump({"store": "s3:x", "objects": objects}, file)
+        status, found, _ = await self.verified()
+        self.assertEqual((status, sum(line["state"] == "unchecked" for line in found)), (1, 2))
+        for store in (str(self.folder / "bucket"), f"file:{self.folder / 'bucket'}"):
+            self.assertEqual((await self.verified("--store", store, *self.keys))[0], 0)
+        status, found, _ = await self.verified(f"file:{self.folder / 'bucket'}")
+        self.assertEqual((status, sorted(line["state"] for line in found)), (1, ["complete", "unchecked"]))
+        for arguments in (["nowhere"], ["nonsense:x"], ["--store", "nonsense:x"]):
+            self.assertIn((await self.hoopx(command, *arguments))[0], (1, 2), arguments)
+
+    async def test_wrongIdentity(self) -> None:
+        self.keyfile.write_text(str(pyrage.x25519.Identity.generate()))
+        status, found, _ = await self.verified(self.path("encrypted"), "--identity", str(self.keyfile))
+        self.assertEqual((status, found[0]["state"]), (1, "unchecked"))
+
+    async def test_unreadable(self) -> None:
+        for path in (self.note, self.keyfile):
+            status, out, err = await self.hoopx(command, str(path))
+            self.assertEqual(status, 1)
+            self.assertIn("no bundle", err)
+        self.assertEqual((await self.hoopx(command, "--checkpoint", str(self.data / "none")))[0], 1)
+
+
+class BundleTests(VerifyCase):
+    async def bundle(self, name: str) -> str:
+        path = str(self.folder / f"{name}.zip")
+        status, out, err = await self.hoopx(sessions, "export", self.world.sessions[name], "--proof", "-o", path)
+        self.assertEqual((status, out), (0, ""), err)
+        return path
+
+    async def test_proven(self) -> None:
+        """With nothing but the bundle and keys from elsewhere."""
+        paths = {name: await self.bundle(name) for name in ("plain", "compressed", "encrypted", "recovered")}
+        shutil.rmtree(self.data / "ledger")
+        for name, path in paths.items():
+            for more in ([], self.keys[:4]):
+                status, found, err = await self.verified(path, *more)
+                wanted = ["recovered" if name == "recovered" else "complete", "consistent"]
+                self.assertEqual((status, [line["state"] for line in found]), (0, wanted))
+                self.assertEqual(found[0]["logged"], True)
+
+    async def test_unpacked(self) -> None:
+        path = await self.bundle("plain")
+        folder = self.folder / "unpacked"
+        with zipfile.ZipFile(path) as bundle:
+            self.assertIn("hoopx verify", bundle.read("README.txt").decode())
+            bundle.extractall(folder)
+        self.assertEqual((await self.verified(str(folder)))[0], 0)
+        os.remove(folder / self.world.sessions["plain"] / "000002.hxr")
+        status, found, _ = await self.verified(str(folder))
+        self.assertEqual((status, found[0]["problem"]), (1, "the segment is missing, which the ledger has"))
+        shutil.rmtree(folder / self.world.sessions["plain"])
+        status, found, _ = await self.verified(str(folder))
+        self.assertEqual((status, found[0]["state"]), (1, "missing"))
+
+    def changed(self, path: str, change: dict[str, bytes | None]) -> str:
+        """The bundle with other things in it."""
+        other = path + ".changed.zip"
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(other, "w") as new:
+            for entry in old.infolist():
+                if entry.filename not in change:
+                    new.writestr(entry, old.read(entry))
+            for name, data in change.items():
+                if data is not None:
+                    new.writestr(name, data)
+        return other
+
+    async def test_forged(self) -> None:
+        path = await self.bundle("plain")
+        other = await self.bundle("compressed")
+        with zipfile.ZipFile(path) as mine, zipfile.ZipFile(other) as theirs:
+            proofs = [name for name in mine.namelist() if name.endswith(".tlog-proof")]
+            foreign = next(name for name in theirs.namelist() if name.endswith(".tlog-proof"))
+            changes = [
+                {proofs[0]: mine.read(proofs[1])[:-20]},
+                {proofs[0]: theirs.read(foreign).replace(b"index ", b"index 1")},
+                {"checkpoint": mine.read("checkpoint").replace(b"\n31\n", b"\n30\n")},
+                {"checkpoint": None},
+                {"../out": b"x"},
+                {"proofs/../../out": b"x"},
+            ]
+        for change in changes:
+            status, out, err = await self.hoopx(command, "--json", self.changed(path, change), *self.keys[:4])
+            self.assertEqual(status, 1, change)
+        self.assertFalse((self.folder / "out").exists())
+
+    async def test_refused(self) -> None:
+        """Nothing in the ledger, an output that is there, formats: said, and nothing is written."""
+        id = self.world.sessions["opening"]
+        status, out, err = await self.hoopx(sessions, "export", id, "--proof", "-o", str(self.folder / "x.zip"))
+        self.assertEqual(status, 1)
+        self.assertIn("no leaf of session", err)
+        path = await self.bundle("plain")
+        status, out, err = await self.hoopx(sessions, "export", self.world.sessions["plain"], "--proof", "-o", path)
+        self.assertEqual(status, 1)
+        self.assertIn("exists", err)
+        self.assertEqual((await self.hoopx(sessions, "export", id, "--proof", "--format", "csv"))[0], 2)

@@ -1,0 +1,27 @@
+"""Ready or not, and why."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hoopx.metrics.health import unready
+
+UP = {"disk": None, "draining": False, "listeners": [{"address": "127.0.0.1:1"}], "curator": {"state": "ready"}}
+
+
+class HealthTests(SynchronousTestCase):
+    def test_ready(self) -> None:
+        self.assertEqual(unready(UP), [])
+        self.assertEqual(unready({}), [])
+        self.assertEqual(unready({**UP, "curator": None}), [])
+
+    def test_reasons(self) -> None:
+        for change, said in (
+            ({"disk": "the disk is read-only"}, "sessions can not be recorded: the disk is read-only"),
+            ({"draining": True}, "the gateway is stopping"),
+            ({"listeners": []}, "not every listener is up"),
+            ({"listeners": [{"address": None}]}, "not every listener is up"),
+            ({"curator": {"state": "down"}}, "the curator is down"),
+            ({"curator": {}}, "the curator is not there"),
+        ):
+            self.assertEqual(unready({**UP, **change}), [said])

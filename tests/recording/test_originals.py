@@ -1,0 +1,169 @@
+"""Unmasked bytes: never plain on the disk, readable by the auditors, and only in their place."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64decode, b64encode
+
+import pyrage
+
+from hoopx.errors import RecordingFailed
+from hoopx.frames import DATA, LIMIT, OPEN, Unreadable, readSession, segmentName, unpack
+from hoopx.recording.auditors import recipients
+from hoopx.recording.originals import FIELD, LONGEST, NotSealed, Originals, OriginalsReader, nonce
+from hoopx.recording.packing import pack
+from hoopx.recording.stored import Encrypted, WrongIdentity, opener
+from hoopx.recording.verify import verifySession
+from hoopx.values import CLIENT, MADE, ORIGINAL, TARGET
+from tests.recording.packed import AUDITOR, OTHER, RECIPIENT, PackedBase, content
+from tests.recording.rig import Later
+
+SECRET = b"4111 1111 1111 1111 is a payment card"
+
+
+class OriginalsBase(PackedBase):
+    def begin(self, **more):
+        rig = self.rig(**more)
+        originals = Originals(recipients([RECIPIENT]))
+        recording = self.open(rig, {"target": "orders", FIELD: originals.head})
+        originals.bind(recording)
+        return originals, recording
+
+    def sealed(self, path, identities=(AUDITOR,)):
+        """@return: the HEAD and the sealed frames."""
+        frames = list(readSession(path, opener(identities)))
+        return unpack(frames[0].payload), [frame for frame in frames if frame.origin == ORIGINAL]
+
+    def read(self, path):
+        head, frames = self.sealed(path)
+        reader = OriginalsReader(head, [OTHER, AUDITOR])
+        return [(frame.channel, frame.side, reader.open(frame)) for frame in frames]
+
+
+class WriteTests(OriginalsBase):
+    def test_there(self):
+        """What was masked for the client can be read by the auditor, whole and in order, also after packing."""
+        originals, recording = self.begin()
+        said = [(0, TARGET, SECRET), (7, TARGET, b"x"), (0, CLIENT, SECRET * 2)]
+        for channel, side, data in said:
+            self.assertEqual(originals.append(channel, side, data), None)
+            recording.append(channel, side, MADE, b"*" * len(data))
+        self.close(recording)
+        self.assertEqual(self.read(recording.path), said)
+        verdict = verifySession(recording.path)
+        self.assertEqual((verdict.state, verdict.problems), ("complete", []))
+        pack(os.path.join(recording.path, segmentName(0)), True, [RECIPIENT])
+        self.assertEqual(self.read(recording.path), said)
+
+    def test_neverPlain(self):
+        """Not for a moment: not in the open segment, not in the journal."""
+        for durability in ("written", "synced"):
+            originals, recording = self.begin(durability=durability)
+            originals.append(0, TARGET, SECRET * 10)
+            found = []
+            for place, _, names in os.walk(self.rig_.data):
+                found += [os.path.join(place, name) for name in names if name != "reserve"]
+            self.assertIn(os.path.join(recording.path, OPEN), found)
+            for path in found:
+                self.assertNotIn(SECRET[:16], content(path), path)
+            self.close(recording)
+
+    def test_long(self):
+        """A sealed payload is never cut: longer ones are sealed in pieces."""
+        originals, recording = self.begin()
+        data = os.urandom(2 * LONGEST + 5)
+        originals.append(0, TARGET, data)
+        self.close(recording)
+        head, frames = self.sealed(recording.path)
+        self.assertEqual([len(frame.payload) for frame in frames], [LIMIT, LIMIT, 5 + 24])
+        self.assertEqual({frame.flags for frame in frames}, {0})
+        self.assertEqual(b"".join(part for _, _, part in self.read(recording.path)), data)
+
+    def test_notCounted(self):
+        """The totals are what the sides have said, once."""
+        originals, recording = self.begin()
+        originals.append(0, TARGET, SECRET)
+        self.assertEqual(recording.totals()["bytes_from_target"], 0)
+        self.close(recording)
+
+    def test_waits(self):
+        """While a slow disk is waited for, the caller waits too."""
+        threads = Later()
+        originals, recording = self.begin(threads=threads)
+        recording.append(0, TARGET, MADE, bytes(300_000))  # goes through a thread
+        safe = originals.append(0, TARGET, SECRET)
+        self.assertNoResult(safe)
+        threads.runAll()
+        self.successResultOf(safe)
+        self.close(recording)
+
+    def test_fails(self):
+        """When it can not be recorded the session ends, as with every other byte."""
+        originals, recording = self.begin()
+        self.rig_.files.room = 3
+        self.assertRaises(RecordingFailed, originals.append, 0, TARGET, SECRET)
+        self.rig_.files.room = None
+
+    def test_nobody(self):
+        self.assertRaises(ValueError, Originals, [])
+
+    def test_nonces(self):
+        """Each comes once; keys are of one session."""
+        self.assertEqual(len({nonce(number) for number in (0, 1, 2**32, 2**64 - 1)}), 4)
+        one, other = Originals(recipients([RECIPIENT])), Originals(recipients([RECIPIENT]))
+        keys = [pyrage.decrypt(b64decode(each.head["key"]), [AUDITOR]) for each in (one, other)]
+        self.assertNotEqual(*keys)
+        self.assertEqual([len(key) for key in keys], [32, 32])
+
+
+class ReadTests(OriginalsBase):
+    def setUp(self):
+        originals, recording = self.begin()
+        for number in range(4):
+            originals.append(number % 2, TARGET, SECRET + b"%d" % number)
+        self.close(recording)
+        self.head, self.frames = self.sealed(recording.path)
+
+    def reader(self, *identities, **more):
+        return OriginalsReader({**self.head, **more}, identities or (AUDITOR,))
+
+    def test_identities(self):
+        self.assertIn("--identity", str(self.assertRaises(Encrypted, OriginalsReader, self.head, [])))
+        self.assertIn("none of the identities", str(self.assertRaises(WrongIdentity, self.reader, OTHER)))
+        self.assertRaises(NotSealed, OriginalsReader, {"session": self.head["session"]}, [AUDITOR])
+
+    def test_changed(self):
+        """Any bit of a sealed frame, and any word that it is bound to."""
+        frame = self.frames[0]
+        for place in range(len(frame.payload)):
+            payload = bytearray(frame.payload)
+            payload[place] ^= 4
+            self.assertRaises(Unreadable, self.reader().open, frame._replace(payload=bytes(payload)))
+        for change in ({"channel": 9}, {"side": CLIENT}, {"payload": b""}, {"payload": frame.payload[:-1]}, {"origin": MADE}):
+            self.assertRaises(Unreadable, self.reader().open, frame._replace(**change))
+        self.assertRaises(Unreadable, self.reader(session="01KE0000000000000000000000").open, frame)
+        self.assertEqual(self.reader().open(frame), SECRET + b"0")
+
+    def test_moved(self):
+        """Dropped, doubled, swapped."""
+        one, two, three, four = self.frames
+        for order in ([two], [one, one], [one, three], [one, three, two, four]):
+            reader = self.reader()
+            self.assertRaises(Unreadable, lambda: [reader.open(frame) for frame in order])  # noqa: B023
+
+    def test_ofAnotherSession(self):
+        """The same place in another session, sealed to the same people."""
+        before = self.frames[0]
+        self.setUp()
+        self.assertRaises(Unreadable, self.reader().open, before)
+
+    def test_damagedHead(self):
+        short = b64encode(pyrage.encrypt(b"short", [AUDITOR.to_public()])).decode()
+        for said in (
+            {"cipher": "AES-512", "key": self.head[FIELD]["key"]}, {"cipher": "AES-256-GCM"}, {}, "x", 7,
+            *({"cipher": "AES-256-GCM", "key": key} for key in ("", "!", 5, self.head[FIELD]["key"][:-40], short, "AAAA")),
+        ):  # fmt: skip
+            self.assertRaises(Unreadable, self.reader, AUDITOR, **{FIELD: said})
+
+    def test_frames(self):
+        self.assertEqual({frame.kind for frame in self.frames}, {DATA})
