@@ -29,7 +29,7 @@ from tests.peers.harness.waiting import until
 from tests.peers.harness.wire import ServerError, Wire
 from tests.peers.test_kill import Load
 
-ROUNDS = 500 if LONG else 4
+ROUNDS = 500 if LONG else 3
 LATEST = 1.0
 """Seconds of load before the kill, at the most."""
 RECORDING = '[recording]\nsegment = { size = "64KiB", age = "1s" }\n'

@@ -49,7 +49,7 @@ class FolderTests(EvidenceBase):
         gateway = self.made(f'store = "file:{elsewhere}"\nencrypt_to = ["{identity.to_public()}"]\nlocal_keep = "1s"\n').start()
         (name,) = self.sessions(gateway, 1)
         until(lambda: self.status(gateway)["store"]["stored"] == 1, "the segment to be stored", 30)
-        (stored,) = [path for path in elsewhere.rglob("*.hxr")]
+        (stored,) = list(elsewhere.rglob("*.hxr"))
         data = stored.read_bytes()
         self.assertTrue(data.startswith(b"age-encryption.org/v1"))
         self.assertNotIn(b"number 0", data)
@@ -164,7 +164,7 @@ class RetentionTests(EvidenceBase):
             return {"opened", "done", "hold-set", "hold-lifted", "erased"} <= set(found)
 
         until(types, "the leaves", 20)
-        self.assertEqual([path for path in gateway.data.joinpath("recordings").rglob("*.hxr")], [])
+        self.assertEqual(list(gateway.data.joinpath("recordings").rglob("*.hxr")), [])
         index = b"".join(path.read_bytes() for path in gateway.data.glob("index.sqlite*"))
         self.assertNotIn(b"number 0", index)
         audit = [leaf for leaf in self.leaves(gateway) if leaf["type"] == "audit"]
