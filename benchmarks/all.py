@@ -20,6 +20,7 @@ import connect
 import idle
 import overhead
 import pgbench
+import search
 import verify
 from fixtures import Missing, machine, versions
 
@@ -33,6 +34,7 @@ FULL = {
     idle: ["--tls", "both", "--sessions", "1000,5000"],
     connect: ["--tls", "both", "--count", "200"],
     overhead: ["--seconds", "2", "--pairs", "5"],
+    search: [],
     verify: [],
 }
 QUICK = {
@@ -41,6 +43,7 @@ QUICK = {
     idle: ["--sessions", "200", "--settle", "1"],
     connect: ["--count", "20", "--tls", "both"],
     overhead: ["--seconds", "1", "--pairs", "1"],
+    search: ["--sessions", "2000"],
     verify: ["--megabytes", "30", "--runs", "1"],
 }
 
@@ -123,6 +126,19 @@ def table(results: dict) -> str:
         rows.append([f"verifying recordings of {one['recording']}, one core", text])
     if rows:
         parts += ["**Sessions**", _listTable(["", ""], rows)]
+    if "search" in results:
+        found = results["search"]
+        parts += [
+            f"**Search and lists** over {found['sessions']:,} sessions with {found['commands']:,} commands, "
+            f"{found['items']:,} of them different "
+            f"within their session; the index has {found['mib']:.0f} MiB. Erasing a session takes {found['erase']:.1f} s."
+        ]
+        rows = [
+            [f"{name}: {one['what']}", f"{one['first']:.1f} ms", f"{one['median']:.1f} ms", f"{one['worst']:.1f} ms"]
+            for name in ("search", "list")
+            for one in found[name]
+        ]
+        parts += [_listTable(["", "first", "median", "worst"], rows)]
     return "\n\n".join(parts) + "\n"
 
 

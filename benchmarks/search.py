@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 from fixtures import clocked, machine
-from sqlalchemy import insert, text
+from sqlalchemy import insert, select, text
 
 from hoopx.frames import ulid
-from hoopx.index.days import dayPaths, note
+from hoopx.index.days import changedDays, note
 from hoopx.index.entries import digest
 from hoopx.index.listing import listing
 from hoopx.index.rows import blank, firstNumber
@@ -33,6 +33,7 @@ from hoopx.index.search import search
 from hoopx.index.store import openForWriting
 from hoopx.index.tables import itemId, items, labels, sessions
 from hoopx.index.wanted import Filters
+from hoopx.index.writer import IndexWriter
 from hoopx.state.engine import close
 
 SEARCH, PAGE = 300.0, 100.0
@@ -41,8 +42,14 @@ BEGAN = 1_700_000_000
 ROUNDS = 5
 BATCH = 1000
 DAYS = 30
-VERBS = ("SELECT {c} FROM {t} WHERE {d} = {n}", "UPDATE {t} SET {c} = {n} WHERE id = {m}", "INSERT INTO {t} ({c}, {d}) VALUES ({n}, {m})",
-         "DELETE FROM {t} WHERE {c} < {n}", "SELECT {t}.{c}, count(*) FROM {t} JOIN {u} USING (id) GROUP BY 1 ORDER BY {d}", "COMMIT")  # fmt: skip
+VERBS = (
+    "SELECT {c} FROM {t} WHERE {d} = {n}",
+    "UPDATE {t} SET {c} = {n} WHERE id = {m}",
+    "INSERT INTO {t} ({c}, {d}) VALUES ({n}, {m})",
+    "DELETE FROM {t} WHERE {c} < {n}",
+    "SELECT {t}.{c}, count(*) FROM {t} JOIN {u} USING (id) GROUP BY 1 ORDER BY {d}",
+    "COMMIT",
+)
 
 
 def words(count: int) -> list[str]:
@@ -100,8 +107,8 @@ def generate(data: Path, count: int, commands: int, distinct: int) -> Any:
             connection.execute(insert(items), things)
     with writing.begin() as connection:
         connection.execute(text("INSERT INTO words (words) VALUES ('rebuild')"))
-        for day, path in dayPaths(str(data)):
-            note(connection, "gw", day, path, time.time() + 60)
+        for day in list(changedDays(connection, str(data), "gw")):
+            note(connection, "gw", day, day.unknown, time.time() + 60)
     return engine
 
 
@@ -145,6 +152,7 @@ def pages(engine: Any, data: str) -> dict[str, Callable[[], list]]:
     def asked(limit: int = 50, skip: int = 0, **wanted: Any) -> Callable[[], list]:
         return lambda: listing(engine, data, "gw", Filters(**wanted), limit + 1, skip)
 
+    some: dict[str, Any] = {"user": "user*", "target": "target7", "labels": ("application=app7",), "states": ("complete",)}
     return {
         "the first page": asked(),
         "page 1,000": asked(skip=50_000),
@@ -158,7 +166,7 @@ def pages(engine: Any, data: str) -> dict[str, Callable[[], list]]:
         "in a state": asked(states=("complete",)),
         "in a rare state": asked(states=("recovered",)),
         "of the first day": asked(until=BEGAN + 86400.0),
-        "everything at once": asked(user="user*", target="target7", labels=("application=app7",), since=BEGAN + 86400.0, states=("complete",)),
+        "everything at once": asked(since=BEGAN + 86400.0, **some),
     }
 
 
@@ -190,7 +198,14 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             result[name] = [timed(title, ask) for title, ask in several.items()]
             for one in result[name]:
                 over = "" if one["worst"] < limit else f"   more than {limit:.0f}"
-                print(f"{name:6} {one['what']:28} {one['found']:4} found | first {one['first']:6.1f} median {one['median']:6.1f} worst {one['worst']:6.1f} ms{over}", flush=True)
+                times = f"first {one['first']:6.1f} median {one['median']:6.1f} worst {one['worst']:6.1f} ms"
+                print(f"{name:6} {one['what']:28} {one['found']:4} found | {times}{over}", flush=True)
+        with engine.connect() as connection:
+            gone = connection.execute(select(sessions.c.session).limit(1)).scalar_one()
+        with clocked() as took:
+            IndexWriter(engine, lambda session, number: (), {}).erase(gone)
+        result["erase"] = took[0]
+        print(f"erasing a session so that nothing of it is left in the files: {took[0]:.1f} s", flush=True)
         close(engine)
         return result
     finally:

@@ -105,8 +105,9 @@ class Machine:
         stateThread = StateThread(reactor)
         stateThread.start()
         self._undo.append(stateThread.stop)
-        store = yield stateThread.call(Store.open, settings.state.url, data)
-        self._undo.append(lambda: stateThread.call(store.close))
+        store = yield stateThread.patiently(Store.open, settings.state.url, data)
+        stateThread.stuck = store.interrupt
+        self._undo.append(lambda: stateThread.patiently(store.close))
         self.audit = Audit(store, stateThread, time.time)
         failures = self._failures = FailedLogins(store, stateThread, reactor, time.time)
         failures.start()
@@ -225,7 +226,7 @@ class Machine:
         if self.curator is not None:
             told = self.curator.reload()
             told.addErrback(lambda failure: self.log.warn("the curator: {why}", why=failure.getErrorMessage()))
-        for name in ("listeners", "recording", "state", "tls", "metrics"):
+        for name in ("listeners", "recording", "state", "index", "tls", "metrics"):
             if getattr(old, name) != getattr(settings, name):
                 said.append(f"[{name}] has changed: that takes a restart")
         return said

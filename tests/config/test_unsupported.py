@@ -33,7 +33,6 @@ REFUSED = [
     ("[identity.oidc.a]\nissuer='i'\naudiences=['a']\n", "identity.oidc.a"),
     ("[identity.saml.a]\nmetadata='m'\nentity_id='e'\n", "identity.saml.a"),
     ("[secrets.vault]\naddress='https://v'\n", "secrets.vault"),
-    ("[state]\nurl='sqlite:/elsewhere'\n", "state.url"),
     ("[recording]\nstore='tape:b/p'\n", "recording.store"),
     ("[recording]\nwitness_quorum=1\n", "recording.witness_quorum"),
     ("[recording]\nlocal_keep='7d'\n", "recording.local_keep"),
@@ -90,8 +89,6 @@ segment = { size = "2MiB", age = "5s" }
 compress = false
 index = "full"
 [state]
-url = { file = "state-url" }
-[index]
 url = "sqlite:"
 """
 
@@ -107,6 +104,10 @@ class UnsupportedTests(SynchronousTestCase):
     def test_allowed(self) -> None:
         self.assertEqual(unsupported(parse(ALLOWED, "/x.toml")), [])
         self.assertEqual(unsupported(parse("", "/x.toml")), [])
+
+    def test_stores(self) -> None:
+        """State and index in a database of one's own."""
+        self.assertEqual(unsupported(parse("[state]\nurl={ file='u' }\n[index]\nurl={ env='U' }\n", "/x.toml")), [])
 
     def test_auditors(self) -> None:
         """A key that is none is told with its place, and a secret one is not repeated."""
@@ -192,7 +193,6 @@ class UnreadableTests(SynchronousTestCase):
         self.assertEqual(
             sorted(found),
             [
-                "state.url",
                 "targets.orders.accounts.app.password",
                 "targets.orders.accounts.b.password",
                 "targets.orders.authorities",
@@ -201,7 +201,7 @@ class UnreadableTests(SynchronousTestCase):
         )
         self.assertIn("HOOPX_TEST_APP is not set", found["targets.orders.accounts.app.password"])
         self.assertIn("No such file", found["tls.certificate"])
-        for name in ("c.pem", "ca.pem", "b", "state-url"):
+        for name in ("c.pem", "ca.pem", "b"):
             (folder / name).write_text("x")
         self.assertEqual(unreadable(read, {"HOOPX_TEST_APP": "x"}), [])
 
@@ -227,7 +227,6 @@ class UnreadableTests(SynchronousTestCase):
         self.assertEqual(
             found,
             {
-                ("state", "url"): Reference("file", "/state-url"),
                 ("targets", "orders", "accounts", "app", "password"): Reference("env", "HOOPX_TEST_APP"),
                 ("targets", "orders", "accounts", "b", "password"): Reference("file", "/b"),
             },

@@ -109,7 +109,7 @@ class DaysTests(SynchronousTestCase):
         self.sweep()
         with self.engine.connect() as connection:
             self.assertEqual(list(strangers(connection, str(self.data), "gw2")), [])
-        self.assertEqual(len(self.listed), 2 + 1)
+        self.assertEqual(len(self.listed), 1 + 1)
 
     def test_manyNames(self) -> None:
         self.patch(module, "CHUNK", 3)

@@ -80,6 +80,18 @@ class ListingTests(SynchronousTestCase):
         os.rename(os.path.join(path, OPEN), os.path.join(path, "000001.hxr"))
         self.check()
 
+    def test_interrupted(self) -> None:
+        """A gateway has died, and will say more when it is back."""
+        session = self.one(3, indexed=False)
+        path = folder(self.data, session)
+        for number in (1, 0):
+            os.rename(os.path.join(path, f"{number:06d}.hxr"), os.path.join(path, OPEN if not number else "later"))
+        self.writer.sweep(str(self.data), "gw1")
+        self.assertEqual([line["reason"] for line in listing(self.engine, str(self.data), "gw1")], ["interrupted"])
+        os.rename(os.path.join(path, OPEN), os.path.join(path, "000000.hxr"))
+        os.rename(os.path.join(path, "later"), os.path.join(path, "000001.hxr"))
+        self.assertEqual([line["reason"] for line in listing(self.engine, str(self.data), "gw1")], ["client-left"])
+
     def test_recordingGone(self) -> None:
         """Kept elsewhere by now: the index still tells of it."""
         session = self.one(1)
@@ -99,7 +111,7 @@ class ListingTests(SynchronousTestCase):
         self.writer.sweep(str(self.data), "gw1")
         looked: list[str] = []
         real = catalogue.summarise
-        self.patch(module.catalogue, "summarise", lambda path: looked.append(path) or real(path))
+        self.patch(module.catalogue, "summarise", lambda path, *more: looked.append(path) or real(path, *more))
         listing(self.engine, str(self.data), "gw1", limit=2, skip=1)
         self.assertEqual(len(looked), 2)
 

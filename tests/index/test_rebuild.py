@@ -10,6 +10,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyrage
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -22,6 +24,7 @@ from hoopx.index.segments import Segments
 from hoopx.index.store import address, openForReading
 from hoopx.index.swap import LOCK
 from hoopx.protocols.postgres.messages import query
+from hoopx.recording.stored import opener
 from hoopx.registry import protocols
 from hoopx.state.engine import close
 from hoopx.values import ATTEMPTED, CLIENT, PASSED
@@ -36,6 +39,10 @@ STEP = st.one_of(
     st.just([(0, 0, b'{"event":"alarm","alarm":"odd"}')]),
     st.just([(0, 0, b'{"event":"verdict","verdict":"block","guard":"g","reason":"r"}'), (CLIENT, ATTEMPTED, query(b"DROP TABLE t"))]),
 )
+
+
+TEXT = query(b"SELECT 'in two'")
+CUT = [[*asked("SELECT 1"), (CLIENT, PASSED, TEXT[:9])], [(CLIENT, PASSED, TEXT[9:]), *asked("SELECT 1")]]
 
 
 class RebuildTests(SynchronousTestCase):
@@ -185,6 +192,30 @@ class RebuildTests(SynchronousTestCase):
         self.assertEqual(contents(self.engine), before)
         for word in ("lost", "good", "gone"):
             self.assertEqual(len(search(self.engine, word)), 1)
+
+    def test_packed(self) -> None:
+        """Compressed segments are read as they are, encrypted ones with an auditor's key."""
+        auditor = pyrage.x25519.Identity.generate()
+        for number in range(2):
+            feed(self.writer, self.reads, record(self.data, CUT, started=BEGAN + number))
+        before = contents(self.engine)
+        segments = list((self.data / "recordings").rglob("*.hxr"))
+        for path in segments:
+            path.write_bytes(zstandard.ZstdCompressor().compress(path.read_bytes()))
+        self.assertEqual(self.rebuild(keep=False).run(), 2)
+        self.engine.dispose()
+        self.assertEqual(contents(self.engine), before)
+        for path in segments:
+            path.write_bytes(pyrage.encrypt(path.read_bytes(), [auditor.to_public()]))
+        rebuild = self.rebuild()
+        rebuild.run()
+        self.assertEqual(len(rebuild.failed), 2)
+        self.engine.dispose()
+        self.assertEqual(contents(self.engine), before)
+        rebuild = self.rebuild(keep=False, read=Segments(str(self.data), opener((auditor,))))
+        self.assertEqual((rebuild.run(), rebuild.failed), (2, {}))
+        self.engine.dispose()
+        self.assertEqual(contents(self.engine), before)
 
     def test_fresh(self) -> None:
         gone = record(self.data, [asked("SELECT 'gone'")])

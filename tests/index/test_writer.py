@@ -13,8 +13,9 @@ from sqlalchemy import event, select, text
 from sqlalchemy.exc import OperationalError
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.frames import pack
+from hoopx.frames import FrameError, pack
 from hoopx.index import writer as module
+from hoopx.index.store import PRAGMAS
 from hoopx.index.tables import items, labels, sessions
 from hoopx.index.writer import MORE, IndexWriter
 from hoopx.protocols.postgres.messages import query
@@ -157,9 +158,9 @@ class WriterTests(SynchronousTestCase):
 
         def torn() -> Iterator[Frame]:
             yield from list(self.reads(session, 0))[:2]
-            raise module.FrameError("x", 0, 0, "checksum")
+            raise FrameError("x", 0, 0, "checksum")
 
-        self.assertRaises(module.FrameError, self.writer.segment, session, 0, torn())
+        self.assertRaises(FrameError, self.writer.segment, session, 0, torn())
         self.assertEqual(self.said(), [])
         feed(self.writer, self.reads, session)
         self.assertEqual(self.said(), [("SELECT 1", 2), ("SELECT 'in two'", 1)])
@@ -266,6 +267,12 @@ class WriterTests(SynchronousTestCase):
         for word in (b"xylophone", b"zanzibar", gone.encode()):
             self.assertNotIn(word, raw)
 
+    def test_secureDelete(self) -> None:
+        """Asked for, whatever this SQLite was built to do."""
+        with self.engine.connect() as connection:
+            self.assertEqual(connection.exec_driver_sql("PRAGMA secure_delete").scalar(), 1)
+        self.assertIn("secure_delete = ON", PRAGMAS)
+
     def test_eraseUnknown(self) -> None:
         self.assertTrue(self.writer.erase("0" * 26))
 
@@ -286,6 +293,15 @@ class WriterTests(SynchronousTestCase):
         self.writer.segment(session, 0, self.reads(session, 0))
         self.writer.erase(session)
         self.assertEqual(len(self.writer._readings), 0)
+
+    def test_takingTurns(self) -> None:
+        """Another process has written a segment in between: what was read before it is not read on from there."""
+        parts = [(CLIENT, PASSED, CUT[:5])], [(CLIENT, PASSED, CUT[5:]), (TARGET, PASSED, READY), (CLIENT, PASSED, CUT[:9])], [(CLIENT, PASSED, CUT[9:])]
+        session = record(self.data, list(parts))
+        other = IndexWriter(self.engine, self.reads, protocols())
+        for number, writing in enumerate((self.writer, other, self.writer)):
+            writing.segment(session, number, self.reads(session, number))
+        self.assertEqual(self.said()[0], ("SELECT 'in two'", 2))
 
     def test_twoWriters(self) -> None:
         """A segment that another process has written meanwhile is not counted twice."""

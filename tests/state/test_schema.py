@@ -6,10 +6,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import IntegrityError
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.errors import ConfigurationError
 from hoopx.state.engine import connect
+from hoopx.state.rows import auditHash
 from hoopx.state.schema import HEAD, configuration, revision, upgrade
 from hoopx.state.store import Store
 from hoopx.state.tables import metadata
@@ -49,6 +51,24 @@ class SchemaTests(SynchronousTestCase):
                 command.upgrade(config, number)
         with self.engine.connect() as connection:
             self.assertEqual(revision(connection), HEAD)
+
+    def test_hashesOfOldRows(self) -> None:
+        """An audit that was there before its rows had hashes; afterwards it only grows, as before."""
+        from alembic import command
+
+        config = configuration()
+        with self.writing.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0001")
+            for number in range(1, 2500):
+                connection.exec_driver_sql(f"INSERT INTO audit (at, actor, action, subject, details) VALUES ({number}.5, 'a', 'b', 'c', '{{\"d\": [1]}}')")
+        store = Store.open("sqlite:", self.data)
+        self.addCleanup(store.close)
+        rows = store.auditAfter(0, 10_000)
+        self.assertEqual([row["hash"] for row in rows], [auditHash(row) for row in rows])
+        self.assertEqual(len({row["hash"] for row in rows}), 2499)
+        with store.writing() as connection:
+            self.assertRaises(IntegrityError, connection.execute, text("UPDATE audit SET hash = ''"))
 
     def test_again(self) -> None:
         for _ in range(2):

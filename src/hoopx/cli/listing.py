@@ -119,7 +119,7 @@ def lines(
         from hoopx.state.engine import close
 
         try:
-            return listing(engine, data, settings.gateway.name, filters, limit, skip)
+            return listing(engine, data, settings.gateway.name, filters, limit, skip, opener)
         except SQLAlchemyError as error:
             say(f"hoopx: the index can not be read, so this takes longer: {harmless(str(error).splitlines()[0])}")
         finally:

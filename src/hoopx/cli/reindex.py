@@ -14,6 +14,7 @@ import click
 
 from hoopx.cli.output import EXIT_NO, fail, harmless, say
 from hoopx.cli.place import Place, pass_place
+from hoopx.cli.recorded import identity_option, openerOf
 
 TOLD: Final = 5
 """Recordings that can not be read of which each is named; more are counted."""
@@ -21,8 +22,9 @@ TOLD: Final = 5
 
 @click.command("reindex")
 @click.option("--fresh", is_flag=True, help="Keep nothing of the present index, not even of recordings that are not here any longer.")
+@identity_option
 @pass_place
-def command(place: Place, fresh: bool) -> None:
+def command(place: Place, fresh: bool, identities: tuple[str, ...]) -> None:
     """
     Make the index again from the recordings.
 
@@ -38,11 +40,10 @@ def command(place: Place, fresh: bool) -> None:
     where = address(settings.index.url, place.data)
     total = sum(1 for _ in catalogue.paths(data))
     with _progress(total) as step:
-        rebuild = Rebuild(
-            where, data, settings.gateway.name, Segments(data), protocols(), settings.recording.fullIndex, step, not fresh
-        )
+        read = Segments(data, openerOf(identities))
+        rebuild = Rebuild(where, data, settings.gateway.name, read, protocols(), settings.recording.fullIndex, step, not fresh)
         count = rebuild.run()
-    say(f"{count} sessions are in the index.")
+    say(f"{count} session{' is' if count == 1 else 's are'} in the index.")
     for session, why in list(rebuild.failed.items())[:TOLD]:
         say(f"hoopx: {session} can not be read: {harmless(why)}")
     if rebuild.failed:

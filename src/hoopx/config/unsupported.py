@@ -140,10 +140,6 @@ def _sections(settings: Settings) -> Iterator[tuple[Place, str]]:
             yield (section,), LATER
     if settings.secrets.vault is not None:
         yield ("secrets", "vault"), LATER
-    for section in ("state", "index"):
-        url = getattr(settings, section).url
-        if isinstance(url, str) and url != "sqlite:":
-            yield (section, "url"), 'use "sqlite:", a file in the data directory, or a reference such as { file = "secrets/url" }'
     yield from _recording(settings.recording)
     yield from _auditors(settings.recording)
     yield from _store(settings)

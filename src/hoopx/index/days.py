@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Final, Iterable, Iterator
+from typing import Any, Collection, Final, Iterable, Iterator, NamedTuple
 from zlib import crc32
 
 from sqlalchemy import Connection, delete, insert, select
@@ -44,54 +44,59 @@ def pathOf(data: str, session: str) -> str | None:
 
 def strangers(connection: Connection, data: str, node: str) -> Iterator[str]:
     """@return: the directories of sessions that the index does not know, the newest first."""
+    for day in changedDays(connection, data, node):
+        for name in sorted(day.unknown, reverse=True):
+            yield os.path.join(day.path, name)
+
+
+class Day(NamedTuple):
+    """
+    A day's directory that has changed since it was noted.
+
+    @ivar changed: its modification time; C{names} is what was in it afterwards.
+    @ivar unknown: names of which the index has no row.
+    """
+
+    day: str
+    changed: int
+    path: str
+    names: list[str]
+    unknown: set[str]
+
+
+def changedDays(connection: Connection, data: str, node: str) -> Iterator[Day]:
+    """@return: the newest first."""
     noted = {row["day"]: row for row in connection.execute(select(days).where(days.c.node == node)).mappings()}
     for day, path in dayPaths(data):
-        for name in sorted(_unknown(connection, path, noted.get(day)), reverse=True):
-            yield os.path.join(path, name)
+        before = noted.get(day)
+        changed = _changed(path)
+        if before is None or before["changed"] != changed:
+            names = _sessions(path)
+            yield Day(day, changed, path, names, _missing(connection, _later(names, before)))
 
 
-def note(connection: Connection, node: str, day: str, path: str, now: float) -> None:
+def note(connection: Connection, node: str, day: Day, unknown: Collection[str], now: float) -> None:
     """
     Note what is in a day's directory, as far as the index knows it: up to the first session that it does not.
 
+    @param unknown: those of which there is no row even now.
     @param now: the wall clock.
     """
-    try:
-        changed = os.stat(path).st_mtime_ns
-    except FileNotFoundError:
-        return
-    names = sorted(_sessions(path))
-    missing = _missing(connection, names)
-    known = names if not missing else names[: names.index(min(missing))]
+    first = min(unknown, default=None)
+    known = day.names if first is None else [name for name in day.names if name < first]
     row = {
-        "node": node, "day": day, "newest": known[-1] if known else "", "names": _sum(known),
-        "changed": 0 if missing or now - changed / 1e9 < SETTLED else changed,
+        "node": node, "day": day.day, "newest": max(known, default=""), "names": _sum(known),
+        "changed": 0 if unknown or now - day.changed / 1e9 < SETTLED else day.changed,
     }  # fmt: skip
-    connection.execute(delete(days).where(days.c.node == node, days.c.day == day))
+    connection.execute(delete(days).where(days.c.node == node, days.c.day == day.day))
     connection.execute(insert(days).values(**row))
 
 
-def changedDays(connection: Connection, data: str, node: str) -> list[tuple[str, str]]:
-    """@return: C{(day, path)} of those that have changed since they were noted, the newest first."""
-    noted = dict(connection.execute(select(days.c.day, days.c.changed).where(days.c.node == node)).tuples().all())
-    return [(day, path) for day, path in dayPaths(data) if noted.get(day) != _changed(path)]
-
-
-def _unknown(connection: Connection, path: str, noted: Any) -> set[str]:
-    changed = _changed(path)
-    if noted is not None and noted["changed"] == changed:
-        return set()
-    names = _sessions(path)
-    if noted is not None:
-        newest = noted["newest"]
-        if _sum(name for name in names if name <= newest) == noted["names"]:
-            names = [name for name in names if name > newest]
-    return _missing(connection, names)
-
-
-def unknown(connection: Connection, path: str) -> set[str]:
-    """@return: the sessions in a day's directory of which there is no row."""
-    return _missing(connection, _sessions(path))
+def _later(names: list[str], noted: Any) -> list[str]:
+    """Those that the index need not know: all, unless what is not newer than what it has noted is what was there then."""
+    if noted is None or _sum(name for name in names if name <= noted["newest"]) != noted["names"]:
+        return names
+    return [name for name in names if name > noted["newest"]]
 
 
 def _missing(connection: Connection, names: list[str]) -> set[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Iterator, Mapping
 
-from sqlalchemy import ColumnElement, and_, exists
+from sqlalchemy import ColumnElement, select
 
 from hoopx.index.tables import CLOCK_BITS, TWINS, labels, sessions
 from hoopx.index.wanted import NAMED, Filters
@@ -40,10 +40,10 @@ def conditions(filters: Filters, dialect: str) -> list[ColumnElement[bool]]:
         found.append(sessions.c.state.in_(filters.states))
     for label in filters.labels:
         name, _, pattern = label.partition("=")
-        wanted = [labels.c.session == sessions.c.session, labels.c.name == name]
+        said = select(labels.c.session).where(labels.c.name == name)
         if pattern not in ("", "*"):
-            wanted.append(like(labels.c.value, pattern, dialect))
-        found.append(exists().where(and_(*wanted)))
+            said = said.where(like(labels.c.value, pattern, dialect))
+        found.append(sessions.c.session.in_(said))
     return found
 
 
@@ -98,7 +98,8 @@ def _expression(kind: str, text: str) -> str:
     if kind == "text":
         return text if text.isalnum() else f"\\{text}" if text.isascii() else text
     if kind in ("in", "not in"):
-        return f"[{'^' if kind == 'not in' else ''}{''.join(letter if letter == '-' or letter.isalnum() else _set(letter) for letter in text)}]"
+        inside = "".join(letter if letter == "-" or letter.isalnum() else _set(letter) for letter in text)
+        return f"[{'^' if kind == 'not in' else ''}{inside}]"
     return ".*" if kind == "any" else "."
 
 

@@ -13,11 +13,13 @@ from typing import Any, Callable, Final, Iterator, Sequence
 
 from sqlalchemy import Connection, Engine, select
 
+from hoopx.frames import Opener
 from hoopx.index.days import pathOf, strangers
 from hoopx.index.filters import conditions
 from hoopx.index.tables import sessions
-from hoopx.index.wanted import Filters, begun, matches
+from hoopx.index.wanted import ANY, Filters, begun, matches
 from hoopx.recording import catalogue
+from hoopx.recording.stored import openSegment
 
 Line = dict[str, Any]
 
@@ -32,8 +34,9 @@ BATCH: Final = 500
 
 
 def listing(
-    engine: Engine, data: str, node: str, filters: Filters = Filters(), limit: int | None = None, skip: int = 0
-) -> list[Line]:
+    engine: Engine, data: str, node: str, filters: Filters = ANY, limit: int | None = None, skip: int = 0,
+    opener: Opener = openSegment,
+) -> list[Line]:  # fmt: skip
     """
     Sessions, newest first.
 
@@ -41,9 +44,10 @@ def listing(
     @param node: the gateway's name.
     @param limit: at most so many; C{None} for all.
     @param skip: leave out the newest ones.
+    @param opener: opens segments of what has to be read on the disk.
     """
     with engine.connect() as connection:
-        fresh = list(_fresh(connection, data, node, filters))
+        fresh = list(_fresh(connection, data, node, filters, opener))
         begin = max(0, skip - len(fresh))
         settled = _settled(connection, filters, begin, None if limit is None else limit + len(fresh))
         # Both sides are in order. What is before `begin` is settled rows alone, so that places only move by it.
@@ -55,27 +59,32 @@ def listing(
 def _settled(connection: Connection, filters: Filters, begin: int, limit: int | None) -> Iterator[Line]:
     """Sessions that have ended: nothing can have changed."""
     wanted = conditions(filters, connection.dialect.name)
-    chosen = select(*(sessions.c[name] for name in COLUMNS)).where(sessions.c.ended.is_not(None), *wanted)
-    chosen = chosen.order_by(sessions.c.session.desc()).offset(begin).limit(limit)
+    # In two steps: what is skipped is counted in an index, and its rows are not read.
+    page = select(sessions.c.session).where(sessions.c.ended.is_not(None), *wanted)
+    page = page.order_by(sessions.c.session.desc()).offset(begin).limit(limit)
+    chosen = select(*(sessions.c[name] for name in COLUMNS)).where(sessions.c.session.in_(page))
+    chosen = chosen.order_by(sessions.c.session.desc())
     for row in connection.execution_options(yield_per=BATCH).execute(chosen).mappings():
         yield dict(row)
 
 
-def _fresh(connection: Connection, data: str, node: str, filters: Filters) -> Sequence[tuple[str, Line | Callable[[], Line]]]:
+def _fresh(
+    connection: Connection, data: str, node: str, filters: Filters, opener: Opener
+) -> Sequence[tuple[str, Line | Callable[[], Line]]]:
     """Sessions that lived when they were indexed, and those that are not indexed: id, and the line or what reads it from the disk."""
     found: list[tuple[str, Line | Callable[[], Line]]] = []
     wanted = conditions(filters.anyState(), connection.dialect.name)
     chosen = select(sessions.c.node, *(sessions.c[name] for name in COLUMNS)).where(sessions.c.ended.is_(None), *wanted)
     for row in connection.execute(chosen).mappings():
         line = {name: row[name] for name in COLUMNS}
-        read = _Reader(data, line)
+        read = _Reader(data, line, opener)
         if not filters.states:
             found.append((line["session"], read))
         elif (now := read())["state"] in filters.states:
             found.append((line["session"], now))
     for path in strangers(connection, data, node):
         if begun(filters, os.path.basename(path)):
-            summary = catalogue.summarise(path)
+            summary = catalogue.summarise(path, opener)
             if summary is not None and matches(filters, summary):
                 found.append((summary.session, summary.line()))
     return sorted(found, key=lambda place: place[0], reverse=True)
@@ -84,11 +93,12 @@ def _fresh(connection: Connection, data: str, node: str, filters: Filters) -> Se
 class _Reader:
     """Reads what has become of a session that lived, when somebody asks."""
 
-    def __init__(self, data: str, line: Line) -> None:
+    def __init__(self, data: str, line: Line, opener: Opener) -> None:
         self._data = data
+        self._opener = opener
         self._line = line
 
     def __call__(self) -> Line:
         path = pathOf(self._data, self._line["session"])
-        summary = None if path is None else catalogue.summarise(path)
-        return self._line if summary is None or (summary.state == "damaged" and not summary.head) else summary.line()
+        summary = None if path is None else catalogue.summarise(path, self._opener)
+        return summary.line() if summary is not None and summary.head else self._line

@@ -169,7 +169,7 @@ def _sealed(path: str) -> list[int]:
         found = {int(name[:-4]) for name in os.listdir(path) if name != OPEN and name.endswith(".hxr") and name[:-4].isdigit()}
     except FileNotFoundError:
         return []
-    numbers = []
+    numbers: list[int] = []
     while len(numbers) in found:
         numbers.append(len(numbers))
     return numbers

@@ -19,8 +19,8 @@ INTERRUPTED: Final = "interrupted"
 """What the catalogue says of a session whose gateway has died and not come back yet: not the last word."""
 NAMES: Final = 64
 """Labels of a session that are kept."""
-NAME: Final = 1024
-"""Characters of anything that a client may have chosen."""
+NAME: Final = 512
+"""Characters of anything that a client may have chosen; of a label's name an eighth. PostgreSQL's indexes take 2,700 bytes."""
 
 
 def blank(session: str) -> Row:
@@ -63,7 +63,7 @@ def fromHead(row: Row, head: Mapping[str, Any]) -> None:
 def labelsOf(head: Mapping[str, Any]) -> dict[str, str]:
     """The run labels of a session."""
     found = head.get("labels") or {}
-    return {storable(str(name)[:NAME]): storable(str(value)[:NAME]) for name, value in list(found.items())[:NAMES]}
+    return {storable(str(name)[: NAME // 8]): storable(str(value)[:NAME]) for name, value in list(found.items())[:NAMES]}
 
 
 def fromSummary(row: Row, summary: Summary) -> None:

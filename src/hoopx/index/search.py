@@ -19,7 +19,7 @@ from hoopx.index.filters import conditions, numbers
 from hoopx.index.listing import listing
 from hoopx.index.query import QueryError, Term
 from hoopx.index.tables import ITEM_BITS, items, sessions
-from hoopx.index.wanted import Filters
+from hoopx.index.wanted import ANY, Filters
 
 __all__ = ["LIMIT", "Filters", "QueryError", "listing", "search"]
 
@@ -40,7 +40,7 @@ _vectors: Final = table("words", column("id"), column("vector"))
 
 
 def search(
-    engine: Engine, said: str, filters: Filters = Filters(), limit: int = LIMIT, kinds: Sequence[str] = (),
+    engine: Engine, said: str, filters: Filters = ANY, limit: int = LIMIT, kinds: Sequence[str] = (),
     now: Callable[[], float] = time.monotonic,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """
@@ -61,7 +61,8 @@ def search(
         few = _few(connection, wanted) if wanted else None
         if few is None:
             first, last = numbers(filters)
-            return [_told(row) for row in connection.execute(_within(chosen.where(*wanted), connection, first, last).limit(limit)).mappings()]
+            every = _within(chosen.where(*wanted), connection, first, last).limit(limit)
+            return [_told(row) for row in connection.execute(every).mappings()]
         found: list[dict[str, Any]] = []
         for number in few:
             if len(found) < limit:
@@ -108,7 +109,7 @@ def _inOrder(element: Any, compiler: Any, **options: Any) -> str:
 
 def _within(chosen: Select[Any], connection: Connection, first: int, last: int) -> Select[Any]:
     """Only items of sessions of these numbers."""
-    key = literal_column("words.rowid" if connection.dialect.name == "sqlite" else "words.id")
+    key: Any = literal_column("words.rowid" if connection.dialect.name == "sqlite" else "words.id")
     return chosen.where(key >= first << ITEM_BITS, key <= (last + 1 << ITEM_BITS) - 1)
 
 

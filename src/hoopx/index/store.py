@@ -102,5 +102,7 @@ def said(where: URL) -> str:
 
 def _unusable(where: URL, why: str) -> ConfigurationError:
     return ConfigurationError(
-        f"the index can not be used: {why}. See to its owner and the disk, or make a new one: hoopx reindex", path=said(where), key="index.url"
+        f"the index can not be used: {why}. See to its owner and the disk, or make a new one: hoopx reindex",
+        path=said(where),
+        key="index.url",
     )

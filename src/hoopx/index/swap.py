@@ -27,6 +27,9 @@ def locked(where: URL, alone: bool) -> Iterator[None]:
         yield
         return
     descriptor = os.open(f"{where.database}{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if os.geteuid() == 0:  # root at the command line makes it for the gateway's user
+        folder = os.stat(os.path.dirname(f"{where.database}"))
+        os.fchown(descriptor, folder.st_uid, folder.st_gid)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         yield

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, text
 
 metadata = MetaData()
 
@@ -42,7 +42,10 @@ sessions = Table(
     Column("characters", BigInteger, nullable=False),  # of the items together
     Column("variants", Integer, nullable=False),  # items that differ from others in their parameters alone
     Column("partial", Boolean, nullable=False),  # a part could not be read
-    Index("sessions_ended", "ended"),
+    # Those that have ended, in their order, and the few that have not.
+    Index("sessions_settled", "session", sqlite_where=text("ended IS NOT NULL"), postgresql_where=text("ended IS NOT NULL")),
+    Index("sessions_live", "session", sqlite_where=text("ended IS NULL"), postgresql_where=text("ended IS NULL")),
+    Index("sessions_state", "state", "session"),
     Index("sessions_user", "user", "session"),
     Index("sessions_target", "target", "session"),
 )
@@ -53,7 +56,7 @@ labels = Table(
     Column("session", String(26), primary_key=True),
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
-    Index("labels_name", "name", "session"),
+    Index("labels_value", "name", "value", "session"),
 )
 
 items = Table(

@@ -39,6 +39,9 @@ class Filters:
         return evolve(self, states=())
 
 
+ANY: Final = Filters()
+
+
 def matches(filters: Filters, found: Summary) -> bool:
     """Is a session wanted?"""
     line = found.line()

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from hoopx.errors import HoopxError
 from hoopx.frames import DONE, HEAD, RECOVERED, unpack
 from hoopx.index import rows
-from hoopx.index.days import changedDays, note, unknown
+from hoopx.index.days import changedDays, note
 from hoopx.index.entries import Entries, Entry, digest
 from hoopx.index.swap import Transactions
 from hoopx.index.tables import ITEM_BITS, itemId, items, labels, sessions
@@ -105,10 +105,7 @@ class IndexWriter:
         segments have said is left as it is.
         """
         with self._transactions.begin() as connection:
-            row = self._row(session, connection)
-            fresh = row is None
-            if row is None:
-                row = self._made(session, connection)
+            row, fresh = self._own(session, connection)
             if fresh or (row["ended"] is None and summary.head):
                 rows.fromSummary(row, summary)
                 self._write(connection, row, fresh)
@@ -123,16 +120,16 @@ class IndexWriter:
         @param node: the gateway's name.
         """
         with self._engine.connect() as connection:
-            changed = changedDays(connection, data, node)
-        for day, path in changed:
-            with self._engine.connect() as connection:
-                fresh = unknown(connection, path)
-            for session in sorted(fresh):
-                summary = summarise(os.path.join(path, session))
+            changed = list(changedDays(connection, data, node))
+        for day in changed:
+            left = set(day.unknown)
+            for session in sorted(day.unknown):
+                summary = summarise(os.path.join(day.path, session))
                 if summary is not None:
                     self.ended(session, summary)
+                    left.remove(session)
             with self._transactions.begin() as connection:
-                note(connection, node, day, path, now())
+                note(connection, node, day, left, now())
 
     def erase(self, *gone: str) -> bool:
         """
@@ -200,10 +197,7 @@ class IndexWriter:
             self._feed(reading, whole)
             found, commands = reading.entries.taken()
         with self._transactions.begin() as connection:
-            row = self._row(session, connection)
-            fresh = row is None
-            if row is None:
-                row = self._made(session, connection)
+            row, fresh = self._own(session, connection)
             if row["segments"] > number:  # somebody else was faster
                 self._readings.pop(session, None)
                 return
@@ -261,8 +255,19 @@ class IndexWriter:
         if connection is None:
             with self._engine.connect() as own:
                 return self._row(session, own)
-        found = connection.execute(select(sessions).where(sessions.c.session == session)).mappings().first()
+        # Two writers of one session take turns: a file's do anyway.
+        chosen = select(sessions).where(sessions.c.session == session).with_for_update()
+        found = connection.execute(chosen).mappings().first()
         return None if found is None else dict(found)
+
+    def _own(self, session: str, connection: Connection) -> tuple[rows.Row, bool]:
+        """@return: the session's row, which is ours until the end of the transaction, and whether it is a new one."""
+        row = self._row(session, connection)
+        if row is not None:
+            return row, False
+        made = self._made(session, connection)
+        row = self._row(session, connection)  # somebody else's, who was numbering before us
+        return (made, True) if row is None else (row, False)
 
     def _made(self, session: str, connection: Connection) -> rows.Row:
         oneByOne(connection, NUMBERING)

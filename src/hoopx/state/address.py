@@ -69,7 +69,9 @@ def server(text: str, key: str) -> URL:
     try:
         url = make_url(text.strip())
     except (ArgumentError, ValueError):
-        raise ConfigurationError("what the reference leads to is no address such as postgresql://user:password@host/database", key=key) from None
+        raise ConfigurationError(
+            "what the reference leads to is no address such as postgresql://user:password@host/database", key=key
+        ) from None
     if url.drivername.partition("+")[0] not in SERVERS or not url.database:
         raise _unknown("what the reference leads to", key)
     try:

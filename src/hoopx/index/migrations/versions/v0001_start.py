@@ -27,7 +27,9 @@ def upgrade() -> None:
         *(sa.Column(name, sa.Integer, nullable=False) for name in ("verdicts", "alarms", "segments", "items", "variants")),
         sa.Column("partial", sa.Boolean, nullable=False),
     )
-    op.create_index("sessions_ended", "sessions", ["ended"])
+    for name, said in (("sessions_settled", "ended IS NOT NULL"), ("sessions_live", "ended IS NULL")):
+        op.create_index(name, "sessions", ["session"], sqlite_where=sa.text(said), postgresql_where=sa.text(said))
+    op.create_index("sessions_state", "sessions", ["state", "session"])
     op.create_index("sessions_user", "sessions", ["user", "session"])
     op.create_index("sessions_target", "sessions", ["target", "session"])
     op.create_table(
@@ -36,7 +38,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("value", sa.Text, nullable=False),
     )
-    op.create_index("labels_name", "labels", ["name", "session"])
+    op.create_index("labels_value", "labels", ["name", "value", "session"])
     op.create_table(
         "items",
         sa.Column("id", whole, primary_key=True, autoincrement=False),
@@ -56,10 +58,10 @@ def upgrade() -> None:
         sa.Column("newest", sa.String(26), nullable=False),
     )
     if op.get_bind().dialect.name == "sqlite":
-        # Its text is the items' own; prefixes of two to four letters are looked up instead of put together.
+        # Its text is the items' own; prefixes of one to four letters are looked up instead of put together.
         op.execute(
             "CREATE VIRTUAL TABLE words USING fts5(text, parameters, content='items', content_rowid='id', "
-            "tokenize=\"unicode61 remove_diacritics 2\", prefix='2 3 4')"
+            "tokenize=\"unicode61 remove_diacritics 2\", prefix='1 2 3 4')"
         )
     else:
         # Filled by the writer, with words cut as the search cuts them (hoopx.index.query).

@@ -53,7 +53,8 @@ def upgrade() -> None:
 
 
 def _hashes() -> None:
-    audit = sa.table("audit", *(sa.column(name) for name in ("id", "at", "actor", "action", "subject", "hash")), sa.column("details", sa.JSON))
+    names = ("id", "at", "actor", "action", "subject", "hash")
+    audit = sa.table("audit", *(sa.column(name) for name in names), sa.column("details", sa.JSON))
     connection = op.get_bind()
     mayChange("audit")
     last = 0
@@ -63,5 +64,5 @@ def _hashes() -> None:
             break
         last = rows[-1]["id"]
         for row in rows:
-            connection.execute(sa.update(audit).where(audit.c.id == row["id"]).values(hash=auditHash(row)))
+            connection.execute(sa.update(audit).where(audit.c.id == row["id"]).values(hash=auditHash(dict(row))))
     grow("audit")

@@ -1,0 +1,1 @@
+``hoopx search`` finds words, phrases and beginnings of words in everything that was ever said; ``hoopx reindex`` makes its index again from the recordings, and ``hoopx sessions list`` takes milliseconds through it.

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+
+from hoopx.api import peer
+from hoopx.cli.sessions import command
+from hoopx.state.store import Store
+from tests.cli.gateway import GatewayCase
+from tests.cli.recordings import record
+
+
+class MarksTests(GatewayCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.session = record(self.data, [])
+        self.iAm("bob")
+
+    def iAm(self, name: str) -> None:
+        self.patch(peer, "myself", lambda: f"uid 7 ({name})")
+
+    async def sessions(self, *arguments: str) -> tuple[int, str, str]:
+        found: tuple[int, str, str] = await self.hoopx(command, *arguments)
+        return found
+
+    async def test_tags(self) -> None:
+        self.assertEqual(await self.sessions("tag", self.session[:20], "pci", "incident-7"), (0, "", ""))
+        status, out, _ = await self.sessions("tag", self.session, "--list", "--json")
+        self.assertEqual([(row["session"], row["tag"], row["by"]) for row in json.loads(out)], [(self.session, "incident-7", "uid 7 (bob)"), (self.session, "pci", "uid 7 (bob)")])
+        _, out, _ = await self.sessions("tag", self.session, "--list")
+        self.assertIn("pci\tuid 7 (bob)\t", out)
+        self.assertEqual(await self.sessions("tag", self.session, "--remove", "pci"), (0, "", ""))
+        status, _, err = await self.sessions("tag", self.session, "--remove", "pci")
+        self.assertEqual(status, 0)
+        self.assertIn("Nothing to do", err)
+
+    async def test_usage(self) -> None:
+        for arguments in (["tag", "S"], ["tag", "S", "x", "--list"], ["tag", "S", "--list", "--remove"], ["review", "S", "--list", "--sign-off"]):
+            self.assertEqual((await self.sessions(*arguments))[0], 2, arguments)
+
+    async def test_wrong(self) -> None:
+        status, _, err = await self.sessions("tag", self.session, "two words")
+        self.assertEqual(status, 1)
+        self.assertIn("is no tag", err)
+        self.assertEqual((await self.sessions("tag", "nothing", "x"))[0], 1)
+
+    async def test_review(self) -> None:
+        status, _, err = await self.sessions("review", self.session, "--sign-off")
+        self.assertEqual(status, 1)
+        self.assertIn("nobody has reviewed", err)
+        status, _, err = await self.sessions("review", self.session, "--note", "fine")
+        self.assertEqual((status, err), (0, f"{self.session} is reviewed.\n"))
+        self.assertEqual((await self.sessions("review", self.session, "--sign-off"))[0], 1)
+        self.iAm("alice")
+        status, _, err = await self.sessions("review", self.session, "--sign-off")
+        self.assertEqual(status, 1)
+        self.assertIn("their own", err)
+        self.iAm("carol")
+        self.assertEqual((await self.sessions("review", self.session, "--sign-off"))[0], 0)
+        _, out, _ = await self.sessions("review", self.session, "--list", "--json")
+        self.assertEqual([(row["what"], row["by"], row["note"]) for row in json.loads(out)], [("reviewed", "uid 7 (bob)", "fine"), ("signed-off", "uid 7 (carol)", "")])
+        store = Store.open("sqlite:", self.data)
+        self.addCleanup(store.close)
+        self.assertEqual([row["action"] for row in store.auditRows()[::-1]], ["session.review", "session.sign-off"])

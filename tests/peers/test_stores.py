@@ -1,0 +1,394 @@
+"""
+State and index in a real PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, inspect, select, text
+from sqlalchemy.exc import DBAPIError
+from twisted.internet import reactor
+from twisted.internet.defer import gatherResults, inlineCallbacks
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from hoopx.errors import ConfigurationError, Refusal
+from hoopx.identity.tokens import Tokens
+from hoopx.identity.verifier import Verifier
+from hoopx.index.rebuild import Rebuild
+from hoopx.index.segments import Segments
+from hoopx.index.store import INDEX, NoIndex, address, openForReading, openForWriting
+from hoopx.index.tables import metadata as indexTables
+from hoopx.registry import protocols
+from hoopx.state.address import locate
+from hoopx.state.audit import Audit
+from hoopx.state.engine import close
+from hoopx.state.marks import Marks
+from hoopx.state.schema import HEAD, STATE, configuration, revision
+from hoopx.state.store import Store
+from hoopx.state.tables import metadata as stateTables
+from hoopx.state.thread import StateThread, Unavailable
+from hoopx.values import Claim, Reference, Token
+from tests.index.cases import SearchCases
+from tests.index.rig import BEGAN, asked, contents, feed, record, writer
+from tests.peers.harness.finding import embeddedPostgres
+from tests.peers.harness.postgres import ADMIN, Postgres, embedded
+from tests.state.test_store import row
+
+_NUMBERS = itertools.count()
+
+
+def database(case: Any, server: Postgres) -> Reference:
+    """A database of its own, as a configuration refers to it."""
+    name = f"hoopx_{os.getpid()}_{next(_NUMBERS)}"
+    with server.connect(database="postgres") as control:
+        control.execute(f"CREATE DATABASE {name}")
+    path = Path(case.mktemp())
+    path.write_text(f"postgresql://postgres:{ADMIN}@127.0.0.1:{server.port}/{name}\n")
+    return Reference("file", str(path))
+
+
+class IndexTests(SearchCases, SynchronousTestCase):
+    """All that SQLite answers."""
+
+    def setUp(self) -> None:
+        self.url = database(self, embedded())
+        self.place = Path(self.mktemp())
+        engine = openForWriting(address(self.url, self.place))
+        self.addCleanup(close, engine)
+        self.begin(engine, self.place)
+
+    def test_schema(self) -> None:
+        from alembic.autogenerate import compare_metadata
+        from alembic.migration import MigrationContext
+
+        with self.engine.connect() as connection:
+            options = {"version_table": INDEX.table, "include_name": lambda name, kind, _: not str(name).startswith("words")}
+            self.assertEqual(compare_metadata(MigrationContext.configure(connection, opts=options), indexTables), [])
+
+    def test_beside(self) -> None:
+        """State and index in one database: each has its own schema's number."""
+        store = Store.open(self.url, self.place)
+        self.addCleanup(store.close)
+        with self.engine.connect() as connection:
+            self.assertEqual((revision(connection, INDEX), revision(connection, STATE)), (INDEX.head, STATE.head))
+        close(openForReading(address(self.url, self.place)))
+
+    def test_newer(self) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(text(f"UPDATE {INDEX.table} SET version_num = '9999'"))
+        for open_ in (openForReading, openForWriting):
+            error = self.assertRaises(ConfigurationError, open_, address(self.url, self.place))
+            self.assertIn("newer", str(error))
+            self.assertNotIn(ADMIN, str(error))
+
+    def test_none(self) -> None:
+        self.assertRaises(NoIndex, openForReading, address(database(self, embedded()), self.place))
+
+    def test_sameAsInAFile(self) -> None:
+        """The same rows, whichever database holds them, and made again the same again."""
+        file, engine, reads = writer(self.place)
+        self.addCleanup(close, engine)
+        for number in range(4):
+            session = record(self.place, [asked("SELECT 1"), asked("SELECT 1") + asked("SELECT 'é'")], started=BEGAN + number, done=number != 2)
+            for each in (file, self.writer):
+                feed(each, reads, session)
+        self.assertEqual(contents(self.engine), contents(engine))
+        rebuild = Rebuild(address(self.url, self.place), str(self.place), "gw1", Segments(str(self.place)), protocols())
+        self.assertEqual((rebuild.run(), rebuild.failed), (4, {}))
+        self.assertEqual(contents(self.engine), contents(engine))
+
+    def test_rebuildKeepsOthers(self) -> None:
+        """What another gateway has put there, and what is not readable here any longer."""
+        other = Path(self.mktemp())
+        writing, _, reads = writer(other, engine=self.engine)
+        feed(writing, reads, record(other, [asked("SELECT 'elsewhere'")], node="gw2"))
+        self.record("SELECT 'here'", started=BEGAN + 1)
+        Rebuild(address(self.url, self.place), str(self.place), "gw1", Segments(str(self.place)), protocols()).run()
+        self.assertEqual((len(self.texts("elsewhere")), len(self.texts("here"))), (1, 1))
+
+    def test_sameSession(self) -> None:
+        """Several writers of one session, as when the index is made again beside a curator: everything is there once."""
+        session = record(self.place, [asked("SELECT 1") + asked(f"SELECT {number}") for number in range(8)])
+        self.together([[session]] * 3)
+        file, engine, reads = writer(self.place)
+        self.addCleanup(close, engine)
+        feed(file, reads, session)
+        self.assertEqual(contents(self.engine), contents(engine))
+
+    def test_manyAtOnce(self) -> None:
+        """Sessions of one millisecond from several writers get numbers of their own."""
+        several = [record(self.place, [asked("SELECT 1")]) for _ in range(12)]
+        self.together([several[number::3] for number in range(3)])
+        self.assertEqual(len(self.sessions("select")), 12)
+
+    def together(self, parts: list[list[str]]) -> None:
+        """A writer for each part, all at once."""
+        failures: list[BaseException] = []
+
+        def work(mine: list[str]) -> None:
+            engine = openForWriting(address(self.url, self.place))
+            try:
+                writing, _, reads = writer(self.place, engine=engine)
+                for session in mine:
+                    feed(writing, reads, session)
+            except BaseException as error:
+                failures.append(error)
+            finally:
+                close(engine)
+
+        threads = [threading.Thread(target=work, args=(part,)) for part in parts]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failures, [])
+
+
+class StateTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.url = database(self, embedded())
+        self.store = Store.open(self.url, Path(self.mktemp()))
+        self.addCleanup(self.store.close)
+
+    def other(self) -> Store:
+        store = Store.open(self.url, Path(self.mktemp()))
+        self.addCleanup(store.close)
+        return store
+
+    def test_schema(self) -> None:
+        from alembic.autogenerate import compare_metadata
+        from alembic.migration import MigrationContext
+
+        with self.store.reading() as connection:
+            self.assertEqual(compare_metadata(MigrationContext.configure(connection), stateTables), [])
+
+    def test_everyMigrationFromItsPredecessor(self) -> None:
+        from alembic import command
+        from alembic.script import ScriptDirectory
+
+        engine = create_engine(locate(database(self, embedded()), Path()))
+        self.addCleanup(engine.dispose)
+        config = configuration()
+        for number in [one.revision for one in ScriptDirectory.from_config(config).walk_revisions()][::-1]:
+            with engine.begin() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, number)
+        with engine.connect() as connection:
+            self.assertEqual(revision(connection), HEAD)
+
+    def test_together(self) -> None:
+        """Gateways that start at once on an empty database: one of them makes the tables."""
+        url = database(self, embedded())
+        failures: list[BaseException] = []
+
+        def open_() -> None:
+            try:
+                Store.open(url, Path()).close()
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=open_) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failures, [])
+
+    def test_interrupted(self) -> None:
+        from hoopx.state.schema import upgrade
+
+        engine = create_engine(locate(database(self, embedded()), Path()))
+        self.addCleanup(engine.dispose)
+        with self.assertRaises(ZeroDivisionError):
+            with engine.begin() as connection:
+                upgrade(connection, "there")
+                raise ZeroDivisionError
+        self.assertEqual(inspect(engine).get_table_names(), [])
+
+    def test_tokens(self) -> None:
+        self.store.addToken(row("a", targets=["x*"]))
+        self.assertEqual(self.store.tokenByHash("hash of a"), row("a", targets=["x*"]))
+        self.assertEqual(self.other().revokeTokens(5.0, id="a"), ["a"])
+        self.assertEqual(self.store.revocationsAfter(0, 10), [(1, "a")])
+
+    def test_inTheOrderOfCommits(self) -> None:
+        """
+        Whoever asks for what came after a revocation misses none: a later number is not to be seen before an earlier one. So a
+        second revocation waits for the first one's commit.
+        """
+        from hoopx.state import engine as engines
+        from hoopx.state.store import REVOKING
+
+        for id in "ab":
+            self.store.addToken(row(id))
+        done = threading.Event()
+        thread = threading.Thread(target=lambda: (self.other().revokeTokens(5.0, id="b"), done.set()))
+        with self.store.writing() as connection:
+            engines.oneByOne(connection, REVOKING)
+            thread.start()
+            self.assertFalse(done.wait(0.5))
+        thread.join()
+        self.assertTrue(done.is_set())
+
+    def test_audit(self) -> None:
+        rows = [{"at": 1e9 / 3, "actor": "uid 0", "action": "x", "subject": "é", "details": {"a": [1, 0.1], "b": None}}]
+        (hash,) = self.store.addAudit(rows)
+        (read,) = self.store.auditAfter(0, 10)
+        self.assertEqual({name: read[name] for name in rows[0]}, rows[0])
+        self.assertEqual(read["hash"], hash)
+        from hoopx.state.rows import auditHash
+
+        self.assertEqual(auditHash(read), hash)
+
+    def test_auditOnlyGrows(self) -> None:
+        self.store.addAudit([{"at": 1.0, "actor": "uid 0", "action": "x", "subject": "", "details": {}}])
+        Marks(self.store, "uid 1 (bob)", lambda: 1.0).review("0" * 26, "alice")
+        for table in ("audit", "reviews"):
+            for statement in (f"UPDATE {table} SET at = 2", f"DELETE FROM {table}", f"TRUNCATE {table}"):
+                with self.store.writing() as connection:
+                    error = self.assertRaises(DBAPIError, connection.execute, text(statement))
+                    connection.rollback()
+                self.assertIn("only grows", str(error))
+        self.assertEqual(len(self.store.auditRows()), 2)
+
+    def test_hashesOfOldRows(self) -> None:
+        """An audit that was there before its rows had hashes."""
+        from alembic import command
+
+        engine = create_engine(locate(database(self, embedded()), Path()))
+        self.addCleanup(engine.dispose)
+        config = configuration()
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0001")
+            connection.execute(text("INSERT INTO audit (at, actor, action, subject, details) VALUES (1.5, 'a', 'b', 'c', '{\"d\": 1}')"))
+            command.upgrade(config, "head")
+            (read,) = connection.execute(select(stateTables.tables["audit"])).mappings()
+        from hoopx.state.rows import auditHash
+
+        self.assertEqual(read["hash"], auditHash(read))
+        with engine.begin() as connection:
+            self.assertRaises(DBAPIError, connection.execute, text("DELETE FROM audit"))
+            connection.rollback()
+
+    def test_wrongPassword(self) -> None:
+        path = Path(self.mktemp())
+        path.write_text(f"postgresql://postgres:hunter2@127.0.0.1:{embedded().port}/postgres")
+        error = self.assertRaises(ConfigurationError, Store.open, Reference("file", str(path)), Path())
+        self.assertIn("password authentication failed", str(error))
+        self.assertNotIn("hunter2", str(error))
+
+
+class OutageTests(TestCase):
+    """The server stops, hangs, and comes back."""
+
+    timeout = 120
+
+    @inlineCallbacks
+    def setUp(self) -> Any:
+        self.server = ownServer()
+        self.url = database(self, self.server)
+        self.thread = StateThread(reactor, 4.0)
+        self.thread.start()
+        self.addCleanup(self.thread.stop)
+        self.store = yield self.thread.patiently(Store.open, self.url, Path(self.mktemp()))
+        self.thread.stuck = self.store.interrupt
+        self.addCleanup(lambda: self.thread.patiently(self.store.close))
+        self.verifier = Verifier(Tokens(self.store, self.thread, time.time, 3600.0))
+        self.token, _ = yield Tokens(self.store, self.thread, time.time, 3600.0).issue("alice")
+
+    def login(self) -> Any:
+        return self.verifier.verify(Claim("postgres", "orders", "", Token(self.token)))
+
+    @inlineCallbacks
+    def refused(self, within: float) -> Any:
+        began = time.monotonic()
+        failure = yield self.assertFailure(self.login(), Refusal)
+        self.assertLess(time.monotonic() - began, within)
+        self.assertEqual(failure.code, "unavailable")
+        self.assertNotIn(ADMIN, str(failure))
+        self.assertGreaterEqual(len(self.flushLoggedErrors()), 1)
+
+    @inlineCallbacks
+    def test_stopped(self) -> Any:
+        identity = yield self.login()
+        self.assertEqual(identity.name, "alice")
+        self.server.stop()
+        try:
+            for _ in range(3):
+                yield self.refused(5.0)
+        finally:
+            self.server._start()
+        identity = yield self.login()
+        self.assertEqual(identity.name, "alice")
+
+    @inlineCallbacks
+    def test_restarted(self) -> Any:
+        """The first login after a restart does not meet the old connection."""
+        yield self.login()
+        self.server.restart()
+        identity = yield self.login()
+        self.assertEqual(identity.name, "alice")
+
+    @inlineCallbacks
+    def test_hangs(self) -> Any:
+        """A server that takes what it is sent and does not answer: every login is refused in time, and none waits for another."""
+        yield self.login()
+        processes = family(self.server.process.pid)
+        for pid in processes:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            several = [self.refused(9.0) for _ in range(20)]
+            yield gatherResults(several)
+            self.assertLess(time.monotonic() - began, 9.0)
+            # The one that waited for an answer was let go: the thread is free although the server still hangs.
+            yield self.thread.patiently(lambda: None).addTimeout(5.0, reactor)
+        finally:
+            for pid in processes:
+                os.kill(pid, signal.SIGCONT)
+        identity = yield self.login()
+        self.assertEqual(identity.name, "alice")
+
+    @inlineCallbacks
+    def test_auditFailsClosed(self) -> Any:
+        """What must be put down before it is done is not done; afterwards it is."""
+        audit = Audit(self.store, self.thread, time.time)
+        self.server.stop()
+        try:
+            failure = yield self.assertFailure(audit.write("uid 0", "reload", ""), DBAPIError, Unavailable)
+            self.assertNotIn(ADMIN, str(failure))
+        finally:
+            self.server._start()
+        hash = yield audit.write("uid 0", "reload", "")
+        self.assertEqual(len(hash), 64)
+
+
+_SERVER: list[Postgres] = []
+
+
+def ownServer() -> Postgres:
+    """A server that nobody else uses."""
+    if not _SERVER:
+        _SERVER.append(Postgres(embeddedPostgres(18), False, "stores"))
+    return _SERVER[0]
+
+
+def family(pid: int) -> list[int]:
+    found = [pid]
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, IndexError):
+                continue
+            if parent == pid:
+                found.append(int(folder.name))
+    return found
