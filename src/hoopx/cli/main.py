@@ -38,6 +38,7 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
     "sessions": Lazy("hoopx.cli.sessions:command", "List, show, replay, export, review, follow and end sessions."),
     "search": Lazy("hoopx.cli.search:command", "Find what was said in any session."),
     "reindex": Lazy("hoopx.cli.reindex:command", "Make the index again from the recordings."),
+    "retention": Lazy("hoopx.cli.retention:command", "Erase what need not be kept any longer, and hold what must be."),
     "verify": Lazy("hoopx.cli.verify:command", "Check recordings and ledger, offline, with public keys alone."),
     "ledger": Lazy("hoopx.cli.ledger:command", "Show the ledger, and prove what stands in it."),
     "witness": Lazy("hoopx.cli.witness:command", "Witness other gateways' ledgers."),
