@@ -13,7 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from hoopx.broker import Broker
-from hoopx.errors import RecordingFailed, Refusal, Unauthorized
+from hoopx.curator.commands import CuratorFailed
+from hoopx.errors import RecordingFailed, Refusal, TargetFailed, Unauthorized
 from hoopx.interfaces import IConversation, IDoor, ISession
 from hoopx.mitm import UNADMITTED_LIMIT, Mitm
 from hoopx.protocols.raw.conversation import RawConversation
@@ -161,6 +162,77 @@ class DoorTests(SynchronousTestCase):
         door, client = self.connect()
         self.assertTrue(client.disconnecting)
         self.assertEqual(self.reactor.tcpClients, [])
+
+    # The leaf of the opening.
+
+    def ledger(self):
+        """A ledger that answers when the test says so."""
+        opened = []
+
+        def open(recording):
+            opened.append((recording, Deferred()))
+            return opened[-1][1]
+
+        self.broker.ledger = SimpleNamespace(opened=open)
+        return opened
+
+    def test_leafBeforeConnecting(self):
+        """Nothing connects to the target before the opening is in the ledger."""
+        opened = self.ledger()
+        door, client = self.connect()
+        door.dataReceived(b"hello")
+        self.assertIs(opened[0][0], self.recordings.opened[0])
+        self.assertEqual(self.reactor.tcpClients, [])
+        opened[0][1].callback(7)
+        leg, target = self.answer()
+        self.reactor.advance(0)
+        self.assertEqual(target.value(), b"hello")
+
+    def test_credentialMeanwhile(self):
+        """The credential is fetched while the ledger writes."""
+        opened, fetched = self.ledger(), []
+        self.fetch = lambda reference, identity, target: fetched.append(reference) or Deferred()
+        self.admit = lambda identity, claim, target: Grant("all", Account("default", "", {"password": "reference"}))
+        self.connect()
+        self.assertEqual((len(opened), fetched), (1, ["reference"]))
+        opened[0][1].callback(7)
+        self.assertEqual(self.reactor.tcpClients, [])
+
+    def test_noLeafNoSession(self):
+        """The ledger can not be written: the client is refused, the target never hears of it."""
+        opened = self.ledger()
+        door, client = self.connect()
+        opened[0][1].errback(CuratorFailed("the curator has not answered within 5 s"))
+        self.assertEqual(self.reactor.tcpClients, [])
+        self.assertTrue(client.disconnecting)
+        recording = self.recordings.opened[0]
+        self.assertEqual(recording.closed, "refused")
+        self.assertIn(("refused", "unrecordable"), [(each["event"], each.get("code")) for each in recording.events()])
+        self.assertIn(("alarm", None), self.told)
+
+    def test_credentialFails(self):
+        """Nobody waits for the leaf any more."""
+        cancelled = []
+        self.broker.ledger = SimpleNamespace(opened=lambda recording: Deferred(lambda _: cancelled.append(True)))
+        self.fetch = lambda reference, identity, target: fail(TargetFailed("no such file"))
+        self.admit = lambda identity, claim, target: Grant("all", Account("default", "", {"password": "reference"}))
+        door, client = self.connect()
+        self.assertEqual((cancelled, client.disconnecting), ([True], True))
+
+    def test_leftWhileLogging(self):
+        opened = self.ledger()
+        door, client = self.connect()
+        door.connectionLost(Failure(ConnectionDone()))
+        opened[0][1].callback(7)
+        self.assertEqual(self.reactor.tcpClients, [])
+        self.assertEqual(self.recordings.opened[0].closed, "client-left")
+
+    def test_refusedHasNoLeaf(self):
+        """What the policy refuses never connects: HEAD without a leaf says so."""
+        opened = self.ledger()
+        self.refusal = Refusal("not-found", "no")
+        self.connect()
+        self.assertEqual(opened, [])
 
     def test_unauthorized(self):
         """A failed login has no recording; it is counted."""

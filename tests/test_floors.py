@@ -30,6 +30,9 @@ ROOMS = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split(
 ADAPTORS = {"hoopx.protocols.ssh.factory", "hoopx.protocols.ssh.channels"}
 """Protocols that bring their own transport have an adaptor on the core's floor."""
 
+PROGRAMS = {"hoopx.curator.__main__", "hoopx.curator.making"}
+"""A process of its own is put together from what is installed, and has a reactor."""
+
 SANS_IO = ("twisted.internet", "socket", "ssl", "select", "selectors", "asyncio", "threading", "subprocess", "multiprocessing")
 """What a module of floors 0 and 1 may not import."""
 
@@ -76,6 +79,8 @@ def floorOf(module: str) -> int:
         return 0
     if module in ADAPTORS:
         return 3
+    if module in PROGRAMS:
+        return 4
     if module.startswith("twisted.plugins."):
         return 4
     return ROOMS[module.split(".")[1]]
@@ -105,13 +110,13 @@ def upward(module: str, source: str) -> list[str]:
 
 
 def takesReactor(module: str, source: str) -> list[str]:
-    """Imports of the reactor anywhere but in C{hoopx.tap.makeService} and in functions of C{hoopx.cli}."""
+    """Imports of the reactor anywhere but in C{hoopx.tap.makeService} and in functions of C{hoopx.cli} and of other programs."""
     return [
         f"{module}:{line}: imports the reactor"
         for name, function, line in importsOf(source)
         if within(name, ("twisted.internet.reactor",))
         and not (module == "hoopx.tap" and function == "makeService")
-        and not (within(module, ("hoopx.cli",)) and function)
+        and not (within(module, ("hoopx.cli", *PROGRAMS)) and function)
     ]
 
 

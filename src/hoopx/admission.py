@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -19,6 +19,7 @@ from hoopx.session import Session
 from hoopx.values import Claim, Credential, Grant, Identity, Target
 
 UNRECORDABLE = "no session can be recorded at the moment"
+TRY_LATER = "Try again later; the gateway's operator sees why in its status and log."
 
 
 class Admission:
@@ -64,7 +65,13 @@ class Admission:
         if grant.approval is not None:
             # Asking a second person for a whole session needs an approver that this build does not have: refuse.
             raise Refusal("denied", f'grant "{grant.name}" asks for an approval, which can not be given here')
-        credential = yield self._credential(session)
+        opened = self._opened(session)
+        try:
+            credential = yield self._credential(session)
+            yield opened
+        finally:
+            opened.addErrback(lambda failure: None)
+            opened.cancel()
         if session.ending is not None:
             return
         session.note("connect", endpoint=target.endpoint)
@@ -84,7 +91,7 @@ class Admission:
         obstacle = broker.recordings.obstacle()
         if obstacle:
             self.log.warn("refused a session: {why}", why=obstacle)
-            raise Refusal("unrecordable", UNRECORDABLE, "Try again later; the gateway's operator sees why in its status and log.")
+            raise Refusal("unrecordable", UNRECORDABLE, TRY_LATER)
         if len(broker.sessions) >= broker.limits.maxSessions or broker.draining:
             raise Refusal("limit", "the gateway takes no more sessions", "Try again later.")
 
@@ -126,9 +133,25 @@ class Admission:
             failure.trap(RecordingFailed)
             self.log.error("no recording: {why}", why=failure.getErrorMessage())
             broker.tell("alarm", alarm="recording-failed", why=failure.getErrorMessage())
-            raise Refusal("unrecordable", UNRECORDABLE, "Try again later; the gateway's operator sees why in its status and log.")
+            raise Refusal("unrecordable", UNRECORDABLE, TRY_LATER)
 
         return broker.recordings.open(head).addErrback(failed)
+
+    def _opened(self, session: Session) -> Deferred:
+        """The OPEN leaf: it is in the ledger before anything connects, so that a session that is removed later is missed."""
+        ledger = self._door.mitm.broker.ledger
+        if ledger is None:
+            return succeed(None)
+
+        def failed(failure: Failure) -> None:
+            if failure.check(CancelledError):
+                return
+            self.log.error("no leaf in the ledger for {session}: {why}", session=session.id, why=failure.getErrorMessage())
+            session.broker.tell("alarm", session=session.id, alarm="unrecordable", why=failure.getErrorMessage())
+            raise Refusal("unrecordable", UNRECORDABLE, TRY_LATER)
+
+        opened: Deferred = ledger.opened(session.recording)
+        return opened.addErrback(failed)
 
     @inlineCallbacks
     def _credential(self, session: Session) -> Any:

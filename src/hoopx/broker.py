@@ -40,6 +40,8 @@ class Broker:
     @ivar sinks: L{hoopx.interfaces.IEventSink}s.
     @ivar compute: C{compute(function, *arguments) -> Deferred}, in a thread (L{hoopx.computing.Computing}).
     @ivar policyDigest: SHA-256 of the rules in force, kept under data/policies.
+    @ivar ledger: C{opened(recording) -> Deferred}: fires when the OPEN leaf is durable; fails with
+        L{hoopx.curator.commands.CuratorFailed}. C{None} for embedders without: then nobody misses a recording that was removed.
     @ivar protocols: name -> L{hoopx.interfaces.IProtocolRecorder}.
     @ivar sessions: those that have not ended, by id.
     """
@@ -58,6 +60,7 @@ class Broker:
     sinks: tuple = ()
     compute: Callable[..., Deferred] = _nowhere
     policyDigest: str = ""
+    ledger: Any = None
     protocols: dict = field(factory=dict)
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], int] = time.monotonic_ns

@@ -14,6 +14,7 @@ from zope.interface import implementer
 from hoopx import __version__
 from hoopx.api.control import IControl, ITail
 from hoopx.config.loader import load
+from hoopx.errors import HoopxError
 from hoopx.recording import catalogue
 from hoopx.recording.stored import Encrypted
 from hoopx.telling import tell
@@ -49,6 +50,7 @@ class Gateway:
             "disk": broker.recordings.obstacle(),
             "recordings": f"{settings.gateway.data}/recordings",
             "counters": dict(broker.counters),
+            "curator": None if broker.ledger is None else broker.ledger.status(),
         }
 
     def liveSessions(self) -> list[dict[str, Any]]:
@@ -87,6 +89,12 @@ class Gateway:
 
     def audit(self, actor: str, action: str, subject: str, details: Any) -> Deferred:
         return self._service.machine.audit.write(actor, action, subject, details)
+
+    def runRetention(self, by: str, dry: bool, confirm: bool) -> Deferred:
+        retention = self._service.machine.retention
+        if retention is None:
+            raise HoopxError("this gateway has no curator")
+        return retention.run(by, dry, confirm)
 
     def tail(self, session: str) -> Any:
         """@return: L{ITail}, or C{None} for a session that does not live."""

@@ -23,7 +23,12 @@ from hoopx.broker import Broker
 from hoopx.computing import Computing
 from hoopx.config.errors import ConfigurationErrors
 from hoopx.config.targets import ConfiguredTargets
+from hoopx.config.unsupported import references as allReferences
 from hoopx.config.unsupported import unsupported
+from hoopx.curator.pipes import spawner
+from hoopx.curator.process import Curator
+from hoopx.curator.settings import curatorSettings, dump, secretReferences, withSecrets
+from hoopx.curator.trail import AuditTrail
 from hoopx.identity.revocation import Revocations
 from hoopx.identity.tokens import Tokens
 from hoopx.identity.verifier import Verifier
@@ -32,8 +37,10 @@ from hoopx.policy.access import AccessPolicy, Grants
 from hoopx.recording.settings import RecordingSettings
 from hoopx.recording.store import Recordings
 from hoopx.recording.threads import Threads
+from hoopx.retention.running import MYSELF, Retention
 from hoopx.secrets.declared import startSources
 from hoopx.state.audit import Audit, FailedLogins
+from hoopx.state.marks import Marks
 from hoopx.state.store import Store
 from hoopx.state.thread import StateThread
 from hoopx.tls.contexts import serverOptions
@@ -73,6 +80,8 @@ class Machine:
         self.revocations: Any = None
         self.broker: Any = None
         self._failures: Any = None
+        self.curator: Any = None
+        self.retention: Any = None
 
     @inlineCallbacks
     def start(self, gateway: Any) -> Any:
@@ -90,6 +99,8 @@ class Machine:
         self._undo.append(computing.stop)
 
         protocols = registry.protocols()
+        secrets = self._parts.get("secrets") or startSources(registry.credentialSources(), threads, references(settings))
+        self.curator = self._parts.get("curator") or (None if "recordings" in self._parts else self._curator(secrets))
         recordings = self._parts.get("recordings") or (yield self._recordings(threads, protocols))
         stateThread = StateThread(reactor)
         stateThread.start()
@@ -109,8 +120,9 @@ class Machine:
             identity=self._parts.get("identity") or Verifier(self.tokens),
             access=self._parts.get("access") or AccessPolicy(Grants(settings.grants)),
             targets=self._parts.get("targets") or ConfiguredTargets(settings.targets),
-            secrets=self._parts.get("secrets") or startSources(registry.credentialSources(), threads, references(settings)),
+            secrets=secrets,
             recordings=recordings,
+            ledger=self.curator,
             tls=Ends(server),
             audit=failures,
             policy=self._parts.get("policy"),
@@ -123,10 +135,17 @@ class Machine:
         self.revocations = Revocations(store, stateThread, reactor, self._revoked)
         yield self.revocations.start()
         self._undo.append(self.revocations.stop)
+        if self.curator is not None:
+            self._keep(store, stateThread)
         control = ControlSocket(reactor, data, gateway, gateway.tail)
         control.start()
         self._undo.append(control.stop)
         return broker
+
+    def _curator(self, secrets: Any) -> Curator:
+        curator = Curator(spawner(self._reactor), self._reactor, lambda: curatorConfiguration(self._settings, secrets), self._alarm)
+        self._undo.append(curator.stop)
+        return curator
 
     @inlineCallbacks
     def _recordings(self, threads: Threads, protocols: dict) -> Any:
@@ -149,6 +168,7 @@ class Machine:
             journalThreads=Threads(self._reactor, journal),
             settings=durability,
             alarm=self._alarm,
+            curator=self.curator,
         )
         yield recordings.start()
         self._undo.append(recordings.stop)
@@ -163,6 +183,16 @@ class Machine:
         if isinstance(broker.recordings, Recordings):
             broker.recordings.took = figures.took
         return figures
+    def _keep(self, store: Store, stateThread: StateThread) -> None:
+        """The audit goes into the ledger, and what need not be kept any longer is erased."""
+        trail = AuditTrail(self._reactor, lambda row, limit: stateThread.call(store.auditAfter, row, limit), self.curator)
+        marks = Marks(store, MYSELF, time.time)
+        self.retention = Retention(
+            self._reactor, self.curator, lambda: stateThread.call(marks.holding), self.audit.write, self._alarm
+        )
+        for part in (trail, self.retention):
+            part.start()
+            self._undo.append(part.stop)
 
     def _alarm(self, alarm: str, fields: Any) -> None:
         if self.broker is not None:
@@ -191,6 +221,9 @@ class Machine:
         said.append(f"{len(settings.targets)} targets and {len(settings.grants)} grants are in force")
         if ended:
             said.append(f"{ended} sessions ended because their grant is gone")
+        if self.curator is not None:
+            told = self.curator.reload()
+            told.addErrback(lambda failure: self.log.warn("the curator: {why}", why=failure.getErrorMessage()))
         for name in ("listeners", "recording", "state", "tls", "metrics"):
             if getattr(old, name) != getattr(settings, name):
                 said.append(f"[{name}] has changed: that takes a restart")
@@ -208,10 +241,17 @@ class Machine:
 
 
 def references(settings: Any) -> list:
-    """Every secret reference that a session may need."""
-    return [
-        reference for target in settings.targets.values() for account in target.accounts.values() for reference in account.secrets.values()
-    ]
+    """Every secret reference of the configuration."""
+    return [reference for _, reference in allReferences(settings)]
+
+
+@inlineCallbacks
+def curatorConfiguration(settings: Any, secrets: Any) -> Any:
+    """@return: Deferred[bytes]: what the curator is told, with its secrets, which are not kept here."""
+    fetched = {}
+    for name, reference in secretReferences(settings).items():
+        fetched[name] = yield secrets.fetch(reference, None, None)
+    return dump(withSecrets(curatorSettings(settings), fetched))
 
 
 def plugins(protocols: dict) -> dict:

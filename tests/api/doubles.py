@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from hoopx.api.control import IControl, ITail
-from hoopx.errors import ConfigurationError
+from hoopx.errors import ConfigurationError, HoopxError
 from hoopx.identity.tokens import TokenError
 
 
@@ -56,6 +56,12 @@ class FakeGateway:
     def revokeTokens(self, id: str | None, user: str | None) -> Deferred[list[str]]:
         self.calls.append(("revoke", id, user))
         return succeed(["id1"])
+
+    def runRetention(self, by: str, dry: bool, confirm: bool) -> Any:
+        if self.wrong:
+            raise HoopxError("nothing is erased: the clock was set forward by 86400 s")
+        done = "would be erased" if dry else "erased"
+        return succeed([{"session": "S", "target": "t", "ended": 1.0, "keep": 86400.0, "done": done, "why": "confirmed" if confirm else ""}])
 
     def audit(self, actor: str, action: str, subject: str, details: dict[str, Any]) -> Deferred[None]:
         if self.auditFails:

@@ -143,6 +143,7 @@ class Rig:
         self.files.statvfs = lambda path: Status(self.free, self.readOnly)
         self.threads = threads or Now()
         self.alarms = []
+        curator = settings.pop("curator", None)
         settings.setdefault("reserve", 64 * KIB)
         settings.setdefault("refuseBelow", 0)
         self.store = Recordings(
@@ -158,6 +159,7 @@ class Rig:
             wall=lambda: self.skew + self.ns / 1e9,
             files=self.files,
             alarm=lambda kind, fields: self.alarms.append(fields),
+            curator=curator,
         )
 
     def advance(self, seconds, step=1.0):

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from hoopx.errors import RecordingFailed
-from hoopx.frames import OPEN
+from hoopx.frames import OPEN, segmentName
 from hoopx.interfaces import IRecordings
 from hoopx.recording import store as storeModule
 from hoopx.recording.locks import Locked, isLocked
@@ -120,6 +120,71 @@ class OwnerTests(Base):
         self.successResultOf(rig.store.stop())
         self.successResultOf(Rig(rig.data).store.start())
         self.assertEqual(open(os.path.join(keys, "ledger.key")).read(), first)
+
+
+class Told:
+    """A curator that writes down what it is told."""
+
+    def __init__(self):
+        self.said = []
+        self.recovered = defer.Deferred()
+
+    def recover(self, progress):
+        self.said.append("recover")
+        return self.recovered
+
+    def sealed(self, session, path, segment):
+        assert os.path.exists(os.path.join(path, segmentName(segment)))
+        self.said.append(("sealed", segment))
+
+    def recordingEnded(self, session, path):
+        assert OPEN not in os.listdir(path)
+        self.said.append("ended")
+
+
+class CuratorTests(SynchronousTestCase):
+    def test_recovers(self):
+        """Who has a curator leaves recovery to it, owns the directory first, and begins when it is through."""
+        curator = Told()
+        rig = Rig(self.mktemp(), curator=curator)
+        started = rig.store.start()
+        self.assertEqual(curator.said, ["recover"])
+        self.assertFalse(os.path.exists(os.path.join(rig.data, "keys", "ledger.key")))
+        self.failureResultOf(Rig(rig.data).store.start(), Locked)
+        self.assertNoResult(started)
+        self.assertIsNotNone(rig.store.obstacle())
+        curator.recovered.callback(["found"])
+        self.successResultOf(started)
+        self.assertEqual((rig.store.recovered, rig.store.obstacle()), (["found"], None))
+
+    def test_canNot(self):
+        curator = Told()
+        rig = Rig(self.mktemp(), curator=curator)
+        started = rig.store.start()
+        curator.recovered.errback(RuntimeError("damaged"))
+        self.failureResultOf(started, RuntimeError)
+        self.successResultOf(Rig(rig.data).store.start())  # nobody owns the directory any more
+
+    def test_told(self):
+        """Of each segment when it is sealed and on the disk, and of the end."""
+        for durability in ("written", "synced"):
+            curator = Told()
+            curator.recovered.callback([])
+            threads = Later()
+            rig = Rig(self.mktemp(), threads=threads, curator=curator, durability=durability)
+            rig.store.start()
+            threads.runAll()
+            opened = rig.store.open({})
+            threads.runAll()
+            recording = self.successResultOf(opened)
+            for _ in range(2):
+                recording.append(0, CLIENT, PASSED, b"x" * 100_000)
+                rig.advance(12)
+            self.assertEqual(curator.said, ["recover", ("sealed", 0), ("sealed", 1)])
+            recording.append(0, CLIENT, PASSED, b"x")
+            recording.close("client-left")
+            threads.runAll()
+            self.assertEqual(curator.said[3:], ["ended"])
 
 
 class MemoryTests(SynchronousTestCase):

@@ -14,8 +14,9 @@ class Rows:
     def __init__(self) -> None:
         self.batches: list[list[dict[str, Any]]] = []
 
-    def addAudit(self, rows: list[dict[str, Any]]) -> None:
+    def addAudit(self, rows: list[dict[str, Any]]) -> list[str]:
         self.batches.append(rows)
+        return ["hash"] * len(rows)
 
 
 class Broken:
@@ -26,7 +27,8 @@ class Broken:
 class AuditTests(SynchronousTestCase):
     def test_write(self) -> None:
         rows = Rows()
-        self.successResultOf(Audit(rows, Directly(), lambda: 7.0).write("uid 0", "reload", "gw1"))
+        written = Audit(rows, Directly(), lambda: 7.0).write("uid 0", "reload", "gw1")
+        self.assertEqual(self.successResultOf(written), "hash")
         self.assertEqual(rows.batches, [[{"at": 7.0, "actor": "uid 0", "action": "reload", "subject": "gw1", "details": {}}]])
 
     def test_failureIsTold(self) -> None:

@@ -8,24 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.errors import ConfigurationError
-from hoopx.state.engine import connect, locate
-from hoopx.values import Reference
-
-
-class LocateTests(SynchronousTestCase):
-    def test_default(self) -> None:
-        self.assertEqual(locate("sqlite:", Path("/d")), Path("/d/state.sqlite"))
-
-    def test_others(self) -> None:
-        for url in ("postgresql://gw@db/hoopx", "sqlite:/elsewhere", "mysql:", "", Reference("file", "url")):
-            error = self.assertRaises(ConfigurationError, locate, url, Path("/d"))
-            self.assertEqual(error.key, "state.url")
-            self.assertIn("sqlite:", error.message)
-
-    def test_passwordStaysOut(self) -> None:
-        error = self.assertRaises(ConfigurationError, locate, "postgresql://gw:hunter2@db/hoopx", Path("/d"))
-        self.assertNotIn("hunter2", str(error))
+from hoopx.state.engine import connect
 
 
 class ConnectTests(SynchronousTestCase):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.errors import ConfigurationError
+from hoopx.state.rows import auditHash
 from hoopx.state.store import Store
 
 
@@ -100,7 +102,7 @@ class StoreTests(SynchronousTestCase):
 
     def test_otherProcess(self) -> None:
         """Two stores on one file see each other's changes."""
-        other = Store.open("sqlite:", self.store.path.parent)
+        other = Store.open("sqlite:", Path(self.store.where).parent)
         self.addCleanup(other.close)
         self.store.addToken(row("a"))
         other.revokeTokens(5.0, id="a")
@@ -115,14 +117,28 @@ class AuditTests(SynchronousTestCase):
 
     def test_row(self) -> None:
         expected = {"id": 1, "at": 1.0, "actor": "uid 0", "action": "reload", "subject": "", "details": {"a": [1]}}
+        expected["hash"] = auditHash(expected)
         self.assertEqual(self.store.auditRows(), [expected])
+
+    def test_hash(self) -> None:
+        """Canonical JSON, whatever the order of the keys; the row that comes back has the hash of the one that was written."""
+        row = {"subject": "\u00e9", "at": 1e9 / 3, "actor": "uid 0", "action": "x", "details": {"b": (1,), "a": {"d": None, "c": 0.1}}}
+        said = '{"action":"x","actor":"uid 0","at":333333333.3333333,"details":{"a":{"c":0.1,"d":null},"b":[1]},"subject":"\u00e9"}'
+        self.assertEqual(self.store.addAudit([row]), [sha256(said.encode()).hexdigest()])
+        (read,) = self.store.auditAfter(1, 10)
+        self.assertEqual(auditHash(read), read["hash"])
+
+    def test_after(self) -> None:
+        self.store.addAudit([{"at": at, "actor": "", "action": "", "subject": "", "details": {}} for at in (5.0, 3.0)])
+        self.assertEqual([row["at"] for row in self.store.auditAfter(0, 2)], [1.0, 5.0])
+        self.assertEqual([row["at"] for row in self.store.auditAfter(2, 2)], [3.0])
 
     def test_onlyGrows(self) -> None:
         """Not even by those who write SQL themselves."""
         for statement in (
             "UPDATE audit SET actor = 'nobody'",
             "DELETE FROM audit",
-            "INSERT OR REPLACE INTO audit VALUES (1, 1.0, 'nobody', '', '', '{}')",
+            "INSERT OR REPLACE INTO audit VALUES (1, 1.0, 'nobody', '', '', '{}', '')",
         ):
             with self.store._writing.connect() as connection:
                 error = self.assertRaises(IntegrityError, connection.execute, text(statement))

@@ -100,6 +100,16 @@ def makeResource(gateway: Any, clock: Any, tail: Callable[[str], Any], peerOf: C
         await audited(request, "reload")
         return answer(request, {"messages": await gateway.reload()})
 
+    @app.route("/retention", methods=["POST"])
+    async def retention(request: Any) -> bytes:
+        asked = fields(request, mode=str, clock=str)
+        dry, confirm = asked.get("mode") == "dry-run", asked.get("clock") == "right"
+        await audited(request, "retention.run", dry=dry)
+        try:
+            return answer(request, await gateway.runRetention(peerOf(request).name, dry, confirm))
+        except HoopxError as error:
+            raise Problem(409, str(error)) from None
+
     @app.route("/tokens", methods=["GET"])
     async def tokens(request: Any) -> bytes:
         await audited(request, "token.list")

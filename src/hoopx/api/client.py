@@ -100,6 +100,12 @@ class Client:
         messages: list[str] = self._ask("POST", "/reload")["messages"]
         return messages
 
+    def retention(self, dry: bool = False, confirm: bool = False) -> list[dict[str, Any]]:
+        """@raise Refused: (409) nothing can be erased: the clock, or the curator."""
+        asked = {"mode": "dry-run" if dry else "run", "clock": "right" if confirm else None}
+        found: list[dict[str, Any]] = self._ask("POST", "/retention", asked)
+        return found
+
     def issue(self, **token: Any) -> tuple[str, str]:
         """@param token: see L{hoopx.identity.tokens.Tokens.issue}. @return: C{(token, id)}"""
         made = self._ask("POST", "/tokens", token)

@@ -54,6 +54,16 @@ class IControl(Interface):
         @return: Deferred[list of ids], see L{hoopx.identity.tokens.Tokens.revoke}.
         """
 
+    def runRetention(by, dry, confirm):
+        """
+        Erase what need not be kept any longer.
+
+        @param by: who asks, for the audit.
+        @param dry: only say what would be erased.
+        @param confirm: the person says that the clock is right.
+        @return: Deferred[list of dict], see L{hoopx.retention.running.Retention.run}; fails with L{hoopx.errors.HoopxError}.
+        """
+
     def audit(actor, action, subject, details):
         """@return: Deferred[None], see L{hoopx.state.audit.Audit.write}."""
 

@@ -13,6 +13,7 @@ from typing import IO, Any, Final, Iterator, Mapping
 import click
 
 from hoopx import __version__
+from hoopx.cli.looking import look
 from hoopx.cli.output import dump, fail, onTerminal, say
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.recorded import Recorded, find, identity_option, progress
@@ -85,6 +86,7 @@ def command(
     if form in ("raw", "pcapng") and output is None and onTerminal():
         raise click.UsageError("These bytes would steer this terminal: give -o FILE, or send them into a pipe.")
     recorded = find(place, session, identities)
+    look(place, "export", recorded.summary.session, format=form, side=source or destination)
     if form == "raw":
         chunks = _raw(recorded, SENT[source] if source else RECEIVED[str(destination)])
     else:

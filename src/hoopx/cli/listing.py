@@ -8,18 +8,20 @@ from __future__ import annotations
 import os
 import time
 from datetime import datetime
-from fnmatch import fnmatchcase
 from itertools import islice
-from typing import Any, Callable, Final, Iterator
+from typing import Any, Final, Iterator
 
 import click
 
-from hoopx.cli.output import json_option, say, show
+from hoopx.cli.harmless import harmless
+from hoopx.cli.output import complain, json_option, say, show
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.recorded import identity_option, openerOf
 from hoopx.cli.rendering import lasting, quantity
 from hoopx.config.amounts import duration
+from hoopx.errors import ConfigurationError
 from hoopx.frames import Opener, ulidTime
+from hoopx.index.wanted import Filters, begun, matches
 from hoopx.recording import catalogue
 from hoopx.recording.catalogue import Summary
 from hoopx.recording.stored import openSegment
@@ -46,91 +48,111 @@ class Moment(click.ParamType):
             self.fail(f"{value!r} is no moment such as 2h (ago), 2024-02-29 or 2024-02-29T12:00", param, ctx)
 
 
+_FILTERS: Final = (
+    click.option("--user", metavar="PATTERN", help="The identity's name; * stands for anything, here and below."),
+    click.option("--target", metavar="PATTERN", help="Name of the target."),
+    click.option("--protocol", metavar="PATTERN", help="Name of the protocol."),
+    click.option("--since", type=Moment(), metavar="WHEN", help="Begun at or after: 2h (ago), 2024-02-29, 2024-02-29T12:00."),
+    click.option("--until", type=Moment(), metavar="WHEN", help="Begun before."),
+    click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Can be repeated."),
+    click.option("--label", "labels", metavar="NAME=PATTERN", multiple=True, help="A run label, such as application=psql."),
+)
+
+
+def filtered(command: Any) -> Any:
+    """Adds the filters: C{user}, C{target}, C{protocol}, C{since}, C{until}, C{states}, C{labels}."""
+    for option in reversed(_FILTERS):
+        command = option(command)
+    return command
+
+
 @click.command("list")
-@click.option("--user", metavar="PATTERN", help="The identity's name; * stands for anything, here and below.")
-@click.option("--target", metavar="PATTERN", help="Name of the target.")
-@click.option("--protocol", metavar="PATTERN", help="Name of the protocol.")
-@click.option("--since", type=Moment(), metavar="WHEN", help="Begun at or after: 2h (ago), 2024-02-29, 2024-02-29T12:00.")
-@click.option("--until", type=Moment(), metavar="WHEN", help="Begun before.")
-@click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Can be repeated.")
-@click.option("--label", "labels", metavar="NAME=PATTERN", multiple=True, help="A run label, such as application=psql.")
+@filtered
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help=f"At most so many; else {PAGE}, and all with --json.")
+@click.option("--page", type=click.IntRange(min=1), metavar="N", help=f"The Nth page of --limit, or {PAGE}, sessions.")
 @click.option("--skip", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out the newest N.")
 @identity_option
 @json_option
 @pass_place
-def command(place: Place, as_json: bool, limit: int | None, skip: int, identities: tuple[str, ...], **wanted: Any) -> None:
+def command(
+    place: Place, as_json: bool, limit: int | None, page: int | None, skip: int, identities: tuple[str, ...], **wanted: Any
+) -> None:
     """
     List sessions, newest first.
 
     Times in JSON are seconds since the epoch; for people they are this machine's.
     """
-    found = islice(select(str(place.data), opener=openerOf(identities), **wanted), skip, None)
-    if limit is None and not as_json:
+    if limit is None and (page is not None or not as_json):
         limit = PAGE
-    page = list(found if limit is None else islice(found, limit))
-    more = next(found, None) is not None
+    if page is not None:
+        skip += (page - 1) * (limit or 0)
+    found = lines(place, Filters(**wanted), None if limit is None else limit + 1, skip, openerOf(identities))
+    shown = found[:limit]
     if as_json:
-        show([summary.line() for summary in page], COLUMNS, True)
+        show(shown, COLUMNS, True)
         return
-    show([_row(summary) for summary in page], COLUMNS, False, "sessions")
-    if more:
-        say(f"There are more: --skip {skip + len(page)}, or --limit.")
+    show([_row(line) for line in shown], COLUMNS, False, "sessions")
+    if len(found) > len(shown):
+        say(f"There are more: --page {page + 1}." if page else f"There are more: --skip {skip + len(shown)}, or --limit.")
 
 
-def select(
-    data: str,
-    user: str | None = None,
-    target: str | None = None,
-    protocol: str | None = None,
-    since: float | None = None,
-    until: float | None = None,
-    states: tuple[str, ...] = (),
-    labels: tuple[str, ...] = (),
-    opener: Opener = openSegment,
-) -> Iterator[Summary]:
+def lines(
+    place: Place, filters: Filters, limit: int | None, skip: int, opener: Opener = openSegment
+) -> list[dict[str, Any]]:
     """
-    The sessions of a data directory that are wanted, newest first, read one by one.
-
-    @param labels: C{name=pattern}, or C{name} alone.
+    Sessions as C{--json} prints them: through the index where there is one, else, and more slowly, from the recordings alone.
     """
-    tests: list[Callable[[Summary], bool]] = []
-    if user is not None:
-        tests.append(lambda found: fnmatchcase(str((found.head.get("identity") or {}).get("name")), user))
-    if target is not None:
-        tests.append(lambda found: fnmatchcase(str(found.head.get("target")), target))
-    if protocol is not None:
-        tests.append(lambda found: fnmatchcase(str(found.head.get("protocol")), protocol))
-    if states:
-        tests.append(lambda found: found.state in states)
-    tests += [_labelled(*label.partition("=")[::2]) for label in labels]
-    for path in catalogue.paths(data):
+    from hoopx.index.store import NoIndex, address, openForReading
+
+    data, settings = str(place.data), place.settings
+    try:
+        engine = openForReading(address(settings.index.url, place.data))
+    except NoIndex:
+        engine = None
+    except ConfigurationError as error:
+        complain(error)
+        engine = None
+    if engine is not None:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from hoopx.index.listing import listing
+        from hoopx.state.engine import close
+
         try:
-            began = ulidTime(os.path.basename(path))
-        except ValueError:
-            continue
-        if since is not None and began < since:
+            return listing(engine, data, settings.gateway.name, filters, limit, skip)
+        except SQLAlchemyError as error:
+            say(f"hoopx: the index can not be read, so this takes longer: {harmless(str(error).splitlines()[0])}")
+        finally:
+            close(engine)
+    stop = None if limit is None else skip + limit
+    return [summary.line() for summary in islice(select(data, filters, opener), skip, stop)]
+
+
+def select(data: str, filters: Filters, opener: Opener = openSegment) -> Iterator[Summary]:
+    """The sessions of a data directory that are wanted, newest first, read one by one."""
+    for path in catalogue.paths(data):
+        name = os.path.basename(path)
+        if begun(filters, name):
+            found = catalogue.summarise(path, opener)
+            if found is not None and matches(filters, found):
+                yield found
+        elif filters.since is not None and began(name) < filters.since:
             return  # the ids of all others are older
-        if until is not None and began >= until:
-            continue
-        found = catalogue.summarise(path, opener)
-        if found is not None and all(test(found) for test in tests):
-            yield found
 
 
-def _labelled(name: str, pattern: str) -> Callable[[Summary], bool]:
-    def test(found: Summary) -> bool:
-        labels = found.head.get("labels") or {}
-        return name in labels and fnmatchcase(str(labels[name]), pattern or "*")
+def began(name: str) -> float:
+    """When a session began; what is none began never."""
+    try:
+        return ulidTime(name)
+    except ValueError:
+        return float("inf")
 
-    return test
 
-
-def _row(summary: Summary) -> dict[str, Any]:
-    line = summary.line()
-    started, ended = summary.started, summary.ended
-    line["started"] = "" if started is None else datetime.fromtimestamp(started).strftime("%Y-%m-%d %H:%M:%S")
-    line["lasted"] = "" if started is None or ended is None else lasting(ended - started)
-    line["sent"] = quantity(line["bytes_from_client"])
-    line["received"] = quantity(line["bytes_from_target"])
-    return line
+def _row(line: dict[str, Any]) -> dict[str, Any]:
+    row = dict(line)
+    started, ended = line["started"], line["ended"]
+    row["started"] = "" if started is None else datetime.fromtimestamp(started).strftime("%Y-%m-%d %H:%M:%S")
+    row["lasted"] = "" if started is None or ended is None else lasting(ended - started)
+    row["sent"] = quantity(line["bytes_from_client"])
+    row["received"] = quantity(line["bytes_from_target"])
+    return row

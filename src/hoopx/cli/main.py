@@ -35,8 +35,11 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
     "tokens": Lazy("hoopx.cli.tokens:command", "Issue, list and revoke access tokens."),
     "connect": Lazy("hoopx.cli.connect:command", "Start the stock client of a target through the gateway."),
     "targets": Lazy("hoopx.cli.targets:command", "List the targets, their accounts and who may use them."),
-    "sessions": Lazy("hoopx.cli.sessions:command", "List, show, replay, export, follow and end sessions."),
     "verify": Lazy("hoopx.cli.verify:command", "Check recordings and ledger, offline, with public keys alone."),
+    "sessions": Lazy("hoopx.cli.sessions:command", "List, show, replay, export, review, follow and end sessions."),
+    "search": Lazy("hoopx.cli.search:command", "Find what was said in any session."),
+    "reindex": Lazy("hoopx.cli.reindex:command", "Make the index again from the recordings."),
+    "retention": Lazy("hoopx.cli.retention:command", "Erase what need not be kept any longer, and hold what must be."),
     "ledger": Lazy("hoopx.cli.ledger:command", "Show the ledger, and prove what stands in it."),
     "witness": Lazy("hoopx.cli.witness:command", "Witness other gateways' ledgers."),
 }

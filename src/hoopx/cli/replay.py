@@ -12,6 +12,7 @@ from typing import Any, Callable, Final, Iterator, Mapping
 import click
 
 from hoopx.cli.harmless import harmless
+from hoopx.cli.looking import look
 from hoopx.cli.output import dump, fail, json_option, onTerminal
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.recorded import Recorded, find, identity_option
@@ -25,17 +26,20 @@ IDLE: Final = 2.0
 
 @click.command()
 @click.argument("session")
+@click.option("--at", type=click.FloatRange(min=0), default=0.0, metavar="S", help="Begin so many seconds after the session did.")
 @identity_option
 @json_option
 @pass_place
-def show(place: Place, session: str, identities: tuple[str, ...], as_json: bool) -> None:
+def show(place: Place, session: str, at: float, identities: tuple[str, ...], as_json: bool) -> None:
     """Show what was said in a session: statements, parameters, results, events. With --json one object a line."""
     recorded = find(place, session, identities)
+    look(place, "show", recorded.summary.session)
+    found = paced(told(recorded), 0.0, 0.0, at, time.sleep)
     if as_json:
-        for line in told(recorded):
+        for line in found:
             click.echo(dump(line))
         return
-    present(recorded, told(recorded))
+    present(recorded, found)
 
 
 @click.command()
@@ -50,6 +54,7 @@ def show(place: Place, session: str, identities: tuple[str, ...], as_json: bool)
 def replay(place: Place, session: str, speed: float | None, idle_limit: float, at: float, identities: tuple[str, ...]) -> None:
     """Show a session again at the speed at which it was said."""
     recorded = find(place, session, identities)
+    look(place, "replay", recorded.summary.session)
     if speed is None:
         speed = 1.0 if onTerminal() else 0.0
     try:

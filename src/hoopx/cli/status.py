@@ -5,6 +5,7 @@ C{hoopx status}: how the running gateway is.
 
 from __future__ import annotations
 
+import time
 from typing import Any, Iterator
 
 import click
@@ -39,8 +40,37 @@ def _said(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if "recordings" in found:
         yield "recordings", str(found["recordings"])
     yield "records", f"NO: {found['disk']}" if found.get("disk") else "yes"
+    if found.get("curator"):
+        yield from _curator(found["curator"])
     for name, count in sorted((found.get("counters") or {}).items()):
         yield name.replace("_", " "), str(count)
+
+
+def _curator(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    again = found.get("starts", 1) - 1
+    state = str(found.get("state", "")) + (f", started again {again} times" if again > 0 else "")
+    waiting = found.get("waiting")
+    yield "curator", state + (f", {waiting} sessions wait for it" if waiting else "")
+    ledger = found.get("ledger")
+    if ledger:
+        yield "ledger", f"{ledger['origin']}, {ledger['size']} leaves, {ledger['signed']} of them signed"
+        for witness in ledger.get("witnesses", ()):
+            said = f"NOT: {witness['problem']}" if witness.get("problem") else f"{witness['size']} leaves"
+            yield "witness", f"{witness['url']} {said}"
+        if ledger.get("witnesses"):
+            yield "witnessed", f"{ledger['published']} leaves, by at least {ledger['quorum']}"
+    store, backlog = found.get("store"), found.get("backlog") or {}
+    if store:
+        state = "" if store["state"] == "ok" else f"; NOT to be had: {store['state']}"
+        yield "store", f"{store['store']}, {store['stored']} segments stored since its start{state}"
+    if backlog.get("segments"):
+        oldest = f", the oldest for {_span(time.time() - backlog['oldest'])}" if backlog.get("oldest") else ""
+        yield "backlog", f"{backlog['segments']} segments, {backlog['bytes']} bytes{oldest}"
+    quarantined = found.get("quarantined") or {}
+    if quarantined.get("count"):
+        yield "quarantined", f"{quarantined['count']}: {' '.join(quarantined['sessions'])}"
+    if found.get("problems"):
+        yield "not stored", f"{found['problems']} segments, for reasons that time does not mend: see the log"
 
 
 def _span(seconds: float) -> str:

@@ -241,6 +241,11 @@ class RecordingSettings:
     s3: S3Settings | None = None
 
     @property
+    def fullIndex(self) -> bool:
+        """What was said goes into the index; else only who was where and when."""
+        return self.index == "full" or (self.index is None and not self.encryptTo)
+
+    @property
     def segmentSize(self) -> int:
         """Bytes."""
         return self.segment.size

@@ -20,6 +20,7 @@ from hoopx.errors import ConfigurationError
 from hoopx.tls.failures import ofShown
 from hoopx.tls.shown import load
 from hoopx.values import Account, Reference
+from hoopx.witness.client import witnessKey
 
 Place = tuple[Any, ...]
 
@@ -131,7 +132,7 @@ def _sections(settings: Settings) -> Iterator[tuple[Place, str]]:
         for key in ("mfa", "approval"):
             if getattr(grant, key) is not None:
                 yield ("grants", number, key), LATER
-    for section in ("guards", "masks", "retention", "alerts"):
+    for section in ("guards", "masks", "alerts"):
         for number, _ in enumerate(getattr(settings, section)):
             yield (section, number), LATER
     for section in ("api", "detect"):
@@ -140,8 +141,9 @@ def _sections(settings: Settings) -> Iterator[tuple[Place, str]]:
     if settings.secrets.vault is not None:
         yield ("secrets", "vault"), LATER
     for section in ("state", "index"):
-        if getattr(settings, section).url != "sqlite:":
-            yield (section, "url"), 'this version keeps it in the data directory only: write "sqlite:"'
+        url = getattr(settings, section).url
+        if isinstance(url, str) and url != "sqlite:":
+            yield (section, "url"), 'use "sqlite:", a file in the data directory, or a reference such as { file = "secrets/url" }'
     yield from _recording(settings.recording)
     yield from _auditors(settings.recording)
     yield from _store(settings)
@@ -149,9 +151,17 @@ def _sections(settings: Settings) -> Iterator[tuple[Place, str]]:
 
 def _recording(recording: RecordingSettings) -> Iterator[tuple[Place, str]]:
     plain = RecordingSettings()
-    for name in ("store", "encryptTo", "original", "localKeep", "signingKey", "witnessQuorum", "witnesses", "s3"):
-        if getattr(recording, name) != getattr(plain, name):
-            yield ("recording", keyOf(name)), LATER
+    if recording.original != plain.original:
+        yield ("recording", "original"), LATER
+    for number, witness in enumerate(recording.witnesses):
+        try:
+            witnessKey(witness.key)
+        except ValueError as error:
+            yield ("recording", "witnesses", number, "key"), str(error)
+    if recording.witnessQuorum is not None and not 0 <= recording.witnessQuorum <= len(recording.witnesses):
+        yield ("recording", "witness_quorum"), f"there are {len(recording.witnesses)} witnesses: the quorum can not be met"
+    if recording.localKeep is not None and recording.store == plain.store:
+        yield ("recording", "local_keep"), 'the local copy is the only one: name another store, or take it out'
 
 
 def _auditors(recording: RecordingSettings) -> Iterator[tuple[Place, str]]:

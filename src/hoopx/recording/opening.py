@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,11 +20,18 @@ from hoopx.recording.signing import publicHex
 
 
 class Opened(NamedTuple):
-    """A recording whose HEAD is on the disk."""
+    """
+    A recording whose HEAD is on the disk.
+
+    @ivar key: the session's public key, hexadecimal.
+    @ivar head: SHA-256 of the HEAD frame's payload, hexadecimal.
+    """
 
     session: str
     segment: Segment
     began: int
+    key: str
+    head: str
 
 
 def sessionDirectory(data: str, session: str, started: float) -> str:
@@ -97,7 +105,8 @@ class Opener:
         except OSError:
             self._remove(path)
             raise
-        return Opened(session, Segment(self._files, path, session, key, self._synced, descriptor, frame), began)
+        segment = Segment(self._files, path, session, key, self._synced, descriptor, frame)
+        return Opened(session, segment, began, said["key"], sha256(payload).hexdigest())
 
     def _undo(self, opened: Opened, error: OSError) -> OSError:
         opened.segment.shut()

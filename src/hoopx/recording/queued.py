@@ -154,7 +154,7 @@ class Queued:
             self._rolling = False
             if journal is not None:
                 journal.release(self.session)
-            self._store.retire(self, outcome.retired)
+            self._store.retire(self, outcome.retired, self._number - 1)
         for number, offset, frame, waiting in outcome.written:
             if journal is None:
                 if waiting is not None:

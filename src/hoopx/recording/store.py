@@ -54,6 +54,8 @@ class Recordings:
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
     @param threads: has C{call(work, *arguments) -> Deferred}; see L{hoopx.recording.threads.Threads}.
     @param journalThreads: the same with one thread of its own.
+    @param curator: L{hoopx.curator.process.Curator}, which recovers what a crash left and is told what is sealed; C{None}: nobody seals
+        recordings off, and they are recovered here.
     @ivar full: the disk is full: nothing is appended until its reserve is whole again, so that the reserve is there for closing.
     @ivar recovered: what the start found, a list of L{Recovered}.
     @ivar took: told how many nanoseconds a frame took: of each recording about one a second, and whatever was slow. Never on the
@@ -77,6 +79,7 @@ class Recordings:
         wall: Callable[[], float] = time.time,
         files: Files | None = None,
         alarm: Callable[[str, Mapping[str, Any]], None] | None = None,
+        curator: Any = None,
     ) -> None:
         self.data = data
         self.settings = settings
@@ -95,6 +98,7 @@ class Recordings:
         self._opener = Opener(self.files, data, about, monotonic, wall, self.journal is not None)
         self._clock = clock
         self._alarm = alarm
+        self._curator = curator
         self._open: set[Recording] = set()
         self._active: dict[Recording, None] = {}
         self._requests: list[tuple[dict[str, Any], Deferred[Recording]]] = []
@@ -115,23 +119,35 @@ class Recordings:
         @return: Deferred[None]; fails with L{hoopx.recording.locks.Locked} or L{OSError}. A full or failing disk is no failure:
             see L{obstacle}.
         """
-        return self.threads.call(self._prepare, progress).addCallback(self._started)
+        owned = self.threads.call(self._own)
+        return owned.addCallback(self._recover, progress).addCallbacks(self._started, self._letGo)
 
-    def _prepare(self, progress: Callable[[int, int], None] | None) -> tuple[list[Recovered], str | None]:
+    def _own(self) -> None:
         for name in ("", "recordings", "keys", "journal"):
             self.files.makeDirectories(os.path.join(self.data, name).rstrip("/"))
         self._lock = lockData(self.data)
-        try:
-            key = ledgerKey(os.path.join(self.data, "keys"), self.files)
-            found = Recovery(self.files, self.data, key, self.wall).run(progress)
-        except BaseException:
+
+    def _recover(self, _: None, progress: Callable[[int, int], None] | None) -> Deferred[list[Recovered]]:
+        if self._curator is not None:
+            recovered: Deferred[list[Recovered]] = self._curator.recover(progress)
+            return recovered
+        return self.threads.call(self._recoverHere, progress)
+
+    def _recoverHere(self, progress: Callable[[int, int], None] | None) -> list[Recovered]:
+        key = ledgerKey(os.path.join(self.data, "keys"), self.files)
+        return Recovery(self.files, self.data, key, self.wall).run(progress)
+
+    def _letGo(self, failure: Failure) -> Failure:
+        if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
-            raise
-        return found, self.disk.poll()
+        return failure
 
-    def _started(self, outcome: tuple[list[Recovered], str | None]) -> None:
-        self.recovered, trouble = outcome
+    def _started(self, found: list[Recovered]) -> Deferred[None]:
+        self.recovered = found
+        return self.threads.call(self.disk.poll).addCallback(self._begins)
+
+    def _begins(self, trouble: str | None) -> None:
         self._setTrouble(trouble)
         self._skew = self.wall() - self.monotonic() / 1e9
         self._call = self._clock.callLater(SWEEP, self._sweep)
@@ -199,7 +215,7 @@ class Recordings:
             outcomes = [outcomes.value] * len(batch)
         for outcome, (_, waiting) in zip(outcomes, batch, strict=True):
             if isinstance(outcome, Opened):
-                recording = Recording(self, outcome.segment, outcome.session, outcome.began)
+                recording = Recording(self, outcome.segment, outcome.session, outcome.began, outcome.key, outcome.head)
                 self._open.add(recording)
                 waiting.callback(recording)
                 if self._stopped:
@@ -235,11 +251,20 @@ class Recordings:
         """A recording is closed."""
         self.sleep(recording)
         self._open.discard(recording)
+        if self._curator is not None:
+            self._curator.recordingEnded(recording.session, recording.path)
 
-    def retire(self, recording: Recording, descriptors: list[int]) -> None:
-        """Sync sealed segments, and let go of them."""
+    def retire(self, recording: Recording, descriptors: list[int], number: int) -> None:
+        """Sync sealed segments, the last of them C{number}, let go of them, and tell the curator."""
         if descriptors:
-            self.threads.call(self._sync, descriptors, recording.path).addErrback(self._unsynced, recording)
+            synced = self.threads.call(self._sync, descriptors, recording.path)
+            synced.addCallbacks(self._synced, self._unsynced, callbackArgs=(recording, number), errbackArgs=(recording,))
+        else:
+            self._synced(None, recording, number)
+
+    def _synced(self, _: None, recording: Recording, number: int) -> None:
+        if self._curator is not None:
+            self._curator.sealed(recording.session, recording.path, number)
 
     def _sync(self, descriptors: list[int], path: str) -> None:
         try:

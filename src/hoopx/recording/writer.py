@@ -44,11 +44,14 @@ class Recording(Queued):
     One session's recording. Made by L{hoopx.recording.store.Recordings.open} with HEAD on the disk.
 
     @ivar due: monotonic nanoseconds: when the store's sweep should look at it next.
+    @ivar key: the session's public key, and C{head}, the SHA-256 of the HEAD frame's payload: hexadecimal, for the ledger.
     """
 
     __slots__ = (
         "lastActivity",
         "due",
+        "key",
+        "head",
         "_write",
         "_monotonic",
         "_mark",
@@ -63,8 +66,10 @@ class Recording(Queued):
         "_since",
     )
 
-    def __init__(self, store: Recordings, segment: Segment, session: str, began: int) -> None:
+    def __init__(self, store: Recordings, segment: Segment, session: str, began: int, key: str = "", head: str = "") -> None:
         super().__init__(store, segment, session, began)
+        self.key = key
+        self.head = head
         self.lastActivity = began
         self.due = 0
         self._write = store.files.write

@@ -19,6 +19,16 @@ _TAKEN: Final[dict[str, bytes]] = {}
 """What was taken out of this process's environment, of which there is one, however many gateways run in it."""
 
 
+def take(
+    name: str, environ: MutableMapping[str, str] = os.environ, taken: MutableMapping[str, bytes] = _TAKEN
+) -> bytes | None:
+    """@return: the value of a variable, which is in the environment no longer; C{None} when it was never set."""
+    found = environ.pop(name, None)
+    if found:
+        taken[name] = os.fsencode(found)
+    return taken.get(name)
+
+
 @implementer(ICredentialSource)
 class EnvironmentSource:
     """
@@ -48,6 +58,4 @@ class EnvironmentSource:
         return succeed(secret)
 
     def _take(self, name: str) -> None:
-        found = self._environ.pop(name, None)
-        if found:
-            self._taken[name] = os.fsencode(found)
+        take(name, self._environ, self._taken)

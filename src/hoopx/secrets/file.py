@@ -37,8 +37,8 @@ class FileSource:
         self._warned: set[str] = set()
 
     def fetch(self, reference: Reference, identity: Identity, target: Target) -> Deferred[bytes]:
-        read: Deferred[tuple[bytes, int]] = self._threads.call(_read, reference)
-        return read.addCallback(self._done, reference)
+        found: Deferred[tuple[bytes, int]] = self._threads.call(read, reference)
+        return found.addCallback(self._done, reference)
 
     def _done(self, found: tuple[bytes, int], reference: Reference) -> bytes:
         secret, mode = found
@@ -50,7 +50,7 @@ class FileSource:
         return secret
 
 
-def _read(reference: Reference) -> tuple[bytes, int]:
+def read(reference: Reference) -> tuple[bytes, int]:
     """@return: the secret without one trailing newline, and the file's mode. @raise TargetFailed: it can not be read."""
     try:
         # Not to wait for ever for the writer of a pipe.

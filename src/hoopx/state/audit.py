@@ -35,7 +35,7 @@ class Audit:
         self._threads = threads
         self._now = now
 
-    def write(self, actor: str, action: str, subject: str, details: dict[str, Any] | None = None) -> Deferred[None]:
+    def write(self, actor: str, action: str, subject: str, details: dict[str, Any] | None = None) -> Deferred[str]:
         """
         Add one row.
 
@@ -43,10 +43,10 @@ class Audit:
         @param action: what, such as C{"token.issue"}.
         @param subject: to whom or what.
         @param details: whatever JSON can say; no secrets.
-        @return: fires when the row is on the disk.
+        @return: fires when the row is on the disk, with its hash (L{hoopx.state.rows.auditHash}).
         """
         row = {"at": self._now(), "actor": actor, "action": action, "subject": subject, "details": details or {}}
-        return self._threads.call(self._store.addAudit, [row])
+        return self._threads.call(self._store.addAudit, [row]).addCallback(_first)
 
 
 class FailedLogins:
@@ -100,6 +100,10 @@ class FailedLogins:
         written = self._threads.call(self._store.addAudit, rows)
         # Losing a count is better than a gateway that stops counting.
         return written.addErrback(lambda why: self.log.failure("failed logins could not be written to the audit", why))
+
+
+def _first(hashes: Any) -> Any:
+    return hashes[0] if hashes else None
 
 
 def _network(address: str) -> str:

@@ -8,15 +8,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Iterable, Mapping
 
-from sqlalchemy import Engine, bindparam, func, insert, select, update
+from sqlalchemy import URL, Connection, Engine, bindparam, func, insert, select, update
 from sqlalchemy.exc import DatabaseError
 
 from hoopx.errors import ConfigurationError
-from hoopx.state.engine import connect, locate
+from hoopx.state import engine as engines
+from hoopx.state.address import locate
+from hoopx.state.rows import auditHash
 from hoopx.state.schema import HEAD, revision, upgrade
 from hoopx.state.tables import audit, revocations, tokens
 
 Row = dict[str, Any]
+
+# Locks of a server, so that rows are numbered in the order of their commits.
+REVOKING = 0x7265766F6B65
+AUDITING = 0x6175646974
 
 # Built once: building a statement costs more than running it.
 _TOKEN_BY_HASH = select(tokens).where(tokens.c.hash == bindparam("digest"))
@@ -33,11 +39,11 @@ class Store:
     """
     Rows of the state store.
 
-    @ivar path: the database file.
+    @ivar where: the database, for people: the file, or the server without its password.
     """
 
-    def __init__(self, engine: Engine, path: Path) -> None:
-        self.path = path
+    def __init__(self, engine: Engine, where: str) -> None:
+        self.where = where
         self._engine = engine
         self._writing = engine.execution_options(write=True)
 
@@ -46,19 +52,21 @@ class Store:
         """
         Open, and migrate where needed.
 
-        @raise hoopx.errors.ConfigurationError: a URL this version can not use, a store of a newer version, or a file that can not
-            be opened.
+        @param url: C{[state] url}.
+        @raise hoopx.errors.ConfigurationError: a URL this version can not use, a store of a newer version, or a file or server
+            that can not be opened.
         """
-        path = locate(url, data)
+        found = locate(url, data)
+        where = _said(found)
         try:
-            store = cls(connect(path), path)
+            store = cls(engines.connect(found), where)
         except OSError as error:
-            raise _unusable(path, error.strerror or str(error)) from None
+            raise _unusable(where, error.strerror or str(error)) from None
         try:
             store._migrate()
         except DatabaseError as error:
             store.close()
-            raise _unusable(path, str(error.orig)) from None
+            raise _unusable(where, str(error.orig).strip()) from None
         except BaseException:
             store.close()
             raise
@@ -69,10 +77,22 @@ class Store:
             if revision(connection) == HEAD:
                 return
         with self._writing.begin() as connection:
-            upgrade(connection, str(self.path))
+            upgrade(connection, self.where)
 
     def close(self) -> None:
-        self._engine.dispose()
+        engines.close(self._engine)
+
+    def interrupt(self) -> None:
+        """Let whoever waits for a server that does not answer fail now. May be called in another thread than theirs."""
+        engines.interrupt(self._engine)
+
+    def reading(self) -> Any:
+        """@return: context manager of a connection, for the rooms that have tables of their own in here."""
+        return self._engine.connect()
+
+    def writing(self) -> Any:
+        """@return: context manager of a connection in a transaction, which is committed at its end."""
+        return self._writing.begin()
 
     # Tokens
 
@@ -100,6 +120,7 @@ class Store:
         """
         chosen = tokens.c.id == id if user is None else tokens.c.user == user
         with self._writing.begin() as connection:
+            engines.oneByOne(connection, REVOKING)
             found = list(connection.execute(select(tokens.c.id).where(chosen, tokens.c.revoked.is_(None))).scalars())
             if found:
                 connection.execute(update(tokens).where(chosen, tokens.c.revoked.is_(None)).values(revoked=now))
@@ -125,22 +146,42 @@ class Store:
 
     # Audit
 
-    def addAudit(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """@param rows: C{at, actor, action, subject, details} each."""
-        values = [dict(row) for row in rows]
+    def addAudit(self, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+        """
+        @param rows: C{at, actor, action, subject, details} each.
+        @return: the hash of each.
+        """
+        with self._writing.begin() as connection:
+            return self.auditIn(connection, rows)
+
+    def auditIn(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Like L{addAudit}, in a transaction of somebody else's: what is done and that it was done are there together, or neither is."""
+        values = [dict(row, hash=auditHash(row)) for row in rows]
         if values:
-            with self._writing.begin() as connection:
-                connection.execute(insert(audit), values)
+            engines.oneByOne(connection, AUDITING)
+            connection.execute(insert(audit), values)
+        return [row["hash"] for row in values]
 
     def auditRows(self, limit: int = 1000) -> list[Row]:
         """@return: the newest first."""
+        return self._audit(select(audit).order_by(audit.c.id.desc()).limit(limit))
+
+    def auditAfter(self, id: int, limit: int) -> list[Row]:
+        """@return: rows that came after one, oldest first: for the ledger."""
+        return self._audit(select(audit).where(audit.c.id > id).order_by(audit.c.id).limit(limit))
+
+    def _audit(self, chosen: Any) -> list[Row]:
         with self._engine.connect() as connection:
-            return [dict(row) for row in connection.execute(select(audit).order_by(audit.c.id.desc()).limit(limit)).mappings()]
+            return [dict(row) for row in connection.execute(chosen).mappings()]
 
 
-def _unusable(path: Path, why: str) -> ConfigurationError:
+def _said(url: URL) -> str:
+    return str(url.database) if url.drivername == "sqlite" else url.render_as_string(hide_password=True)
+
+
+def _unusable(where: str, why: str) -> ConfigurationError:
     return ConfigurationError(
-        f"the state store can not be used: {why}. See to the file's owner and the disk, or restore a backup",
-        path=str(path),
+        f"the state store can not be used: {why}. See to the file's owner and the disk, or that the server runs, or restore a backup",
+        path=where,
         key="state.url",
     )

@@ -48,6 +48,48 @@ audit = Table(
     Column("action", String(64), nullable=False),
     Column("subject", String(256), nullable=False),
     Column("details", JSON, nullable=False),
+    Column("hash", String(64), nullable=False, server_default=""),  # L{hoopx.state.rows.auditHash}: what the ledger holds of it
     Index("audit_at", "at"),
+    sqlite_autoincrement=True,
+)
+
+# Words of the auditors' own for sessions.
+tags = Table(
+    "tags",
+    metadata,
+    Column("session", String(26), primary_key=True),
+    Column("tag", String(64), primary_key=True),
+    Column("by", String(256), nullable=False),
+    Column("at", Float, nullable=False),
+    Index("tags_tag", "tag"),
+)
+
+# Who has looked at a session, and who has confirmed that. Only grows.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("session", String(26), nullable=False),
+    Column("by", String(256), nullable=False),
+    Column("what", String(16), nullable=False),  # reviewed, signed-off
+    Column("note", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Index("reviews_session", "session"),
+    sqlite_autoincrement=True,
+)
+
+# What must not be erased: a session, or all that a filter names.
+holds = Table(
+    "holds",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("session", String(26)),
+    Column("filter", JSON(none_as_null=True)),
+    Column("reason", Text, nullable=False),
+    Column("by", String(256), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("lifted", Float),
+    Column("lifted_by", String(256)),
+    Index("holds_session", "session"),
     sqlite_autoincrement=True,
 )

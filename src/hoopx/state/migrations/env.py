@@ -11,6 +11,7 @@ def run() -> None:
     context.configure(
         connection=context.config.attributes["connection"],
         target_metadata=metadata,
+        version_table=context.config.attributes["table"],
         render_as_batch=True,  # SQLite can not ALTER most things
     )
     context.run_migrations()

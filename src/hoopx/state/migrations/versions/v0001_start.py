@@ -5,6 +5,8 @@ Tokens, revocations, and an audit that can only grow.
 import sqlalchemy as sa
 from alembic import op
 
+from hoopx.state.migrations.growing import grow
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -45,10 +47,4 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("audit_at", "audit", ["at"])
-    for name, when in (
-        ("audit_no_update", "BEFORE UPDATE ON audit"),
-        ("audit_no_delete", "BEFORE DELETE ON audit"),
-        # INSERT OR REPLACE would delete without the trigger above
-        ("audit_no_replace", "BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)"),
-    ):
-        op.execute(f"CREATE TRIGGER {name} {when} BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END")
+    grow("audit")

@@ -1,0 +1,220 @@
+"""
+Search and lists over a large index: 100,000 sessions with 10,000,000 commands, generated straight into the tables. Commands repeat, as
+they do in real sessions; with --distinct every one is different from all others of its session. Prints milliseconds, and fails when a
+search takes 300 or a page of the list 100.
+
+    python benchmarks/search.py                         # about two minutes, half a GiB of disk
+    python benchmarks/search.py --distinct 100          # about twenty minutes, ten GiB of disk
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+from fixtures import clocked, machine
+from sqlalchemy import insert, text
+
+from hoopx.frames import ulid
+from hoopx.index.days import dayPaths, note
+from hoopx.index.entries import digest
+from hoopx.index.listing import listing
+from hoopx.index.rows import blank, firstNumber
+from hoopx.index.search import search
+from hoopx.index.store import openForWriting
+from hoopx.index.tables import itemId, items, labels, sessions
+from hoopx.index.wanted import Filters
+from hoopx.state.engine import close
+
+SEARCH, PAGE = 300.0, 100.0
+"""Milliseconds that are allowed."""
+BEGAN = 1_700_000_000
+ROUNDS = 5
+BATCH = 1000
+DAYS = 30
+VERBS = ("SELECT {c} FROM {t} WHERE {d} = {n}", "UPDATE {t} SET {c} = {n} WHERE id = {m}", "INSERT INTO {t} ({c}, {d}) VALUES ({n}, {m})",
+         "DELETE FROM {t} WHERE {c} < {n}", "SELECT {t}.{c}, count(*) FROM {t} JOIN {u} USING (id) GROUP BY 1 ORDER BY {d}", "COMMIT")  # fmt: skip
+
+
+def words(count: int) -> list[str]:
+    """Made-up names, the first ones used most."""
+    syllables = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
+    generator = random.Random(1)
+    return ["".join(generator.choice(syllables) for _ in range(3)) for _ in range(count)]
+
+
+def statements(generator: random.Random, names: list[str], weights: list[float], count: int) -> Iterator[str]:
+    chosen = iter(generator.choices(names, cum_weights=weights, k=4 * count))
+    for _ in range(count):
+        verb = generator.choice(VERBS)
+        yield verb.format(
+            c=next(chosen), d=next(chosen), t=next(chosen), u=next(chosen), n=generator.randrange(10**6), m=generator.randrange(10**4)
+        )
+
+
+def generate(data: Path, count: int, commands: int, distinct: int) -> Any:
+    """An index of C{count} sessions, with as many directories of recordings, in which there is nothing."""
+    engine = openForWriting(data / "index.sqlite")
+    generator = random.Random(2)
+    names = words(20_000)
+    weights, total = [], 0.0
+    for rank in range(len(names)):
+        total += 1 / (rank + 10)
+        weights.append(total)
+    writing = engine.execution_options(write=True)
+    for begin in range(0, count, BATCH):
+        rows, said, things = [], [], []
+        for number in range(begin, min(begin + BATCH, count)):
+            started = BEGAN + number * (DAYS * 86400 / count)
+            session = ulid(started, generator.randbytes(10))
+            key = firstNumber(session)
+            row = blank(session) | {
+                "number": key, "node": "gw", "user": f"user{generator.randrange(500)}@example.com", "kind": "human",
+                "target": f"target{generator.randrange(50)}", "account": "app", "database": "shop", "protocol": "postgres",
+                "client": "10.0.0.1:5", "started": started, "ended": started + 60, "state": "complete", "reason": "client-left",
+                "commands": commands, "segments": 1, "items": distinct, "bytes_from_client": 10_000, "bytes_from_target": 100_000,
+            }  # fmt: skip
+            rows.append(row)
+            said.append({"session": session, "name": "application", "value": f"app{generator.randrange(20)}"})
+            for item, statement in enumerate(statements(generator, names, weights, distinct), 1):
+                statement = statement if statement != "COMMIT" else f"COMMIT -- {item}"
+                things.append({
+                    "id": itemId(key, item), "session": key, "hash": digest("command", statement, ""), "kind": "command",
+                    "text": statement, "parameters": "", "at": item * 0.5, "last": item * 0.5 + 10, "count": commands // distinct,
+                    "sequence": item * 2,
+                })  # fmt: skip
+            day = time.strftime("%Y/%m/%d", time.gmtime(started))
+            os.makedirs(data / "recordings" / day / session)
+        with writing.begin() as connection:
+            connection.execute(insert(sessions), rows)
+            connection.execute(insert(labels), said)
+            connection.execute(insert(items), things)
+    with writing.begin() as connection:
+        connection.execute(text("INSERT INTO words (words) VALUES ('rebuild')"))
+        for day, path in dayPaths(str(data)):
+            note(connection, "gw", day, path, time.time() + 60)
+    return engine
+
+
+def questions(engine: Any) -> dict[str, Callable[[], list]]:
+    """What is searched for."""
+    names = words(20_000)
+    common, rare = names[0], names[-1]
+    now = BEGAN + DAYS * 86400
+
+    def asked(said: str, limit: int = 50, **wanted: Any) -> Callable[[], list]:
+        return lambda: search(engine, said, Filters(**wanted), limit)
+
+    return {
+        "a rare word": asked(rare),
+        "a common word": asked(common),
+        "a word of every session": asked("select"),
+        "two common words": asked(f"update {common}"),
+        "common and rare": asked(f"select {rare}"),
+        "a phrase": asked(f'"delete from {common}"'),
+        "a rare phrase": asked(f'"select {rare} from"'),
+        "a common beginning": asked("sel*"),
+        "a longer beginning": asked(f"{common[:5]}*"),
+        "a letter": asked("b*"),
+        "nothing there": asked("xylophone"),
+        "two words never together": asked(f"{rare} {names[-2]}"),
+        "of one user": asked("select", user="user7@example.com"),
+        "of one user, rare": asked(rare, user="user7@example.com"),
+        "of some users": asked("select", user="user7*"),
+        "of one target": asked(f"update {common}", target="target7"),
+        "of one target, rare": asked(rare, target="target7"),
+        "of the last day": asked(common, since=now - 86400.0),
+        "of the first day": asked("select", until=BEGAN + 86400.0),
+        "with a label": asked(common, labels=("application=app7",)),
+        "five hundred": asked("select", limit=500),
+    }
+
+
+def pages(engine: Any, data: str) -> dict[str, Callable[[], list]]:
+    """Which pages of the list are looked at."""
+
+    def asked(limit: int = 50, skip: int = 0, **wanted: Any) -> Callable[[], list]:
+        return lambda: listing(engine, data, "gw", Filters(**wanted), limit + 1, skip)
+
+    return {
+        "the first page": asked(),
+        "page 1,000": asked(skip=50_000),
+        "the last page": asked(skip=99_950),
+        "of one user": asked(user="user7@example.com"),
+        "of some users": asked(user="user7*"),
+        "of a target": asked(target="target7"),
+        "of nobody": asked(user="nobody*"),
+        "with a label": asked(labels=("application=app7",)),
+        "with no such label": asked(labels=("application=none",)),
+        "in a state": asked(states=("complete",)),
+        "in a rare state": asked(states=("recovered",)),
+        "of the first day": asked(until=BEGAN + 86400.0),
+        "everything at once": asked(user="user*", target="target7", labels=("application=app7",), since=BEGAN + 86400.0, states=("complete",)),
+    }
+
+
+def timed(title: str, ask: Callable[[], list]) -> dict[str, Any]:
+    took = []
+    found = 0
+    for _ in range(ROUNDS):
+        with clocked() as one:
+            found = len(ask())
+        took.append(one[0] * 1000)
+    return {"what": title, "found": found, "first": took[0], "median": statistics.median(took), "worst": max(took)}
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    data = Path(tempfile.mkdtemp(prefix="hoopx-search-", dir=arguments.directory))
+    try:
+        with clocked() as took:
+            engine = generate(data, arguments.sessions, arguments.commands, arguments.distinct)
+        size = sum(path.stat().st_size for path in data.glob("index.sqlite*"))
+        result: dict[str, Any] = {
+            "sessions": arguments.sessions, "commands": arguments.sessions * arguments.commands,
+            "items": arguments.sessions * arguments.distinct, "mib": size / 2**20, "seconds": took[0],
+        }  # fmt: skip
+        print(
+            f"{result['sessions']} sessions, {result['commands']} commands, {result['items']} items: "
+            f"{result['mib']:.0f} MiB, made in {took[0]:.0f} s", flush=True,
+        )  # fmt: skip
+        for name, several, limit in (("search", questions(engine), SEARCH), ("list", pages(engine, str(data)), PAGE)):
+            result[name] = [timed(title, ask) for title, ask in several.items()]
+            for one in result[name]:
+                over = "" if one["worst"] < limit else f"   more than {limit:.0f}"
+                print(f"{name:6} {one['what']:28} {one['found']:4} found | first {one['first']:6.1f} median {one['median']:6.1f} worst {one['worst']:6.1f} ms{over}", flush=True)
+        close(engine)
+        return result
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+
+
+def failed(result: dict[str, Any]) -> bool:
+    return any(one["worst"] >= limit for name, limit in (("search", SEARCH), ("list", PAGE)) for one in result[name])
+
+
+def options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sessions", type=int, default=100_000)
+    parser.add_argument("--commands", type=int, default=100, help="of each session")
+    parser.add_argument("--distinct", type=int, default=12, help="of them, the rest are repetitions")
+    parser.add_argument("--directory", metavar="DIR", help="where the index is made, else the system's temporary directory")
+    parser.add_argument("--json", metavar="FILE")
+    return parser
+
+
+if __name__ == "__main__":
+    arguments = options().parse_args()
+    result = measure(arguments)
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump({"machine": machine(), "search": result}, file, indent=1)
+    sys.exit(1 if failed(result) else 0)

@@ -1,0 +1,82 @@
+# -*- test-case-name: tests.cli.test_marks -*-
+"""
+C{hoopx sessions tag} and C{hoopx sessions review}
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final, Iterator
+
+import click
+
+from hoopx.cli.output import json_option, say, show
+from hoopx.cli.place import Place, pass_place
+from hoopx.cli.recorded import find
+
+TAGS: Final = ("tag", "by", "at")
+REVIEWS: Final = ("what", "by", "at", "note")
+
+
+@click.command()
+@click.argument("session")
+@click.argument("tags", nargs=-1)
+@click.option("--remove", is_flag=True, help="Take the tags off.")
+@click.option("--list", "listed", is_flag=True, help="Show which tags there are.")
+@json_option
+@pass_place
+def tag(place: Place, session: str, tags: tuple[str, ...], remove: bool, listed: bool, as_json: bool) -> None:
+    """Put words of your own on a session, take them off, or list them."""
+    if listed == bool(tags) or (listed and remove):
+        raise click.UsageError("Give TAGS to put on, or with --remove to take off; or --list alone.")
+    name = find(place, session).summary.session
+    with _marks(place) as marks:
+        if listed:
+            show([_dated(row, as_json) for row in marks.tagged(name)], TAGS, as_json, "tags")
+            return
+        done = marks.untag(name, tags) if remove else marks.tag(name, tags)
+    if not done:
+        say(f"Nothing to do: {name} {'has none of them' if remove else 'has them all'}.")
+
+
+@click.command()
+@click.argument("session")
+@click.option("--sign-off", is_flag=True, help="Confirm, as a second person, that somebody has looked.")
+@click.option("--note", default="", metavar="TEXT", help="What was found.")
+@click.option("--list", "listed", is_flag=True, help="Show who has reviewed it.")
+@json_option
+@pass_place
+def review(place: Place, session: str, sign_off: bool, note: str, listed: bool, as_json: bool) -> None:
+    """
+    Say that you have looked at a session, or confirm that somebody has.
+
+    Nobody reviews a session of their own, and nobody signs off what they have reviewed themselves.
+    """
+    if listed and (sign_off or note):
+        raise click.UsageError("--list stands alone.")
+    summary = find(place, session).summary
+    with _marks(place) as marks:
+        if not listed:
+            marks.review(summary.session, str(summary.line()["user"]), sign_off, note)
+            say(f"{summary.session} is {'signed off' if sign_off else 'reviewed'}.")
+            return
+        show([_dated(row, as_json) for row in marks.reviewed(summary.session)], REVIEWS, as_json, "reviews")
+
+
+@contextmanager
+def _marks(place: Place) -> Iterator[Any]:
+    from hoopx.api.peer import myself
+    from hoopx.state.marks import Marks
+    from hoopx.state.store import Store
+
+    store = Store.open(place.settings.state.url, place.data)
+    try:
+        yield Marks(store, myself(), time.time)
+    finally:
+        store.close()
+
+
+def _dated(row: dict[str, Any], as_json: bool) -> dict[str, Any]:
+    return row if as_json else row | {"at": datetime.fromtimestamp(row["at"]).strftime("%Y-%m-%d %H:%M:%S")}

@@ -1,0 +1,63 @@
+# -*- test-case-name: tests.curator.test_indexing -*-
+"""
+Feeds the index with segments as they are sealed, while they are still plain.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from hoopx.curator.settings import CuratorSettings
+from hoopx.frames import readSegment, segmentName
+from hoopx.index.store import address, openForWriting
+from hoopx.index.writer import IndexWriter
+from hoopx.recording.catalogue import find
+from hoopx.recording.stored import openSegment
+from hoopx.state.address import server
+from hoopx.values import Frame
+
+
+class Indexing:
+    """
+    Blocks: in a thread, one at a time.
+
+    @param protocols: name -> L{hoopx.interfaces.IProtocolRecorder}.
+    """
+
+    def __init__(self, settings: CuratorSettings, protocols: Mapping[str, Any]) -> None:
+        self._settings = settings
+        self._protocols = protocols
+        self._lock = Lock()
+        self._writer: IndexWriter | None = None
+
+    def segment(self, session: str, path: str, number: int) -> None:
+        """
+        Take the next segment of a session. Twice the same one changes nothing.
+
+        @param path: of the segment.
+        @raise hoopx.errors.HoopxError: the index can not be used, or the segment not be read.
+        @raise sqlalchemy.exc.DBAPIError: the database has failed.
+        """
+        with self._lock, openSegment(path) as file:
+            self._made().segment(session, number, readSegment(file, os.path.basename(path)))
+
+    def erase(self, *sessions: str) -> bool:
+        """Remove sessions. @return: C{False} when traces are left until a reader has done."""
+        with self._lock:
+            return self._made().erase(*sessions)
+
+    def _made(self) -> IndexWriter:
+        if self._writer is None:
+            url, data = self._settings.indexUrl, Path(self._settings.data)
+            where = address(url, data) if url == "sqlite:" else server(url, "index.url")
+            self._writer = IndexWriter(openForWriting(where), self._read, self._protocols, self._settings.index == "full")
+        return self._writer
+
+    def _read(self, session: str, number: int) -> Iterator[Frame]:
+        name = os.path.join(find(self._settings.data, session), segmentName(number))
+        with openSegment(name) as file:
+            yield from readSegment(file, os.path.basename(name))

@@ -1,0 +1,109 @@
+# -*- test-case-name: tests.curator.test_main -*-
+"""
+Makes the curator's parts of what is installed: plugins, threads, clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.python.threadpool import ThreadPool
+
+from hoopx import registry
+from hoopx.config.settings import FilePath, GatewaySettings, Name, RecordingSettings, S3Settings, Settings
+from hoopx.curator.indexing import Indexing
+from hoopx.curator.parts import Niced, Parts
+from hoopx.curator.settings import CuratorSettings
+from hoopx.curator.workshop import Workshop
+from hoopx.recording.threads import Threads
+from hoopx.values import Reference
+
+BENCH = 2
+REMOTE = 6
+
+
+def configured(settings: CuratorSettings) -> Settings:
+    """@return: what a backend may look at, with references into L{Given} in place of the secrets."""
+    s3 = None
+    if settings.s3 is not None:
+        given: dict[str, Any] = {name[3:]: Reference("given", name) for name in settings.secrets if name.startswith("s3.")}
+        s3 = S3Settings(**settings.s3, **given)
+    return Settings(
+        gateway=GatewaySettings(name=Name(settings.node), data=FilePath(settings.data)),
+        recording=RecordingSettings(store=settings.store, s3=s3),
+    )
+
+
+class Given:
+    """
+    The secrets that the gateway has fetched for the curator.
+
+    @param secrets: name -> secret.
+    """
+
+    def __init__(self, secrets: Mapping[str, bytes]) -> None:
+        self._secrets = secrets
+
+    def fetch(self, reference: Reference, identity: Any, target: Any) -> Deferred[bytes]:
+        """@return: Deferred[bytes]"""
+        return maybeDeferred(self._secrets.__getitem__, reference.name)
+
+
+class Maker:
+    """
+    @param reactor: time, connections, threads.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._pools: list[ThreadPool] = []
+
+    def start(self) -> None:
+        """The reactor is about to run."""
+        for pool in self._pools:
+            pool.start()
+
+    def workshop(self, alarm: Any, progress: Any) -> Workshop:
+        """@return: L{Workshop}."""
+        reactor = self._reactor
+
+        def fromThread(function: Any, *arguments: Any) -> None:
+            reactor.callFromThread(function, *arguments)
+
+        self._remote = Threads(reactor, self._pool("store", REMOTE))
+        parts = Parts(
+            ledger=Threads(reactor, self._pool("ledger", 1)),
+            book=Threads(reactor, self._pool("book", 1)),
+            bench=Niced(reactor, self._pool("bench", BENCH)),
+            fromThread=fromThread,
+            backend=self._backend,
+            index=self._index,
+            submit=self._submit,
+        )
+        return Workshop(reactor, parts, alarm, lambda done, count: fromThread(progress, done, count))
+
+    def _pool(self, name: str, count: int) -> ThreadPool:
+        pool = ThreadPool(0, count, f"hoopx curator {name}")
+        self._pools.append(pool)
+        return pool
+
+    def _backend(self, settings: Any) -> Any:
+        from hoopx.storage.select import backend
+
+        return maybeDeferred(
+            backend, settings.store, configured(settings), self._remote, Given(settings.secrets), registry.storageBackends()
+        )
+
+    def _index(self, settings: Any) -> Any:
+        return Indexing(settings, registry.protocols())
+
+    def _submit(self, url: str, vkey: str, checkpoint: bytes, proofFor: Any, old: int) -> Any:
+        from twisted.web.client import Agent, HTTPConnectionPool
+
+        from hoopx.witness.client import submit
+
+        if not hasattr(self, "_agent"):
+            self._agent = Agent(self._reactor, connectTimeout=5.0, pool=HTTPConnectionPool(self._reactor))
+        return submit(self._agent, url, vkey, checkpoint, proofFor, clock=self._reactor, old=old)

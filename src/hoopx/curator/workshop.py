@@ -1,0 +1,395 @@
+# -*- test-case-name: tests.curator.test_workshop -*-
+"""
+The curator's parts, put together in its process.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from attrs import asdict
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from hoopx.curator.bench import Bench
+from hoopx.curator.book import Book
+from hoopx.curator.commands import CuratorFailed
+from hoopx.curator.parts import Parts
+from hoopx.curator.pipeline import Pipeline
+from hoopx.curator.publishing import Publisher
+from hoopx.curator.scribe import Scribe
+from hoopx.curator.settings import CuratorSettings
+from hoopx.curator.storing import Storing
+from hoopx.curator.survey import survey
+from hoopx.errors import HoopxError
+from hoopx.ledger.keys import keyring, loadKey
+from hoopx.ledger.leaf import leaf, parse
+from hoopx.ledger.log import Ledger
+from hoopx.recording.files import Files
+from hoopx.recording.locks import Locked
+from hoopx.recording.recovery import Recovery
+from hoopx.retention.clock import ClockGuard
+from hoopx.retention.erasing import Eraser, NotErased
+from hoopx.retention.rules import Keeping
+from hoopx.storage.errors import StorageError
+
+LOCKED: Final = 20.0
+"""Seconds to wait for the ledger: the curator before this one may be ending."""
+NAMED: Final = 20
+"""Quarantined sessions that the status names; the rest are counted."""
+ALARMS: Final = 10
+MINUTE: Final = 60.0
+"""Alarms of one kind in so many seconds."""
+SLICE: Final = 500
+"""Sessions of a survey that are looked at before the reactor has its turn."""
+
+
+class Workshop:
+    """
+    @param clock: the reactor: time.
+    @param parts: L{Parts}: what is made outside: threads, the index, the backend, the witnesses' client.
+    @param alarm: callable(alarm, text).
+    @param progress: callable(done, count), from a thread.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        parts: Parts,
+        alarm: Callable[[str, str], None],
+        progress: Callable[[int, int], None] | None = None,
+        wall: Callable[[], float] = time.time,
+        files: Files | None = None,
+    ) -> None:
+        self._clock = clock
+        self._parts = parts
+        self._tell = alarm
+        self._told: dict[str, list[float]] = {}
+        self._progress = progress
+        self._wall = wall
+        self._files = Files() if files is None else files
+        self._ledger: Any = None
+        self._book: Any = None
+        self._storing: Storing | None = None
+        self._backlog: tuple[int, int, float | None] = (0, 0, None)
+        self._counting = False
+        self._key: Any = None
+        self._surveying = False
+        self._surveyed = 0
+        self._newest: float | None = None
+        self._audited = 0
+        self._doubt: str | None = None
+        self._watching: Any = None
+        self._ending = False
+        self.settings: Any = None
+        self.scribe: Any = None
+        self.pipeline: Any = None
+        self.publisher: Any = None
+
+    @inlineCallbacks
+    def begin(self, settings: CuratorSettings) -> Any:
+        """
+        Open the ledger and what else there is.
+
+        @return: Deferred[None]; fails with L{CuratorFailed}.
+        """
+        if self._ledger is not None:
+            raise CuratorFailed("it is configured already")
+        self.settings = settings
+        try:
+            yield self._openLedger(settings)
+            yield self._parts.book.call(self._openBook, settings)
+            backend = yield self._parts.backend(settings) if settings.remote else None
+        except (OSError, ValueError, HoopxError) as error:
+            raise CuratorFailed(f"the curator can not work: {error}") from None
+        self._assemble(settings, backend)
+
+    @inlineCallbacks
+    def _openLedger(self, settings: CuratorSettings) -> Any:
+        until = self._clock.seconds() + LOCKED
+        while True:
+            try:
+                self._ledger = yield self._parts.ledger.call(self._open, settings)
+                return
+            except Locked:
+                if self._clock.seconds() >= until:
+                    raise
+            yield deferLater(self._clock, 0.1)
+
+    def _open(self, settings: CuratorSettings) -> Any:
+        """In the ledger's thread."""
+        self._files.makeDirectories(os.path.join(settings.data, "recordings"))
+        keys = os.path.join(settings.data, "keys")
+        key = keyring(keys, self._files, settings.signingKey)
+        ledger = Ledger.open(os.path.join(settings.data, "ledger"), key, settings.node, files=self._files, wall=self._wall)
+        self._key = loadKey(keys, self._files, settings.signingKey, create=False)
+        return ledger
+
+    def _reopen(self) -> Any:
+        """In the ledger's thread: the disk failed it, and it trusts nothing that it has in memory."""
+        self._ledger.close()
+        self._ledger = self._open(self.settings)
+        return self._ledger
+
+    def _openBook(self, settings: CuratorSettings) -> None:
+        self._book = Book(os.path.join(settings.data, "curator.sqlite"), careful=bool(settings.encryptTo))
+        self._book.problems(clear=True)
+        self._audited = self._book.fact("audit") or 0
+        size = self._ledger.size
+        self._newest = parse(self._ledger.entries(size - 1, size)[0])["at"] if size else None
+
+    def _assemble(self, settings: CuratorSettings, backend: Any) -> None:
+        keeping = Keeping(settings.rules, settings.labels)
+        self.scribe = Scribe(self._ledger, self._parts.ledger, self._reopen, self._grown)
+        self.publisher = Publisher(
+            self.scribe, self._clock, self._wall, self._alarm, settings.witnesses, settings.quorum, self._parts.submit
+        )
+        index = self._parts.index(settings)
+        self._bench = bench = Bench(
+            self._book, self._files, self._wall, settings.compress, settings.encryptTo, index, lambda text: self._aloud("index", text)
+        )
+        self.pipeline = Pipeline(bench, self.scribe, self._parts.bench, self._clock, self._alarm, self._logged)
+        bench.newest = self._newest or 0.0
+        self._backend = backend
+        self._guard = ClockGuard(self._book, self._wall, self._parts.uptime)
+        self._eraser = Eraser(
+            self._book, keeping, self._guard, lambda: bench.newest or None, self.scribe, self._parts.book, self._wall, self._files,
+            backend, index,
+        )  # fmt: skip
+        self._watch()
+        if backend is not None:
+            self._storing = Storing(
+                self._book, backend, settings.store, settings.node, lambda *what: self._eraser.keeping.seconds(*what), settings.localKeep, self._parts.book,
+                self._clock, self._wall, self._alarm, self._files,
+            )  # fmt: skip
+            self._storing.start()
+        self.publisher.told()
+
+    def _alarm(self, alarm: str, text: str) -> None:
+        """A defect that meets every session is told a few times a minute; all of it is in the log."""
+        now = self._clock.seconds()
+        told = self._told[alarm] = [at for at in self._told.get(alarm, ()) if now - at < MINUTE]
+        if len(told) < ALARMS:
+            told.append(now)
+            self._tell(alarm, text)
+        else:
+            self.log.error("{alarm}: {text}", alarm=alarm, text=text)
+
+    def _watch(self) -> None:
+        """Look at the clock, again and again: what it does in between would not be seen."""
+
+        def done(doubt: Any) -> None:
+            doubt = doubt if isinstance(doubt, str) else None
+            if doubt is not None and doubt != self._doubt:
+                self._alarm("clock", f"{doubt}; nothing is erased until somebody says that it is right")
+            self._doubt = doubt
+            if not self._ending:
+                self._watching = self._clock.callLater(MINUTE, self._watch)
+
+        self._parts.book.call(self._guard.look, self._bench.newest or None).addBoth(done)
+
+    def _aloud(self, alarm: str, text: str) -> None:
+        """An alarm, from a thread."""
+        self._parts.fromThread(self._alarm, alarm, text)
+
+    def _grown(self) -> None:
+        self.publisher.told()
+
+    def _logged(self) -> None:
+        if self._storing is not None:
+            self._storing.wake()
+
+    # -- what the gateway says
+
+    @inlineCallbacks
+    def recover(self, fresh: bool) -> Any:
+        """@return: Deferred[list of L{hoopx.recording.recovery.Recovered}]; fails with L{CuratorFailed}."""
+        self._need()
+        found: list[Any] = []
+        if fresh:
+            recovery = Recovery(self._files, self.settings.data, self._key, self._wall)
+            try:
+                found = yield self._parts.bench.call(recovery.run, self._progress)
+            except OSError as error:
+                raise CuratorFailed(f"what a crash left can not be recovered: {error}") from None
+        self.survey()
+        return found
+
+    def survey(self) -> None:
+        """Look for what is sealed and has no leaf; a few sessions at a time."""
+        if self._surveying:
+            return
+        self._surveying = True
+
+        def failed(failure: Any) -> None:
+            self.log.failure("The recordings can not be looked through.", failure)
+            self._alarm("survey", f"the recordings can not be looked through: {failure.getErrorMessage()}")
+
+        def over(_: Any) -> None:
+            self._surveying = False
+
+        self._survey().addErrback(failed).addCallback(over)
+
+    @inlineCallbacks
+    def _survey(self) -> Any:
+        over = yield self._parts.book.call(self._book.overSessions)
+        found = yield self._parts.bench.call(lambda: list(survey(self.settings.data, over)))
+        for number, (session, path) in enumerate(found):
+            self.pipeline.look(session, path)
+            if number % SLICE == SLICE - 1:
+                yield deferLater(self._clock, 0)
+        self._surveyed = len(found)
+
+    def opened(self, session: str, path: str, key: str, head: str) -> Deferred[list[int]]:
+        """@return: Deferred[[index]], when the OPEN leaf is durable; fails with L{CuratorFailed}."""
+        return self._append("opened", session=session, key=key, head=head)
+
+    @inlineCallbacks
+    def audit(self, audit: str, row: int = 0) -> Any:
+        indexes = yield self._append("audit", audit=audit)
+        yield self._upTo(row)
+        return indexes
+
+    @inlineCallbacks
+    def hold(self, session: str, on: bool, audit: str, row: int) -> Any:
+        """A session is held, or no longer: in the ledger, and in the store, where that keeps objects from being removed."""
+        indexes = yield self._append("hold-set" if on else "hold-lifted", session=session, audit=audit)
+        if self._backend is not None:
+            receipts = yield self._parts.book.call(self._book.receipts, session)
+            try:
+                for receipt in receipts.values():
+                    yield self._backend.hold(receipt, on)
+            except StorageError as error:
+                self._alarm("hold", f"{session}: the store does not {'hold' if on else 'let go of'} its objects: {error}")
+        yield self._upTo(row)
+        return indexes
+
+    @inlineCallbacks
+    def _upTo(self, row: int) -> Any:
+        """So far the audit is in the ledger; the gateway goes on from there."""
+        if row > self._audited:
+            self._audited = row
+            yield self._parts.book.call(self._book.setFact, "audit", row)
+
+    @inlineCallbacks
+    def expired(self, after: str) -> Any:
+        self._need()
+        try:
+            found = yield self._parts.book.call(self._eraser.expired, after)
+        except NotErased as error:
+            raise CuratorFailed(str(error)) from None
+        return found
+
+    @inlineCallbacks
+    def erase(self, session: str, audit: str) -> Any:
+        self._need()
+        try:
+            index = yield self._eraser.erase(session, audit)
+        except (OSError, HoopxError) as error:
+            raise CuratorFailed(str(error)) from None
+        return index
+
+    @inlineCallbacks
+    def confirmClock(self) -> Any:
+        self._need()
+        yield self._parts.book.call(self._guard.confirm)
+        self._doubt = None
+
+    def reload(self, settings: CuratorSettings) -> None:
+        """New rules and labels come into force; what else has changed takes a restart."""
+        self._need()
+        self._eraser.keeping = Keeping(settings.rules, settings.labels)
+
+    def _append(self, kind: str, **fields: Any) -> Deferred[list[int]]:
+        self._need()
+        try:
+            line = leaf(kind, self._wall(), **fields)
+        except ValueError as error:
+            raise CuratorFailed(str(error)) from None
+        appended: Deferred[list[int]] = self.scribe.append([line])
+        return appended
+
+    def sealed(self, session: str, path: str, segment: int) -> None:
+        self._look(session, path)
+
+    def ended(self, session: str, path: str) -> None:
+        self._look(session, path)
+
+    def _look(self, session: str, path: str) -> None:
+        if self.pipeline is not None:
+            self.pipeline.look(session, path)
+
+    def _need(self) -> None:
+        if self.pipeline is None:
+            raise CuratorFailed("it has no settings yet")
+
+    @inlineCallbacks
+    def stop(self, seconds: float) -> Any:
+        """Finish what is waiting, for so long at the most. @return: Deferred[None]"""
+        if self.pipeline is None:
+            return
+        self._ending = True
+        if self._watching is not None and self._watching.active():
+            self._watching.cancel()
+        idle = self.pipeline.whenIdle()
+        yield idle.addTimeout(seconds, self._clock).addErrback(lambda _: None)
+        yield self.pipeline.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
+        if self._storing is not None:
+            yield self._storing.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
+        yield self.publisher.finish().addTimeout(seconds, self._clock).addErrback(lambda _: None)
+
+    def status(self) -> dict[str, Any]:
+        """
+        How it is: C{waiting} (sessions with segments to process), C{processed}, C{backlog} (C{segments}, C{bytes}, C{oldest} without a
+        receipt), C{ledger} (origin, size, signed, published, at, quorum, witnesses), C{store} (state, stored, removed) or C{None},
+        C{quarantined} (count, sessions), C{audit} (row up to which it is in the ledger), C{clock} (why it is not
+        believed, or C{None}), C{recipients}, C{index}.
+        """
+        if self.pipeline is None:
+            return {}
+        self._count()
+        count, size, oldest = self._backlog
+        names = sorted(self.pipeline.quarantined)[:NAMED]
+        return {
+            "waiting": self.pipeline.waiting,
+            "processed": self.pipeline.done,
+            "backlog": {"segments": count, "bytes": size, "oldest": oldest} if self._storing is not None else None,
+            "ledger": {"origin": self._ledger.origin, "size": self.scribe.size, **self.publisher.status()},
+            "store": None
+            if self._storing is None
+            else {
+                "store": self.settings.store,
+                "state": self._storing.state,
+                "stored": self._storing.stored,
+                "removed": self._storing.removed,
+            },
+            "quarantined": {"count": len(self.pipeline.quarantined), "sessions": names},
+            "audit": self._audited,
+            "clock": self._doubt,
+            "recipients": len(self.settings.encryptTo),
+            "index": self.settings.index,
+        }
+
+    def _count(self) -> None:
+        """Have the backlog counted for the next question."""
+        if self._counting or self._storing is None:
+            return
+        self._counting = True
+
+        def done(found: Any) -> None:
+            self._counting = False
+            if isinstance(found, tuple):
+                self._backlog = found
+
+        self._parts.book.call(self._book.backlog).addBoth(done)
+
+
+def recoveredLines(found: list[Any]) -> list[list[Any]]:
+    """@param found: of L{hoopx.recording.recovery.Recovered}. @return: as JSON can say it."""
+    return [list(asdict(each).values()) for each in found]

@@ -1,0 +1,94 @@
+# -*- test-case-name: tests.index.test_listing -*-
+"""
+Lists sessions from the index, and from the disk what the index does not know or what may have gone on since. So the answer is what
+the disk alone would have said, only sooner.
+"""
+
+from __future__ import annotations
+
+import os
+from heapq import merge
+from itertools import islice
+from typing import Any, Callable, Final, Iterator, Sequence
+
+from sqlalchemy import Connection, Engine, select
+
+from hoopx.index.days import pathOf, strangers
+from hoopx.index.filters import conditions
+from hoopx.index.tables import sessions
+from hoopx.index.wanted import Filters, begun, matches
+from hoopx.recording import catalogue
+
+Line = dict[str, Any]
+
+COLUMNS: Final = (
+    "session", "user", "kind", "actor", "target", "account", "protocol", "client", "started", "ended", "state", "reason",
+    "bytes_from_client", "bytes_from_target",
+)  # fmt: skip
+"""As C{hoopx sessions list --json} prints them."""
+
+BATCH: Final = 500
+"""Rows that are fetched at once."""
+
+
+def listing(
+    engine: Engine, data: str, node: str, filters: Filters = Filters(), limit: int | None = None, skip: int = 0
+) -> list[Line]:
+    """
+    Sessions, newest first.
+
+    @param data: the gateway's data directory.
+    @param node: the gateway's name.
+    @param limit: at most so many; C{None} for all.
+    @param skip: leave out the newest ones.
+    """
+    with engine.connect() as connection:
+        fresh = list(_fresh(connection, data, node, filters))
+        begin = max(0, skip - len(fresh))
+        settled = _settled(connection, filters, begin, None if limit is None else limit + len(fresh))
+        # Both sides are in order. What is before `begin` is settled rows alone, so that places only move by it.
+        places = merge(((line["session"], line) for line in settled), fresh, key=lambda place: place[0], reverse=True)
+        found = (line() if callable(line) else line for _, line in islice(places, skip - begin, None))
+        return list(found if limit is None else islice(found, limit))
+
+
+def _settled(connection: Connection, filters: Filters, begin: int, limit: int | None) -> Iterator[Line]:
+    """Sessions that have ended: nothing can have changed."""
+    wanted = conditions(filters, connection.dialect.name)
+    chosen = select(*(sessions.c[name] for name in COLUMNS)).where(sessions.c.ended.is_not(None), *wanted)
+    chosen = chosen.order_by(sessions.c.session.desc()).offset(begin).limit(limit)
+    for row in connection.execution_options(yield_per=BATCH).execute(chosen).mappings():
+        yield dict(row)
+
+
+def _fresh(connection: Connection, data: str, node: str, filters: Filters) -> Sequence[tuple[str, Line | Callable[[], Line]]]:
+    """Sessions that lived when they were indexed, and those that are not indexed: id, and the line or what reads it from the disk."""
+    found: list[tuple[str, Line | Callable[[], Line]]] = []
+    wanted = conditions(filters.anyState(), connection.dialect.name)
+    chosen = select(sessions.c.node, *(sessions.c[name] for name in COLUMNS)).where(sessions.c.ended.is_(None), *wanted)
+    for row in connection.execute(chosen).mappings():
+        line = {name: row[name] for name in COLUMNS}
+        read = _Reader(data, line)
+        if not filters.states:
+            found.append((line["session"], read))
+        elif (now := read())["state"] in filters.states:
+            found.append((line["session"], now))
+    for path in strangers(connection, data, node):
+        if begun(filters, os.path.basename(path)):
+            summary = catalogue.summarise(path)
+            if summary is not None and matches(filters, summary):
+                found.append((summary.session, summary.line()))
+    return sorted(found, key=lambda place: place[0], reverse=True)
+
+
+class _Reader:
+    """Reads what has become of a session that lived, when somebody asks."""
+
+    def __init__(self, data: str, line: Line) -> None:
+        self._data = data
+        self._line = line
+
+    def __call__(self) -> Line:
+        path = pathOf(self._data, self._line["session"])
+        summary = None if path is None else catalogue.summarise(path)
+        return self._line if summary is None or (summary.state == "damaged" and not summary.head) else summary.line()

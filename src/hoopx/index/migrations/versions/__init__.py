@@ -1,0 +1,3 @@
+"""
+The index's schema, step by step.
+"""

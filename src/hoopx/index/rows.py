@@ -1,0 +1,122 @@
+# -*- test-case-name: tests.index.test_writer -*-
+"""
+Rows of sessions: from what frames say, and from what the catalogue says.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Final, Mapping
+
+from hoopx.frames import DONE, EVENT, HEAD, LINK, RECOVERED, ulidTime, unpack
+from hoopx.index.entries import storable
+from hoopx.index.tables import TWINS
+from hoopx.recording.catalogue import Summary
+from hoopx.values import Frame
+
+Row = dict[str, Any]
+
+INTERRUPTED: Final = "interrupted"
+"""What the catalogue says of a session whose gateway has died and not come back yet: not the last word."""
+NAMES: Final = 64
+"""Labels of a session that are kept."""
+NAME: Final = 1024
+"""Characters of anything that a client may have chosen."""
+
+
+def blank(session: str) -> Row:
+    """A session of which nothing is known but its id."""
+    text = ("user", "kind", "actor", "target", "account", "database", "protocol", "client", "started", "ended", "reason")
+    counts = ("bytes_from_client", "bytes_from_target", "commands", "verdicts", "alarms", "segments", "items", "characters", "variants")
+    return {
+        "session": session, "node": "", **dict.fromkeys(text), **dict.fromkeys(counts, 0), "state": "live", "partial": False,
+        "started": _began(session),
+    }  # fmt: skip
+
+
+def _began(session: str) -> float | None:
+    try:
+        return ulidTime(session)
+    except ValueError:
+        return None
+
+
+def firstNumber(session: str) -> int:
+    """The smallest number the session may have."""
+    try:
+        return int(ulidTime(session) * 1000) << TWINS
+    except ValueError:
+        return 0
+
+
+def fromHead(row: Row, head: Mapping[str, Any]) -> None:
+    """Fill in what HEAD says."""
+    identity = head.get("identity") or {}
+    said = {
+        "node": head.get("node") or "", "user": identity.get("name"), "kind": identity.get("kind"), "actor": head.get("actor"),
+        "target": head.get("target"), "account": head.get("account"), "database": head.get("database"),
+        "protocol": head.get("protocol"), "client": head.get("client"),
+    }  # fmt: skip
+    row |= {name: None if value is None else storable(str(value)[:NAME]) for name, value in said.items()}
+    row["started"] = float(head["started"])
+
+
+def labelsOf(head: Mapping[str, Any]) -> dict[str, str]:
+    """The run labels of a session."""
+    found = head.get("labels") or {}
+    return {storable(str(name)[:NAME]): storable(str(value)[:NAME]) for name, value in list(found.items())[:NAMES]}
+
+
+def fromSummary(row: Row, summary: Summary) -> None:
+    """Fill in what the catalogue says."""
+    if summary.head:
+        fromHead(row, summary.head)
+    row |= {
+        "started": summary.started, "ended": summary.ended, "state": summary.state, "reason": summary.reason,
+        "bytes_from_client": summary.totals.get("bytes_from_client", 0),
+        "bytes_from_target": summary.totals.get("bytes_from_target", 0),
+    }  # fmt: skip
+    if summary.reason == INTERRUPTED:
+        row["ended"] = None
+
+
+def fromFrame(row: Row, frame: Frame) -> None:
+    """
+    Fill in what one frame says of its session as a whole.
+
+    @raise ValueError: (or C{KeyError}, C{TypeError}) it says it wrongly.
+    """
+    fill = _FRAMES.get(frame.kind)
+    if fill is not None:
+        fill(row, unpack(frame.payload), frame)
+
+
+def _head(row: Row, value: dict, frame: Frame) -> None:
+    fromHead(row, value)
+
+
+def _totals(row: Row, value: dict, frame: Frame) -> None:
+    row |= {name: int(value[name]) for name in ("bytes_from_client", "bytes_from_target")}
+
+
+def _done(row: Row, value: dict, frame: Frame) -> None:
+    _totals(row, value, frame)
+    row |= {"state": "complete", "reason": value.get("reason"), "ended": row["started"] + frame.at / 1e9}
+
+
+def _recovered(row: Row, value: dict, frame: Frame) -> None:
+    _totals(row, value, frame)
+    reason = "recovered" if value.get("connected", True) else "never connected"
+    row |= {"state": "recovered", "reason": reason, "ended": row["started"] + frame.at / 1e9}
+
+
+def _event(row: Row, value: dict, frame: Frame) -> None:
+    event = value.get("kind") or value.get("event")
+    if event == "verdict" and value.get("verdict") != "allow":
+        row["verdicts"] += 1
+    elif event == "alarm":
+        row["alarms"] += 1
+
+
+_FRAMES: Final[Mapping[int, Callable[[Row, dict, Frame], None]]] = {
+    HEAD: _head, LINK: _totals, DONE: _done, RECOVERED: _recovered, EVENT: _event,
+}  # fmt: skip

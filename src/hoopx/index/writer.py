@@ -1,0 +1,345 @@
+# -*- test-case-name: tests.index.test_writer -*-
+"""
+Writes the index, segment by segment. Blocks: it is the curator's, in its thread.
+
+Each segment is one transaction, and the session's row says which comes next: a segment that is fed again changes nothing, and one
+that was not fed is read before those that follow it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import OrderedDict
+from typing import Any, Callable, Final, Iterable, Mapping
+
+from attrs import define
+from sqlalchemy import Connection, Engine, delete, insert, select, update
+from twisted.logger import Logger
+
+from hoopx.errors import HoopxError
+from hoopx.frames import DONE, HEAD, RECOVERED, unpack
+from hoopx.index import rows
+from hoopx.index.days import changedDays, note, unknown
+from hoopx.index.entries import Entries, Entry, digest
+from hoopx.index.swap import Transactions
+from hoopx.index.tables import ITEM_BITS, itemId, items, labels, sessions
+from hoopx.index.words import eraseWords, forgetWords, writeWords
+from hoopx.recording.catalogue import Summary, summarise
+from hoopx.state.engine import oneByOne
+from hoopx.values import Frame
+
+VIEWS: Final = 1000
+"""Sessions whose reading goes on where it stopped. What is pushed out is read from its beginning when it comes again."""
+ITEMS: Final = 20_000
+"""Different entries of one session; later ones are counted together. A day of generated statements must not fill the disk."""
+CHARACTERS: Final = 16 * 1024 * 1024
+"""Of all entries of one session: the output of terminals is all different."""
+VARIANTS: Final = 2_000
+"""Entries of one session that differ in parameters; later ones are counted with their statement."""
+MORE: Final = f"more than {ITEMS} different things were said: later ones are in the recording, and only counted here"
+
+NUMBERING: Final = 0x696E646578
+
+Read = Callable[[str, int], Iterable[Frame]]
+
+
+@define
+class _Reading:
+    """
+    Where the reading of a session is.
+
+    @ivar next: the segment that comes next.
+    """
+
+    view: Any
+    entries: Entries
+    next: int = 0
+
+
+class IndexWriter:
+    """
+    @param engine: from L{hoopx.index.store.openForWriting}.
+    @param read: callable(session, number) -> the frames of one sealed segment; raises a L{HoopxError} or C{OSError} where it can
+        not be read (any longer).
+    @param protocols: name -> L{hoopx.interfaces.IProtocolRecorder}.
+    @param full: C{False}: the sessions' own rows only (C{[recording] index = "metadata"}).
+    """
+
+    log = Logger()
+
+    def __init__(self, engine: Engine, read: Read, protocols: Mapping[str, Any], full: bool = True) -> None:
+        self._engine = engine
+        self._transactions = Transactions(engine)
+        self._read = read
+        self._protocols = protocols
+        self._full = full
+        self._readings: OrderedDict[str, _Reading] = OrderedDict()
+
+    def segment(self, session: str, number: int, frames: Iterable[Frame]) -> bool:
+        """
+        Take one sealed segment. Earlier ones that are not indexed are read first.
+
+        @param frames: of the whole segment.
+        @return: C{False}: it was there already.
+        @raise FrameError: the frames end wrongly; nothing of this segment is indexed.
+        @raise sqlalchemy.exc.DBAPIError: nothing of it is indexed; try again later.
+        """
+        with self._transactions.begin() as connection:
+            row = self._row(session, connection)
+        begin = row["segments"] if row else 0
+        if number < begin:
+            return False
+        try:
+            for earlier in range(begin, number):
+                self._one(session, earlier, self._earlier(session, earlier))
+            self._one(session, number, frames)
+        except BaseException:
+            self._readings.pop(session, None)  # it is ahead of what is written
+            raise
+        return True
+
+    def ended(self, session: str, summary: Summary) -> None:
+        """
+        Put down a session as the catalogue sees it: one that has no sealed segment yet, or can not be read at all. What its
+        segments have said is left as it is.
+        """
+        with self._transactions.begin() as connection:
+            row = self._row(session, connection)
+            fresh = row is None
+            if row is None:
+                row = self._made(session, connection)
+            if fresh or (row["ended"] is None and summary.head):
+                rows.fromSummary(row, summary)
+                self._write(connection, row, fresh)
+                self._label(connection, session, rows.labelsOf(summary.head))
+
+    def sweep(self, data: str, node: str, now: Callable[[], float] = time.time) -> None:
+        """
+        Put down the sessions on the disk of which nothing is known yet, and note which days' directories need not be looked
+        through any more. For every few seconds: then a list of sessions takes no longer than a look at the clock.
+
+        @param data: the gateway's data directory.
+        @param node: the gateway's name.
+        """
+        with self._engine.connect() as connection:
+            changed = changedDays(connection, data, node)
+        for day, path in changed:
+            with self._engine.connect() as connection:
+                fresh = unknown(connection, path)
+            for session in sorted(fresh):
+                summary = summarise(os.path.join(path, session))
+                if summary is not None:
+                    self.ended(session, summary)
+            with self._transactions.begin() as connection:
+                note(connection, node, day, path, now())
+
+    def erase(self, *gone: str) -> bool:
+        """
+        Remove sessions, so that nothing of them is left in the files either. Several in one go cost little more than one. Their
+        directories must be gone before: what is on the disk and not in the index is put down again.
+
+        @param gone: ids; those that are not there are passed over.
+        @return: C{False} when somebody reads the index for so long that traces are left until they have done.
+        """
+        with self._transactions.begin() as connection:
+            found = 0
+            for session in gone:
+                self._readings.pop(session, None)
+                found += self._forget(connection, session)
+        return eraseWords(self._engine) if found else True
+
+    def adopt(self, row: rows.Row, said: Mapping[str, str], things: list[dict[str, Any]]) -> None:
+        """Take a session over from another index, in place of what is known of it here: its row, labels and items."""
+        self.forget(row["session"])
+        with self._transactions.begin() as connection:
+            number = self._made(row["session"], connection)["number"]
+            mask = (1 << ITEM_BITS) - 1
+            own = [{**thing, "session": number, "id": itemId(number, thing["id"] & mask)} for thing in things]
+            self._write(connection, {**row, "number": number}, True)
+            self._label(connection, row["session"], said)
+            if own:
+                connection.execute(insert(items), own)
+                writeWords(connection, own)
+
+    def forget(self, session: str) -> None:
+        """Remove a session's rows, to be indexed again; does not care what is left in the files."""
+        self._readings.pop(session, None)
+        with self._transactions.begin() as connection:
+            self._forget(connection, session)
+
+    def _forget(self, connection: Connection, session: str) -> int:
+        number = connection.execute(select(sessions.c.number).where(sessions.c.session == session)).scalar()
+        if number is None:
+            return 0
+        forgetWords(connection, number)
+        connection.execute(delete(items).where(items.c.session == number))
+        connection.execute(delete(labels).where(labels.c.session == session))
+        connection.execute(delete(sessions).where(sessions.c.session == session))
+        return 1
+
+    # One segment
+
+    def _earlier(self, session: str, number: int) -> list[Frame] | None:
+        try:
+            return list(self._read(session, number))
+        except (HoopxError, OSError) as error:
+            self.log.warn("segment {number} of session {session} can not be read: {why}", number=number, session=session, why=str(error))
+            return None
+
+    def _one(self, session: str, number: int, frames: Iterable[Frame] | None) -> None:
+        """@param frames: C{None}: they can not be had."""
+        whole = None if frames is None else list(frames)
+        head = next((unpack(frame.payload) for frame in whole or () if frame.kind == HEAD), None)
+        found: dict[int, Entry] = {}
+        commands = 0
+        known = self._row(session)
+        protocol = (head or {}).get("protocol") or (known or {}).get("protocol")
+        reading = self._reading(session, number, protocol) if self._full and whole is not None else None
+        if reading is not None and whole is not None:
+            self._feed(reading, whole)
+            found, commands = reading.entries.taken()
+        with self._transactions.begin() as connection:
+            row = self._row(session, connection)
+            fresh = row is None
+            if row is None:
+                row = self._made(session, connection)
+            if row["segments"] > number:  # somebody else was faster
+                self._readings.pop(session, None)
+                return
+            self._tell(row, whole)
+            row["segments"] = number + 1
+            row["commands"] += commands
+            self._put(connection, row, found)
+            self._write(connection, row, fresh)
+            if head is not None:
+                self._label(connection, session, rows.labelsOf(head))
+        if reading is not None:
+            reading.next = number + 1
+            if row["ended"] is not None:
+                self._readings.pop(session, None)
+
+    def _tell(self, row: rows.Row, frames: list[Frame] | None) -> None:
+        row["partial"] = row["partial"] or frames is None
+        for frame in frames or ():
+            try:
+                rows.fromFrame(row, frame)
+            except (ValueError, KeyError, TypeError):
+                row["partial"] = True
+
+    def _feed(self, reading: _Reading, frames: Iterable[Frame]) -> None:
+        for frame in frames:
+            reading.entries.add(reading.view.feed(frame))
+            if frame.kind in (DONE, RECOVERED):
+                reading.entries.add(reading.view.finish())
+                reading.entries.finish()
+
+    def _reading(self, session: str, number: int, protocol: str | None) -> _Reading | None:
+        """Where the reading of a session is, at the beginning of a segment; what is before is read again where it has to be."""
+        found = self._readings.pop(session, None)
+        if found is None or found.next != number:
+            recorder = self._protocols.get(protocol or "")
+            if recorder is None:
+                return None
+            found = _Reading(recorder.view(), Entries())
+            for earlier in range(number):
+                frames = self._earlier(session, earlier)
+                if frames is None:  # a beginning in the middle is better than none
+                    found = _Reading(recorder.view(), Entries())
+                    continue
+                self._feed(found, frames)
+                found.entries.taken()
+            found.next = number
+        self._readings[session] = found
+        while len(self._readings) > VIEWS:
+            self._readings.popitem(last=False)
+        return found
+
+    # Rows
+
+    def _row(self, session: str, connection: Connection | None = None) -> rows.Row | None:
+        if connection is None:
+            with self._engine.connect() as own:
+                return self._row(session, own)
+        found = connection.execute(select(sessions).where(sessions.c.session == session)).mappings().first()
+        return None if found is None else dict(found)
+
+    def _made(self, session: str, connection: Connection) -> rows.Row:
+        oneByOne(connection, NUMBERING)
+        row = rows.blank(session)
+        number = rows.firstNumber(session)
+        while connection.execute(select(sessions.c.number).where(sessions.c.number == number)).first() is not None:
+            number += 1
+        row["number"] = number
+        return row
+
+    def _write(self, connection: Connection, row: rows.Row, fresh: bool) -> None:
+        if fresh:
+            connection.execute(insert(sessions).values(**row))
+        else:
+            connection.execute(update(sessions).where(sessions.c.session == row["session"]).values(**row))
+
+    def _label(self, connection: Connection, session: str, said: Mapping[str, str]) -> None:
+        connection.execute(delete(labels).where(labels.c.session == session))
+        if said:
+            connection.execute(insert(labels), [{"session": session, "name": name, "value": value} for name, value in said.items()])
+
+    def _put(self, connection: Connection, row: rows.Row, found: Mapping[int, Entry]) -> None:
+        """Add entries to a session's items: those that are there already are counted, the others are new, up to the limits."""
+        number = row["number"]
+        there = self._there(connection, number, found)
+        fresh: dict[int, dict[str, Any]] = {}
+        for name, entry in found.items():
+            if name not in there and name not in fresh:
+                if entry.parameters and row["variants"] >= VARIANTS:
+                    name, entry = digest(entry.kind, entry.text, ""), _plain(entry)
+                    self._also(connection, number, name, there, fresh)
+                if name not in there and name not in fresh and (row["items"] >= ITEMS or row["characters"] >= CHARACTERS):
+                    name = digest("event", MORE, "")
+                    entry = Entry("event", MORE, "", entry.at, entry.last, entry.sequence, entry.count)
+                    self._also(connection, number, name, there, fresh)
+            if name in there:
+                _count(there[name], entry)
+            elif name in fresh:
+                _count(fresh[name], entry)
+            else:
+                row["items"] += 1
+                row["characters"] += len(entry.text) + len(entry.parameters)
+                row["variants"] += bool(entry.parameters)
+                fresh[name] = {
+                    "id": itemId(number, row["items"]), "session": number, "hash": name, "kind": entry.kind, "text": entry.text,
+                    "parameters": entry.parameters, "at": entry.at, "last": entry.last, "count": entry.count,
+                    "sequence": entry.sequence,
+                }  # fmt: skip
+        for known in there.values():
+            if known.pop("changed", False):
+                connection.execute(update(items).where(items.c.id == known["id"]).values(**known))
+        if fresh:
+            connection.execute(insert(items), list(fresh.values()))
+            writeWords(connection, list(fresh.values()))
+
+    def _also(self, connection: Connection, number: int, name: int, there: dict[int, Any], fresh: Mapping[int, Any]) -> None:
+        if name not in there and name not in fresh:
+            there |= self._there(connection, number, [name])
+
+    def _there(self, connection: Connection, number: int, names: Iterable[int]) -> dict[int, dict[str, Any]]:
+        found = {}
+        wanted = list(names)
+        for begin in range(0, len(wanted), 500):  # SQLite takes 999 parameters at least
+            chosen = select(items.c.hash, items.c.id, items.c.at, items.c.last, items.c.count).where(
+                items.c.session == number, items.c.hash.in_(wanted[begin : begin + 500])
+            )
+            for one in connection.execute(chosen).mappings():
+                found[one["hash"]] = {name: one[name] for name in ("id", "at", "last", "count")}
+        return found
+
+
+def _count(known: dict[str, Any], entry: Entry) -> None:
+    known["count"] += entry.count
+    known["at"], known["last"] = min(known["at"], entry.at), max(known["last"], entry.last)
+    if "hash" not in known:
+        known["changed"] = True
+
+
+def _plain(entry: Entry) -> Entry:
+    return Entry(entry.kind, entry.text, "", entry.at, entry.last, entry.sequence, entry.count)

@@ -1,0 +1,21 @@
+# -*- test-case-name: tests.state.test_store -*-
+"""
+What a row of the audit is for the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Any, Final, Mapping
+
+FIELDS: Final = ("action", "actor", "at", "details", "subject")
+
+
+def auditHash(row: Mapping[str, Any]) -> str:
+    """
+    SHA-256 in hex of a row's canonical JSON: its fields C{at}, C{actor}, C{action}, C{subject} and C{details}, keys sorted, no
+    spaces, UTF-8. The row's number is the database's own and not in it.
+    """
+    said = json.dumps({name: row[name] for name in FIELDS}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return sha256(said.encode("utf-8", "backslashreplace")).hexdigest()

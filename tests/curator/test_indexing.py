@@ -1,0 +1,37 @@
+"""Segments reach the index, in order, and not twice."""
+
+import os
+
+from sqlalchemy import text
+from twisted.trial.unittest import SynchronousTestCase
+
+from hoopx.curator.indexing import Indexing
+from hoopx.curator.settings import CuratorSettings
+from hoopx.errors import ConfigurationError
+from hoopx.frames import segmentName
+from hoopx.registry import protocols
+from tests.curator.rig import Recorded
+
+
+class IndexingTests(SynchronousTestCase):
+    def test_segments(self):
+        data = self.mktemp()
+        recording = Recorded(data).session(3)
+        indexing = Indexing(CuratorSettings(data, "gw"), protocols())
+        for number in (0, 0, 1, 2, 1):
+            indexing.segment(recording.session, os.path.join(recording.path, segmentName(number)), number)
+        with indexing._writer._engine.connect() as connection:
+            rows = connection.execute(text("SELECT session, target, segments FROM sessions")).all()
+        self.assertEqual(rows, [(recording.session, "orders", 3)])
+        self.assertTrue(indexing.erase(recording.session))
+        with indexing._writer._engine.connect() as connection:
+            self.assertEqual(connection.execute(text("SELECT count(*) FROM sessions")).scalar(), 0)
+        indexing._writer._engine.dispose()
+
+    def test_noDatabase(self):
+        data = self.mktemp()
+        recording = Recorded(data).session(1)
+        indexing = Indexing(CuratorSettings(data, "gw", indexUrl="mysql://u:secret@h/d"), protocols())
+        path = os.path.join(recording.path, segmentName(0))
+        error = self.assertRaises(ConfigurationError, indexing.segment, recording.session, path, 0)
+        self.assertNotIn("secret", str(error))

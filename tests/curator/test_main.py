@@ -1,0 +1,83 @@
+"""The program: it ends with its input, its output is the pipe's alone, and signals are the gateway's business."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from twisted.internet import reactor
+from twisted.internet.defer import inlineCallbacks
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from hoopx.curator.commands import CuratorFailed
+from hoopx.curator.pipes import spawner
+from hoopx.curator.process import Curator
+from hoopx.curator.settings import CuratorSettings, dump
+
+
+class ProgramTests(SynchronousTestCase):
+    def start(self):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "hoopx.curator"], stdin=-1, stdout=-1, stderr=-1,
+            env={"PYTHONPATH": os.pathsep.join(os.path.abspath(place) for place in sys.path)}, cwd="/",
+        )  # fmt: skip
+        self.addCleanup(lambda: child.poll() is None and child.kill())
+        return child
+
+    def test_endsWithInput(self):
+        child = self.start()
+        output, log = child.communicate(timeout=60)
+        self.assertEqual((child.returncode, output), (0, b""), log)
+
+    def test_signals(self):
+        """Ctrl-C reaches the whole process group: the gateway ends its sessions first, and needs the curator for it."""
+        child = self.start()
+        with open(f"/proc/{child.pid}/status") as file:
+            started = file.read()
+        until = time.monotonic() + 60
+        while "SigIgn:\t0000000000000000" in started or not self.ignores(started, signal.SIGTERM):
+            self.assertLess(time.monotonic(), until)
+            with open(f"/proc/{child.pid}/status") as file:
+                started = file.read()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self.assertTrue(self.ignores(started, number))
+        child.communicate(timeout=60)
+
+    def ignores(self, status, number):
+        (mask,) = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigIgn")]
+        return bool(mask >> number - 1 & 1)
+
+
+class RealTests(TestCase):
+    timeout = 120
+
+    def setUp(self):
+        self.data = os.path.abspath(self.mktemp())
+        os.makedirs(self.data)
+        self.alarms = []
+
+    def curator(self, **settings):
+        configuration = dump(CuratorSettings(self.data, "gw", **settings))
+        curator = Curator(spawner(reactor), reactor, lambda: configuration, lambda alarm, fields: self.alarms.append(alarm))
+        self.addCleanup(curator.stop)
+        return curator
+
+    @inlineCallbacks
+    def test_killed(self):
+        """A real one: a leaf, killed, a leaf again, the end."""
+        curator = self.curator()
+        self.assertEqual((yield curator.recover()), [])
+        first = yield curator.audit("00" * 32)
+        curator._pipes.transport.signalProcess("KILL")
+        second = yield curator.audit("01" * 32)
+        self.assertEqual((first, second), (0, 1))
+        self.assertEqual(curator.status()["starts"], 2)
+        self.assertEqual(self.alarms, ["curator-down"])
+
+    @inlineCallbacks
+    def test_nothingWorks(self):
+        """It says why, and the start fails."""
+        curator = self.curator(signingKey=b"no key at all")
+        failed = yield self.assertFailure(curator.recover(), CuratorFailed)
+        self.assertIn("signing key", str(failed))

@@ -1,0 +1,212 @@
+"""All parts of the curator together, on a real ledger: recovery, what is sealed, what is opened, the end."""
+
+import os
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from hoopx.curator.commands import CuratorFailed
+from hoopx.curator.parts import Parts
+from hoopx.curator.settings import CuratorSettings
+from hoopx.curator.workshop import ALARMS, LOCKED, Workshop
+from hoopx.frames import segmentName
+from hoopx.ledger.leaf import parse
+from hoopx.ledger.reader import LedgerReader
+from hoopx.recording.verify import verifySession
+from hoopx.values import CLIENT, PASSED
+from tests.curator.rig import WALL, FakeBackend, Now, Recorded
+from tests.recording.rig import crash, letGo
+
+
+class WorkshopTests(SynchronousTestCase):
+    def setUp(self):
+        self.data = self.mktemp()
+        self.clock = Clock()
+        self.alarms = []
+        self.backend = FakeBackend()
+        self.recorded = Recorded(self.data)
+
+    def workshop(self, begin=True, **settings):
+        parts = Parts(Now(), Now(), Now(), lambda function, *arguments: function(*arguments), lambda settings: succeed(self.backend))
+        workshop = Workshop(self.clock, parts, lambda alarm, text: self.alarms.append((alarm, text)), wall=lambda: WALL)
+        self.addCleanup(self.close, workshop)
+        if begin:
+            self.successResultOf(workshop.begin(CuratorSettings(self.data, "gw", **settings)))
+        return workshop
+
+    def close(self, workshop):
+        if workshop._ledger is not None:
+            workshop._ledger.close()
+        if workshop._book is not None:
+            workshop._book.close()
+
+    def leaves(self, workshop, session):
+        found = [parse(line) for line in workshop._ledger.entries(0, workshop._ledger.size)]
+        return [leaf["type"] for leaf in found if leaf.get("session") == session]
+
+    def test_life(self):
+        """A session from its opening to its end, as the gateway tells it."""
+        workshop = self.workshop()
+        self.assertEqual(self.successResultOf(workshop.recover(True)), [])
+        recording = self.recorded.session(3, close=False)
+        (index,) = self.successResultOf(workshop.opened(recording.session, recording.path, recording.key, recording.head))
+        (again,) = self.successResultOf(workshop.opened(recording.session, recording.path, recording.key, recording.head))
+        self.assertEqual(index, again)
+        workshop.sealed(recording.session, recording.path, 1)
+        self.assertEqual(self.leaves(workshop, recording.session), ["opened", "sealed", "sealed"])
+        recording.close("client-left")
+        workshop.ended(recording.session, recording.path)
+        self.assertEqual(self.leaves(workshop, recording.session), ["opened", "sealed", "sealed", "sealed", "done"])
+        self.clock.advance(1)
+        status = workshop.status()
+        self.assertEqual((status["ledger"]["size"], status["ledger"]["signed"], status["processed"]), (5, 5, 3))
+        self.assertEqual((status["waiting"], status["store"], status["backlog"]), (0, None, None))
+
+    def test_opening(self):
+        """What the leaf of the opening says is what stands in HEAD."""
+        workshop = self.workshop()
+        recording = self.recorded.session(close=False)
+        self.successResultOf(workshop.opened(recording.session, recording.path, recording.key, recording.head))
+        leaf = parse(workshop._ledger.entries(0, 1)[0])
+        self.assertEqual((leaf["key"], leaf["head"]), (recording.key, recording.head))
+        from hashlib import sha256
+
+        from hoopx.frames import readSession, unpack
+
+        head = next(iter(readSession(recording.path)))
+        self.assertEqual(leaf["head"], sha256(head.payload).hexdigest())
+        self.assertEqual(leaf["key"], unpack(head.payload)["key"])
+
+    def test_recovers(self):
+        """What a crash left gets its RECOVERED, signed by the ledger's key, and its leaves; also what was sealed and never told."""
+        crashed, missed = self.recorded.session(2, close=False), self.recorded.session(2)
+        crash(crashed)
+        letGo(self.recorded.rig.store)
+        workshop = self.workshop()
+        (found,) = self.successResultOf(workshop.recover(True))
+        self.assertEqual((found.session, found.outcome), (crashed.session, "recovered"))
+        self.assertEqual(self.leaves(workshop, crashed.session), ["sealed", "sealed", "recovered"])
+        self.assertEqual(self.leaves(workshop, missed.session), ["sealed", "sealed", "done"])
+        public = workshop._key.public_key().public_bytes_raw()
+        self.assertEqual(verifySession(crashed.path, public).state, "recovered")
+        self.assertEqual(verifySession(missed.path, public).state, "complete")
+
+    def test_inMidLife(self):
+        """A new curator beside live sessions leaves their open segment alone, and misses nothing that is sealed."""
+        live = self.recorded.session(3, close=False)
+        first = self.workshop()
+        self.successResultOf(first.recover(True))
+        self.close(first)
+        live.append(0, CLIENT, PASSED, os.urandom(5000))
+        self.recorded.rig.advance(12)
+        again = self.workshop()
+        self.assertEqual(self.successResultOf(again.recover(False)), [])
+        self.assertEqual(self.leaves(again, live.session), ["sealed"] * 3)
+        live.append(0, CLIENT, PASSED, b"goes on")
+        live.close("client-left")
+        again.ended(live.session, live.path)
+        self.assertEqual(self.leaves(again, live.session), ["sealed"] * 4 + ["done"])
+
+    def test_bookLost(self):
+        """Nothing gets a second leaf."""
+        recording = self.recorded.session(3)
+        first = self.workshop()
+        self.successResultOf(first.recover(True))
+        size = first._ledger.size
+        self.close(first)
+        for name in os.listdir(self.data):
+            if name.startswith("curator.sqlite"):
+                os.remove(os.path.join(self.data, name))
+        again = self.workshop()
+        self.successResultOf(again.recover(True))
+        self.assertEqual(again._ledger.size, size)
+        self.assertEqual(self.leaves(again, recording.session), ["sealed"] * 3 + ["done"])
+        self.assertEqual(again.pipeline.quarantined, {})
+
+    def test_killedAnywhere(self):
+        """Killed between any two steps of a session's way: each step is done, none twice."""
+        for steps in range(8):
+            recording = self.recorded.session(2)
+            workshop = self.workshop(begin=False)
+            left = [steps]
+
+            def call(work, *arguments, left=left):
+                left[0] -= 1
+                return Deferred() if left[0] < 0 else succeed(work(*arguments))
+
+            self.successResultOf(workshop.begin(CuratorSettings(self.data, "gw")))
+            for part in (workshop._parts.bench, workshop._parts.ledger):
+                part.call = call
+            workshop.pipeline.look(recording.session, recording.path)
+            self.close(workshop)
+            again = self.workshop()
+            self.successResultOf(again.recover(True))
+            self.assertEqual(self.leaves(again, recording.session), ["sealed", "sealed", "done"])
+            self.close(again)
+
+    def test_store(self):
+        recording = self.recorded.session(2)
+        workshop = self.workshop(store="fake:")
+        self.successResultOf(workshop.recover(True))
+        self.clock.advance(0)
+        self.assertEqual(len(self.backend.puts), 2)
+        self.assertEqual(self.backend.puts[0].split("/")[-2:], [recording.session, segmentName(0)])
+        workshop.status()
+        self.assertEqual(workshop.status()["store"]["stored"], 2)
+        self.assertEqual(workshop.status()["backlog"]["segments"], 0)
+
+    def test_locked(self):
+        """The ledger belongs to another one for a while, or for ever."""
+        first = self.workshop()
+        second = self.workshop(begin=False)
+        begun = second.begin(CuratorSettings(self.data, "gw"))
+        self.assertNoResult(begun)
+        self.clock.advance(1)
+        self.assertNoResult(begun)
+        self.close(first)
+        self.clock.advance(0.1)
+        self.successResultOf(begun)
+        third = self.workshop(begin=False)
+        begun = third.begin(CuratorSettings(self.data, "gw"))
+        self.clock.pump([0.1] * int(10 * LOCKED + 10))
+        self.failureResultOf(begun, CuratorFailed)
+
+    def test_canNotWork(self):
+        for name, content in (("keys/ledger.key", b"nonsense"), ("ledger", b"a file")):
+            path = os.path.join(self.mktemp(), name)
+            os.makedirs(os.path.dirname(path))
+            with open(path, "wb") as file:
+                file.write(content)
+            workshop = self.workshop(begin=False)
+            data = path[: -len(name) - 1]
+            failure = self.failureResultOf(workshop.begin(CuratorSettings(data, "gw")), CuratorFailed)
+            self.assertNotIn("Traceback", str(failure.value))
+
+    def test_nothingBeforeSettings(self):
+        workshop = self.workshop(begin=False)
+        self.assertRaises(CuratorFailed, workshop.opened, "S", "/p", "k", "h")
+        workshop.sealed("S", "/p", 0)
+        self.assertEqual(workshop.status(), {})
+        self.successResultOf(workshop.stop(1.0))
+
+    def test_stop(self):
+        workshop = self.workshop(store="fake:")
+        recording = self.recorded.session(2)
+        workshop.ended(recording.session, recording.path)
+        self.successResultOf(workshop.stop(5.0))
+        reader = LedgerReader(os.path.join(self.data, "ledger"))
+        self.assertEqual(reader.audit(reader.checkpoint([reader.first()])), [])
+        self.assertIn(b"\n3\n", workshop._ledger.published)
+
+    def test_alarms(self):
+        """A defect that meets every session does not fill the alarms."""
+        workshop = self.workshop()
+        for number in range(ALARMS + 5):
+            workshop._alarm("index", str(number))
+        self.assertEqual(len(self.alarms), ALARMS)
+        self.clock.advance(61)
+        workshop._alarm("index", "again")
+        self.assertEqual(len(self.alarms), ALARMS + 1)
+        workshop._alarm("other", "x")
+        self.assertEqual(len(self.alarms), ALARMS + 2)

@@ -1,0 +1,241 @@
+"""
+An index that is made again is the one that was made segment by segment.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from hoopx.frames import FrameError
+from hoopx.index import rebuild as module
+from hoopx.index.rebuild import Rebuild
+from hoopx.index.search import search
+from hoopx.index.segments import Segments
+from hoopx.index.store import address, openForReading
+from hoopx.index.swap import LOCK
+from hoopx.protocols.postgres.messages import query
+from hoopx.registry import protocols
+from hoopx.state.engine import close
+from hoopx.values import ATTEMPTED, CLIENT, PASSED
+from tests.index.rig import BEGAN, Reads, asked, contents, feed, folder, record, writer
+
+STATEMENTS = [f"SELECT {word} FROM t" for word in ("a", "b", "c", "'a long one which is cut in two somewhere'")]
+STEP = st.one_of(
+    st.sampled_from(STATEMENTS).map(asked),
+    st.tuples(st.sampled_from(STATEMENTS), st.integers(1, 20)).map(
+        lambda drawn: [(CLIENT, PASSED, query(drawn[0].encode())[: drawn[1]]), (CLIENT, PASSED, query(drawn[0].encode())[drawn[1] :])]
+    ),
+    st.just([(0, 0, b'{"event":"alarm","alarm":"odd"}')]),
+    st.just([(0, 0, b'{"event":"verdict","verdict":"block","guard":"g","reason":"r"}'), (CLIENT, ATTEMPTED, query(b"DROP TABLE t"))]),
+)
+
+
+class RebuildTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.data = Path(self.mktemp())
+        self.writer, self.engine, self.reads = writer(self.data)
+        self.addCleanup(close, self.engine)
+        self.steps: list[str] = []
+
+    def rebuild(self, data: Path | None = None, **more: Any) -> Rebuild:
+        data = data or self.data
+        where = address("sqlite:", data)
+        return Rebuild(where, str(data), "gw1", more.pop("read", Segments(str(data))), protocols(), step=self.steps.append, **more)
+
+    def test_equal(self) -> None:
+        for number in range(5):
+            feed(self.writer, self.reads, record(self.data, [asked("SELECT 1"), asked("SELECT 2")], started=BEGAN + number, done=number % 2 == 0))
+        self.writer.sweep(str(self.data), "gw1")
+        before = contents(self.engine)
+        self.assertEqual(self.rebuild().run(), 5)
+        self.engine.dispose()
+        self.assertEqual(contents(self.engine), before)
+        self.assertEqual(len(self.steps), 5)
+        self.assertEqual(len(search(self.engine, "select")), 10)
+
+    @given(st.lists(st.lists(STEP, max_size=4), min_size=1, max_size=4), st.booleans(), st.lists(st.booleans(), min_size=4, max_size=4))
+    @settings(max_examples=40 if not os.environ.get("HOOPX_LONG") else 1000, deadline=None)
+    def test_anyRecording(self, steps: list, done: bool, restarts: list[bool]) -> None:
+        """Whatever was recorded, wherever the segments end, however often the writer was started anew."""
+        data = Path(self.mktemp())
+        session = record(data, [sum(segment, []) for segment in steps], done=done)
+        writing, engine, reads = writer(data)
+        try:
+            for number in range(len(steps)):
+                if restarts[number]:
+                    writing, _, reads = writer(data, engine=engine)
+                writing.segment(session, number, reads(session, number))
+            before = contents(engine)
+            self.rebuild(data).run()
+            engine.dispose()
+            self.assertEqual(contents(engine), before)
+        finally:
+            close(engine)
+            shutil.rmtree(data)
+
+    def test_fromNothing(self) -> None:
+        data = Path(self.mktemp())
+        record(data, [asked("SELECT 1")])
+        self.rebuild(data).run()
+        engine = openForReading(address("sqlite:", data))
+        self.addCleanup(close, engine)
+        self.assertEqual(len(search(engine, "select")), 1)
+        close(engine)
+        self.assertEqual(sorted(path.name for path in data.iterdir()), ["index.sqlite", "index.sqlite.lock", "recordings"])
+
+    def test_damagedIndex(self) -> None:
+        """A file that is none gives way."""
+        data = Path(self.mktemp())
+        record(data, [asked("SELECT 1")])
+        for content in (b"precious" * 1000, b"", (self.data / "index.sqlite").read_bytes()[:5000]):
+            (data / "index.sqlite").write_bytes(content)
+            self.assertEqual(self.rebuild(data).run(), 1)
+
+    def test_newerIndex(self) -> None:
+        feed(self.writer, self.reads, record(self.data, [asked("SELECT 1")]))
+        with self.engine.execution_options(write=True).begin() as connection:
+            connection.exec_driver_sql("UPDATE index_version SET version_num = '9999'")
+        self.rebuild().run()
+        close(openForReading(self.data / "index.sqlite"))
+
+    def test_writerGoesOn(self) -> None:
+        """A writer that was there before writes into the new file, without a word lost or said twice."""
+        parts = [asked("SELECT 1"), [(CLIENT, PASSED, query(b"SELECT 2")[:5])], [(CLIENT, PASSED, query(b"SELECT 2")[5:])], asked("SELECT 3")]
+        session = record(self.data, parts)
+        other = Path(self.mktemp())
+        shutil.copytree(self.data / "recordings", other / "recordings")
+        for number in (3, 2):
+            os.rename(f"{folder(self.data, session)}/{number:06d}.hxr", self.data / f"{number}")
+        for number in (0, 1):
+            self.writer.segment(session, number, self.reads(session, number))
+        self.rebuild().run()
+        for number in (2, 3):
+            os.rename(self.data / f"{number}", f"{folder(self.data, session)}/{number:06d}.hxr")
+            self.writer.segment(session, number, self.reads(session, number))
+        plain, engine, reads = writer(other)
+        self.addCleanup(close, engine)
+        feed(plain, reads, session)
+        fresh = openForReading(self.data / "index.sqlite")
+        self.addCleanup(close, fresh)
+        self.assertEqual(contents(fresh), contents(engine))
+
+    def test_meanwhile(self) -> None:
+        """A session that is recorded, and one that goes on, while the index is being made."""
+        record(self.data, [asked("SELECT 1")])
+        going = record(self.data, [asked("SELECT 2"), asked("SELECT 3")], started=BEGAN - 5)
+        late = self.data / "late.hxr"
+        last = f"{folder(self.data, going)}/000001.hxr"
+        os.rename(last, late)
+
+        def step(path: str) -> None:
+            if late.exists():
+                os.rename(late, last)
+                record(self.data, [asked("SELECT 4")], started=BEGAN + 5)
+
+        rebuild = self.rebuild()
+        rebuild._step = step
+        self.assertEqual(rebuild.run(), 3)
+        self.engine.dispose()
+        self.assertEqual(sorted(one["text"] for one in search(self.engine, "select")), [f"SELECT {number}" for number in (1, 2, 3, 4)])
+
+    def test_waitsForAWriter(self) -> None:
+        """It does not take the place of a file into which somebody is just writing."""
+        record(self.data, [asked("SELECT 1")])
+        order: list[str] = []
+        real = os.replace
+        self.patch(module.os, "replace", lambda *paths: order.append("replaced") or real(*paths))
+        taken = fcntl.flock
+
+        def flock(descriptor: int, how: int) -> None:
+            if os.readlink(f"/proc/self/fd/{descriptor}").endswith(f"index.sqlite{LOCK}"):
+                order.append({fcntl.LOCK_EX: "alone", fcntl.LOCK_SH: "shared"}[how])
+            taken(descriptor, how)
+
+        from hoopx.index import swap
+
+        self.patch(swap.fcntl, "flock", flock)
+        self.rebuild().run()
+        self.assertEqual(order, ["alone", "replaced"])
+        self.assertTrue((self.data / f"index.sqlite{LOCK}").exists())
+
+    def test_unreadable(self) -> None:
+        """Of what can not be read (any longer) the index knows what it knew, and nobody else suffers."""
+        lost, good = record(self.data, [asked("SELECT 'lost'")]), record(self.data, [asked("SELECT 'good'")], started=BEGAN + 1)
+        gone = record(self.data, [asked("SELECT 'gone'")], started=BEGAN + 2)
+        for session in (lost, good, gone):
+            feed(self.writer, self.reads, session)
+        before = contents(self.engine)
+        os.rename(folder(self.data, gone), self.data / "elsewhere")
+        path = f"{folder(self.data, lost)}/000000.hxr"
+        content = Path(path).read_bytes()
+        Path(path).write_bytes(b"age-encryption.org/v1" + content)
+        rebuild = self.rebuild()
+        self.assertEqual(rebuild.run(), 3)
+        self.assertEqual(list(rebuild.failed), [lost])
+        self.assertIn("encrypted", rebuild.failed[lost])
+        self.engine.dispose()
+        self.assertEqual(contents(self.engine), before)
+        for word in ("lost", "good", "gone"):
+            self.assertEqual(len(search(self.engine, word)), 1)
+
+    def test_fresh(self) -> None:
+        gone = record(self.data, [asked("SELECT 'gone'")])
+        feed(self.writer, self.reads, gone)
+        shutil.rmtree(folder(self.data, gone))
+        self.assertEqual(self.rebuild(keep=False).run(), 0)
+
+    def test_secondSegmentDamaged(self) -> None:
+        """What is good is in the index."""
+        session = record(self.data, [asked("SELECT 'one'"), asked("SELECT 'two'")])
+        path = Path(f"{folder(self.data, session)}/000001.hxr")
+        path.write_bytes(path.read_bytes()[:-20])
+        rebuild = self.rebuild()
+        rebuild.run()
+        self.assertEqual(list(rebuild.failed), [session])
+        self.engine.dispose()
+        self.assertEqual([one["text"] for one in search(self.engine, "select")], ["SELECT 'one'"])
+
+    def test_fails(self) -> None:
+        """The index that is there stays, and nothing lies about."""
+        feed(self.writer, self.reads, record(self.data, [asked("SELECT 1")]))
+
+        def full(session: str, number: int) -> Any:
+            raise MemoryError
+
+        self.assertRaises(MemoryError, self.rebuild(read=full).run)
+        self.assertEqual(len(search(self.engine, "select")), 1)
+        self.assertEqual([path.name for path in self.data.glob("index.sqlite.new*")], [])
+
+    def test_leftovers(self) -> None:
+        """Of one that was killed."""
+        (self.data / "index.sqlite.new").write_bytes(b"half")
+        (self.data / "index.sqlite.new-wal").write_bytes(b"half")
+        record(self.data, [asked("SELECT 1")])
+        self.assertEqual(self.rebuild().run(), 1)
+
+
+class SegmentsTests(SynchronousTestCase):
+    def test_same(self) -> None:
+        data = Path(self.mktemp())
+        session = record(data, [asked("SELECT 1"), asked("SELECT 2")])
+        for number in (0, 1):
+            self.assertEqual(list(Segments(str(data))(session, number)), list(Reads(data)(session, number)))
+
+    def test_none(self) -> None:
+        data = Path(self.mktemp())
+        session = record(data, [asked("SELECT 1")])
+        self.assertRaises(OSError, list, Segments(str(data))(session, 1))
+        self.assertRaises(OSError, list, Segments(str(data))("0" * 26, 0))
+        path = Path(f"{folder(data, session)}/000000.hxr")
+        path.write_bytes(b"foreign")
+        self.assertRaises(FrameError, list, Segments(str(data))(session, 0))
+
+

@@ -1,0 +1,171 @@
+"""
+Where evidence goes: to another folder, to an S3 server that comes and goes, encrypted to the auditors, before witnesses.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pyrage
+
+from hoopx.ledger.note import openNote
+from hoopx.witness.client import witnessKey
+from tests.peers.harness.finding import requireModule
+from tests.peers.harness.gateway import Gateway, account, target
+from tests.peers.harness.ports import answers, freePort
+from tests.peers.harness.postgres import debian
+from tests.peers.harness.processes import Process, folder
+from tests.peers.harness.seaweedfs import ACCESS, LOCKED, SECRET, seaweedfs
+from tests.peers.harness.waiting import until
+from tests.peers.harness.wire import Wire
+from tests.peers.test_curator import RECORDING, CuratorBase
+
+HOOPX = "from hoopx.cli.main import main; main()"
+
+
+class EvidenceBase(CuratorBase):
+    def made(self, more: str) -> Gateway:
+        gateway = Gateway([target("shop", debian(), account("app"), tls=False)], more=RECORDING + more, name="evidence")
+        self.addCleanup(gateway.stop)
+        return gateway
+
+    def sessions(self, gateway: Gateway, count: int) -> list[str]:
+        token = gateway.token()
+        for number in range(count):
+            with Wire(gateway.port) as connection:
+                connection.login("app", token, "shop")
+                connection.value(f"select 'number {number}'")
+        return [one["session"] for one in gateway.sessions()]
+
+
+class FolderTests(EvidenceBase):
+    def test_encryptedElsewhere(self) -> None:
+        """Encrypted to an auditor, copied to another folder, the local copy gone: only the auditor reads it, everybody sees where it is."""
+        elsewhere = folder("elsewhere")
+        identity = pyrage.x25519.Identity.generate()
+        gateway = self.made(f'store = "file:{elsewhere}"\nencrypt_to = ["{identity.to_public()}"]\nlocal_keep = "1s"\n').start()
+        (name,) = self.sessions(gateway, 1)
+        until(lambda: self.status(gateway)["store"]["stored"] == 1, "the segment to be stored", 30)
+        (stored,) = [path for path in elsewhere.rglob("*.hxr")]
+        data = stored.read_bytes()
+        self.assertTrue(data.startswith(b"age-encryption.org/v1"))
+        self.assertNotIn(b"number 0", data)
+        self.assertTrue(pyrage.decrypt(data, [identity])[:4] == b"\x28\xb5\x2f\xfd")
+        self.assertEqual(stored.relative_to(elsewhere).parts[-2:], (name, "000000.hxr"))
+        leaves = self.leaves(gateway)
+        from hashlib import sha256
+
+        self.assertEqual([leaf["object"] for leaf in leaves if leaf["type"] == "sealed"], [sha256(data).hexdigest()])
+        for path in gateway.data.rglob("*"):
+            if path.is_file() and path.name != "reserve":
+                self.assertNotIn(b"number 0", path.read_bytes(), str(path))
+
+
+class WitnessTests(EvidenceBase):
+    def test_witnessed(self) -> None:
+        """A real witness signs the checkpoints; a ledger that was rolled back is refused, with an alarm."""
+        port, data = freePort(), folder("witness")
+
+        def hoopx(*arguments: str) -> list[str]:
+            return [sys.executable, "-c", HOOPX, "witness", "--data", str(data), "--name", "w.example.com", *arguments]
+
+        import subprocess
+
+        vkey = subprocess.run(hoopx("--vkey"), capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+        witness = f'\n[[recording.witnesses]]\nurl = "http://127.0.0.1:{port}/"\nkey = "{vkey}"\n'
+        gateway = self.made(f"witness_quorum = 1\n{witness}").start()
+        ledger = gateway.hoopx("ledger", "show", "--vkey").strip()
+        process = Process(hoopx("--listen", f"tcp:{port}:interface=127.0.0.1", "--ledger", ledger), data / "log", environment=dict(os.environ))
+        self.addCleanup(process.stop)
+        process.ready(lambda: answers(port), "the witness", 60)
+        self.sessions(gateway, 2)
+
+        def witnessed() -> bool:
+            found = self.status(gateway)["ledger"]
+            return found["size"] >= 6 and found["published"] == found["size"]
+
+        until(witnessed, "the witness's signature", 60)
+        note = (gateway.data / "ledger" / "checkpoint").read_bytes()
+        _, verified = openNote(note, [witnessKey(vkey)])
+        self.assertEqual(len(verified), 1)
+        gateway.stop()
+        # The thief of the key rolls the ledger back and goes on.
+        import shutil
+
+        shutil.rmtree(gateway.data / "ledger")
+        (gateway.data / "curator.sqlite").unlink()
+        shutil.rmtree(gateway.data / "recordings")
+        gateway.start()
+        self.sessions(gateway, 1)
+        until(lambda: "refuses the ledger" in gateway.log(), "the alarm", 60)
+        until(lambda: self.status(gateway)["ledger"]["witnesses"][0]["problem"], "the status to say so", 20)
+
+
+class S3Tests(EvidenceBase):
+    def test_comesAndGoes(self) -> None:
+        """The server is away while sessions are recorded: nobody waits, and all of it arrives when it is back."""
+        requireModule("boto3")
+        server = seaweedfs()
+        secrets = folder("s3")
+        for name, secret in (("access", ACCESS), ("secret", SECRET)):
+            (secrets / name).write_text(secret)
+            (secrets / name).chmod(0o600)
+        prefix = f"evidence-{os.getpid()}"
+        gateway = self.made(
+            f'store = "s3:{LOCKED}/{prefix}"\n[recording.s3]\nendpoint = "http://127.0.0.1:{server.port}"\nregion = "us-east-1"\n'
+            f'access_key = {{ file = "{secrets / "access"}" }}\nsecret_key = {{ file = "{secrets / "wrong"}" }}\n'
+        )
+        (secrets / "wrong").write_text("not the secret")
+        (secrets / "wrong").chmod(0o600)
+        gateway.start()
+        self.sessions(gateway, 2)
+        until(lambda: "refuses" in gateway.log(), "the alarm about credentials", 60)
+        until(lambda: self.status(gateway)["backlog"]["segments"] == 2, "the backlog to be seen", 20)
+        (secrets / "wrong").write_text(SECRET)
+        curator = self.curatorOf(gateway)
+        assert curator is not None
+        os.kill(curator, 9)  # it asks for its secrets at each start
+        until(lambda: (self.status(gateway).get("store") or {}).get("stored") == 2, "back-fill", 60)
+        objects = server.client().list_objects_v2(Bucket=LOCKED, Prefix=prefix + "/").get("Contents", [])
+        names = sorted(one["Key"] for one in objects)
+        self.assertEqual(len(names), 2)
+        for key in names:
+            parts = key.split("/")
+            local = gateway.data / "recordings" / Path(*parts[2:])
+            body = server.client().get_object(Bucket=LOCKED, Key=key)["Body"].read()
+            self.assertEqual(body, local.read_bytes())
+        self.assertNotIn(SECRET, gateway.log())
+        self.assertNotIn(SECRET, json.dumps(self.status(gateway)))
+
+
+class RetentionTests(EvidenceBase):
+    def test_erased(self) -> None:
+        """What is over is erased, what is held stays until it is released; the ledger misses nothing."""
+        gateway = self.made('[[retention]]\nkeep = "1s"\n').start()
+        first, second = self.sessions(gateway, 2)
+        self.settled(gateway, 2)
+        gateway.hoopx("retention", "hold", second, "--reason", "a lawsuit")
+
+        def run(*arguments: str) -> dict[str, str]:
+            return {line["session"]: line["done"] for line in json.loads(gateway.hoopx("retention", "run", "--json", *arguments))}
+
+        until(lambda: run("--dry-run") == {first: "would be erased", second: "held"}, "the time to be over", 30)
+        self.assertEqual(run(), {first: "erased", second: "held"})
+        self.assertEqual([one["session"] for one in gateway.sessions()], [second])
+        until(lambda: "hold-set" in [leaf["type"] for leaf in self.leaves(gateway)], "the hold in the ledger", 20)
+        gateway.hoopx("retention", "release", "1")
+        self.assertEqual(run(), {second: "erased"})
+
+        def types() -> bool:
+            found = [leaf["type"] for leaf in self.leaves(gateway) if leaf.get("session") == second]
+            return {"opened", "done", "hold-set", "hold-lifted", "erased"} <= set(found)
+
+        until(types, "the leaves", 20)
+        self.assertEqual([path for path in gateway.data.joinpath("recordings").rglob("*.hxr")], [])
+        index = b"".join(path.read_bytes() for path in gateway.data.glob("index.sqlite*"))
+        self.assertNotIn(b"number 0", index)
+        audit = [leaf for leaf in self.leaves(gateway) if leaf["type"] == "audit"]
+        self.assertGreater(len(audit), 3)

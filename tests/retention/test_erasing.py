@@ -1,0 +1,113 @@
+"""Erased: the objects, the index, the files, then the leaf; never early, never half without going on."""
+
+import os
+
+from twisted.internet.defer import fail, succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from hoopx.recording.files import Files
+from hoopx.retention.erasing import Eraser, NotErased
+from hoopx.retention.rules import Keeping, Rule
+from hoopx.storage.errors import NotStored, StorageRefused
+from tests.curator.rig import WALL, FakeBackend, ListLedger, Now, Recorded, bench, book, scribe
+
+AUDIT = "ab" * 32
+KEEP = 1000.0
+
+
+class Guard:
+    doubt = None
+
+    def look(self, newest):
+        return self.doubt
+
+
+class Index:
+    def __init__(self):
+        self.erased = []
+
+    def erase(self, session):
+        self.erased.append(session)
+        return True
+
+
+class Deleting(FakeBackend):
+    def delete(self, receipt):
+        if self.failure is not None:
+            return fail(self.failure)
+        self.deleted.append(receipt.name)
+        return succeed(None)
+
+
+class ErasingTests(SynchronousTestCase):
+    def setUp(self):
+        self.book = book()
+        self.addCleanup(self.book.close)
+        self.now = WALL
+        self.ledger = ListLedger()
+        self.guard, self.index, self.backend = Guard(), Index(), Deleting()
+        self.eraser = self.made(self.backend)
+        recorded = Recorded(self.mktemp())
+        table, self.recording = bench(self.book), recorded.session(2)
+        leaf = 0
+        while (step := table.step(self.recording.session, self.recording.path)) is not None:
+            table.logged(step, [leaf, leaf + 1][: len(step.leaves)])
+            leaf += len(step.leaves)
+        self.session = self.recording.session
+        self.ended = self.book.session(self.session)["ended"]
+
+    def made(self, backend):
+        keeping = Keeping([Rule(KEEP)], {})
+        return Eraser(
+            self.book, keeping, self.guard, lambda: WALL, scribe(self.ledger), Now(), lambda: self.now, Files(), backend, self.index
+        )
+
+    def store(self):
+        for number in range(2):
+            self.backend.put(f"gw/{number}", os.path.join(self.recording.path, f"{number:06d}.hxr"), None).addCallback(
+                lambda receipt, number=number: self.book.stored(self.session, number, receipt)
+            )
+
+    def test_erased(self):
+        self.store()
+        self.now = self.ended + KEEP - 1
+        self.assertEqual(self.eraser.expired(""), [])
+        self.failureResultOf(self.eraser.erase(self.session, AUDIT), NotErased)
+        self.now += 1
+        (found,) = self.eraser.expired("")
+        self.assertEqual((found["session"], found["head"]["target"]), (self.session, "orders"))
+        self.successResultOf(self.eraser.erase(self.session, AUDIT))
+        self.assertEqual(self.backend.deleted, ["gw/0", "gw/1"])
+        self.assertEqual(self.index.erased, [self.session])
+        self.assertFalse(os.path.exists(self.recording.path))
+        self.assertEqual([value["audit"] for _, value in self.ledger.leaves], [AUDIT])
+        self.assertEqual(self.eraser.expired(""), [])
+        self.failureResultOf(self.eraser.erase(self.session, AUDIT), NotErased)
+        self.assertIn(self.session, self.book.overSessions())
+
+    def test_clock(self):
+        self.now = self.ended + KEEP
+        self.guard.doubt = "the clock was set forward by 86400 s"
+        self.assertRaises(NotErased, self.eraser.expired, "")
+        self.failureResultOf(self.eraser.erase(self.session, AUDIT), NotErased)
+        self.assertTrue(os.path.exists(self.recording.path))
+
+    def test_storeRefuses(self):
+        """Still locked in the store: nothing is said to be erased; the next run tries again, whatever is gone by then."""
+        self.store()
+        self.now = self.ended + KEEP
+        self.backend.failure = StorageRefused("it is retained")
+        self.failureResultOf(self.eraser.erase(self.session, AUDIT), StorageRefused)
+        self.assertEqual((self.ledger.leaves, os.path.exists(self.recording.path)), ([], True))
+        self.backend.failure = NotStored("gone")
+        self.successResultOf(self.eraser.erase(self.session, AUDIT))
+        self.assertEqual(self.ledger.types(), ["erased"])
+
+    def test_storeIsGone(self):
+        self.store()
+        self.now = self.ended + KEEP
+        self.failureResultOf(self.made(None).erase(self.session, AUDIT), NotErased)
+
+    def test_wrongTimes(self):
+        """A session whose end was recorded under a clock in the past counts from the latest time that was known."""
+        self.assertGreaterEqual(self.ended, WALL)
