@@ -86,6 +86,8 @@ class OutlineTests(SynchronousTestCase):
         ]
         for each in wrong:
             self.assertIsNone(outline(io.BytesIO(each)))
+        for more in (b"x", longer[:40], data[len(START) :]):  # behind the seal, and read when the seal was found already
+            self.assertIsNone(outline(Trickle(data + more, [len(data), len(data), 1 << 20])))
 
 
 class SpeedTests(RecoveryBase):
