@@ -38,9 +38,9 @@ class CheckTests(SynchronousTestCase):
         self.assertEqual(result.stdout, f"{self.path}: 2 errors\n")
 
     def test_unsupportedAndMissing(self) -> None:
-        result = self.check(ALLOWED + "[metrics]\nendpoint='tcp:1'\n")
+        result = self.check(ALLOWED + "[detect]\nlearn='1d'\n")
         self.assertEqual(result.exit_code, 1)
-        for fragment in ("metrics: this version", "tls.certificate: ", "HOOPX_TEST_APP is not set", "/b: No such"):
+        for fragment in ("detect: this version", "tls.certificate: ", "HOOPX_TEST_APP is not set", "/b: No such"):
             self.assertIn(fragment, result.stderr)
 
     def test_right(self) -> None:

@@ -5,14 +5,13 @@ Proofs that stand alone: https://c2sp.org/tlog-proof. Pure.
 
 from __future__ import annotations
 
-import binascii
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from typing import Final, Iterable
 
 from attrs import frozen
 
-from hoopx.ledger.note import MAX_NOTE, Checkpoint, NoteError, Signature, Verifier, openNote, parseCheckpoint
+from hoopx.ledger.note import MAX_NOTE, Checkpoint, NoteError, Signature, Verifier, openNote, parseCheckpoint, unbase64
 from hoopx.ledger.tree import HASH, MAX_PROOF, ProofError, leafHash, verifyInclusion
 
 HEADER: Final = b"c2sp.org/tlog-proof@v1"
@@ -81,6 +80,6 @@ def verify(proof: Proof, leaf: bytes, verifiers: Iterable[Verifier]) -> tuple[Ch
 
 def _decoded(line: bytes) -> bytes:
     try:
-        return b64decode(line, validate=True)
-    except (binascii.Error, ValueError):
+        return unbase64(line)
+    except ValueError:
         raise ProofError("a proof has a line that is no base64") from None

@@ -5,11 +5,11 @@ What ledger and witness say to each other: C{add-checkpoint} of https://c2sp.org
 
 from __future__ import annotations
 
-import binascii
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from typing import Final, NamedTuple, Sequence
 
+from hoopx.ledger.note import unbase64
 from hoopx.ledger.tree import HASH, MAX_PROOF
 
 PATH: Final = "add-checkpoint"
@@ -52,8 +52,8 @@ def decodeProof(lines: Sequence[bytes]) -> tuple[bytes, ...]:
     if len(lines) > MAX_PROOF:
         raise ValueError(f"a proof has at most {MAX_PROOF} hashes")
     try:
-        proof = tuple([b64decode(line, validate=True) for line in lines])
-    except (binascii.Error, ValueError):
+        proof = tuple([unbase64(line) for line in lines])
+    except ValueError:
         proof = (b"",)
     if any(len(one) != HASH for one in proof):
         raise ValueError("a line of the proof is no hash in base64")
