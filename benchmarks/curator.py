@@ -73,7 +73,7 @@ class Turn:
 
     def __init__(self, bench: Bench, contender: Contender, clients: int, seconds: float, rate: float) -> None:
         curator = contender.curator()
-        before, beside = contender.cpu(), cpuOf(curator) if curator else 0.0
+        before, beside = contender.cpu(), sum(map(cpuOf, curator))
         output = bench.run(pgbench(clients, seconds, rate), contender.port, contender.password)
         transactions = int(_said(r"actually processed: (\d+)", output))
         self.transactions = transactions
@@ -82,9 +82,9 @@ class Turn:
         self.cpu = (contender.cpu() - before) / transactions * 1e6
         self.segments, left = waiting(contender) if curator else (0, 0)
         self.left = left / 2**20
-        self.during = (cpuOf(curator) - beside) / transactions * 1e6 if curator else 0.0
+        self.during = (sum(map(cpuOf, curator)) - beside) / transactions * 1e6
         self.drain = drained(contender) if curator else 0.0
-        self.beside = (cpuOf(curator) - beside) / transactions * 1e6 if curator else 0.0
+        self.beside = (sum(map(cpuOf, curator)) - beside) / transactions * 1e6
 
 
 def _said(pattern: str, output: str) -> float:
@@ -150,15 +150,20 @@ def openings(bench: Bench, contenders: list[Contender], count: int, busy: bool) 
     for name, times in found.items():
         result[name] = {"ms": median(times), "p95": statistics.quantiles(times, n=20)[-1], "worst": max(times)}
     result["added"] = result["hoopx"]["ms"] - result["uncurated"]["ms"]
-    words = [f"{name} {one['ms']:.1f} ms (95 %: {one['p95']:.1f}, worst {one['worst']:.1f})" for name, one in result.items() if name in found]
+    words = [
+        f"{name} {one['ms']:.1f} ms (95 %: {one['p95']:.1f}, worst {one['worst']:.1f})" for name, one in result.items() if name in found
+    ]
     print(f"set-up {'busy' if busy else 'idle'} | " + " | ".join(words) + f" | the curator adds {result['added']:.1f} ms", flush=True)
     return result
 
 
-def memory(pid: int) -> float:
-    """@return: the most MiB that a process ever had in memory."""
-    with open(f"/proc/{pid}/status") as file:
-        return _said(r"^VmHWM:\s+(\d+)", file.read()) / 1024
+def memory(pids: list[int]) -> float:
+    """@return: the most MiB that processes ever had in memory, added."""
+    total = 0.0
+    for pid in pids:
+        with open(f"/proc/{pid}/status") as file:
+            total += _said(r"^VmHWM:\s+(\d+)", file.read()) / 1024
+    return total
 
 
 def measure(arguments: argparse.Namespace) -> dict:
@@ -168,10 +173,10 @@ def measure(arguments: argparse.Namespace) -> dict:
         with_ = bench.hoopx()
         without = bench.hoopx(entry=[sys.executable, program], name="uncurated")
         pair = [with_, without]
-        curator = with_.curator()
         statements = 0
         most = [Turn(bench, each, 8, arguments.warm, 0) for each in pair]
         statements += most[0].transactions
+        curator = with_.curator()
         result: dict[str, Any] = {"memory_begin": memory(curator)}
         half = most[1].tps / 2
         result["runs"] = runs = []
@@ -184,7 +189,7 @@ def measure(arguments: argparse.Namespace) -> dict:
             statements += turn.transactions
         result["statements"], result["memory"] = statements, memory(curator)
         assert with_.curator() == curator, "the curator has died meanwhile"
-    print(f"curator's memory: {result['memory']:.0f} MiB at the most after {statements:,} statements, at first {result['memory_begin']:.0f}")
+    print(f"curator's memory: at the most {result['memory']:.0f} MiB ({result['memory_begin']:.0f} at first); {statements:,} statements")
     return result
 
 

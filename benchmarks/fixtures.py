@@ -332,10 +332,10 @@ class Contender:
         """@return: seconds of CPU the process has used by now, children that have ended included."""
         return cpuOf(self.pid) if self.pid else 0.0
 
-    def curator(self) -> int:
-        """@return: process id of a gateway's curator, or 0: it has none."""
-        with open(f"/proc/{self.pid}/task/{self.pid}/children") as file:
-            return next((int(child) for child in file.read().split() if "hoopx.curator" in _commandOf(child)), 0)
+    def curator(self) -> list[int]:
+        """@return: process ids of a gateway's curator and of its index's process, as far as there are any."""
+        found = [pid for pid in childrenOf(self.pid) if "hoopx.curator" in _commandOf(pid)]
+        return found + [child for pid in found for child in childrenOf(pid)]
 
     def memory(self, kind: str = "Pss") -> float:
         """@return: KiB of C{kind} (Pss, Private_Dirty, Rss...) in /proc/PID/smaps_rollup."""
@@ -350,7 +350,16 @@ def cpuOf(pid: int) -> float:
     return sum(int(field) for field in fields[11:15]) / TICK
 
 
-def _commandOf(pid: str) -> str:
+def childrenOf(pid: int) -> list[int]:
+    """@return: process ids of a process's children, whichever thread has started them."""
+    found = []
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):
+        with open(path) as file:
+            found += [int(child) for child in file.read().split()]
+    return found
+
+
+def _commandOf(pid: int) -> str:
     try:
         with open(f"/proc/{pid}/cmdline") as file:
             return file.read()
