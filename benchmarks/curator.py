@@ -42,11 +42,11 @@ def pgbench(clients: int, seconds: float, rate: float = 0) -> list[str]:
 
 
 def waiting(contender: Contender) -> tuple[int, int]:
-    """@return: sealed segments that are not packed yet, and their bytes."""
+    """@return: segments that are not packed yet, those included that are still to be sealed, and their bytes."""
     count = size = 0
     for folder, _, names in os.walk(os.path.join(contender.home or "", "data", "recordings")):
         for name in names:
-            if not name[:6].isdigit() or not name.endswith(".hxr"):
+            if not name.endswith(".hxr"):
                 continue
             path = os.path.join(folder, name)
             try:
@@ -59,7 +59,7 @@ def waiting(contender: Contender) -> tuple[int, int]:
 
 
 def drained(contender: Contender) -> float:
-    """Wait until the curator is through. @return: seconds. @raise RuntimeError: it does not come through."""
+    """No session lives: wait until the curator is through. @return: seconds. @raise RuntimeError: it does not come through."""
     began = time.monotonic()
     while waiting(contender)[0]:
         if time.monotonic() - began > DRAIN:
