@@ -72,19 +72,22 @@ class Turn:
     """One run of pgbench through one gateway, and what its curator did of it meanwhile and afterwards."""
 
     def __init__(self, bench: Bench, contender: Contender, clients: int, seconds: float, rate: float) -> None:
-        curator = contender.curator()
-        before, beside = contender.cpu(), sum(map(cpuOf, curator))
+        before, beside = contender.cpu(), used(contender)
         output = bench.run(pgbench(clients, seconds, rate), contender.port, contender.password)
         transactions = int(_said(r"actually processed: (\d+)", output))
         self.transactions = transactions
         self.tps = _said(r"^tps = ([\d.]+)", output)
         self.latency = _said(r"latency average = ([\d.]+)", output)
         self.cpu = (contender.cpu() - before) / transactions * 1e6
-        self.segments, left = waiting(contender) if curator else (0, 0)
-        self.left = left / 2**20
-        self.during = (sum(map(cpuOf, curator)) - beside) / transactions * 1e6
-        self.drain = drained(contender) if curator else 0.0
-        self.beside = (sum(map(cpuOf, curator)) - beside) / transactions * 1e6
+        self.left = waiting(contender)[1] / 2**20 if contender.curator() else 0.0
+        self.during = (used(contender) - beside) / transactions * 1e6
+        self.drain = drained(contender) if contender.curator() else 0.0
+        self.beside = (used(contender) - beside) / transactions * 1e6
+
+
+def used(contender: Contender) -> float:
+    """@return: seconds of CPU that a gateway's curator has used, its index's process included."""
+    return sum(map(cpuOf, contender.curator()))
 
 
 def _said(pattern: str, output: str) -> float:
