@@ -16,9 +16,9 @@ from twisted.internet.defer import Deferred
 from hoopx.recording.threads import Threads
 from hoopx.retention.clock import boot
 
-NICE: Final = 10
-"""Of the threads that pack, added to the gateway's own: a tenth of a busy processor, so that bulk is not slowed by its own packing. Not
-less: one that waits for the processor may have the interpreter, and the ledger's thread and the reactor's wait with it."""
+NICE: Final = 15
+"""Of the threads that pack, added to the gateway's own: theirs is what a busy machine has left over (with 10, a COPY took a third longer).
+They hardly ever have the interpreter, for which the ledger's thread and the reactor's would wait: to index has a process of its own."""
 
 
 @define(eq=False)
