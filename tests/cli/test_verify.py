@@ -142,6 +142,22 @@ class VerifyTests(VerifyCase):
             self.assertIn("no bundle", err)
         self.assertEqual((await self.hoopx(command, "--checkpoint", str(self.data / "none")))[0], 1)
 
+    async def test_noCheckpoint(self) -> None:
+        """Whoever names a wrong file is told so: nothing is tampered with."""
+        for content in (b"", b"no\n", self.world.checkpoints[2].split(b"\n\n")[0], b"\xff" + self.world.checkpoints[2]):
+            self.note.write_bytes(content)
+            status, out, err = await self.hoopx(command, "--checkpoint", str(self.note))
+            self.assertEqual((status, out), (2, ""), content)
+            self.assertIn("no checkpoint", err)
+
+    async def test_nothingThere(self) -> None:
+        """A wrong folder, or one that somebody has emptied, is not one in which everything is in order."""
+        empty = self.folder / "empty"
+        empty.mkdir()
+        status, out, err = await self.hoopx(command, str(empty))
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn(f"neither recordings nor a ledger are in {empty}", err)
+
 
 class BundleTests(VerifyCase):
     async def bundle(self, name: str) -> str:

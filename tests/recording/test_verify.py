@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hoopx.frames import CHECK, DATA, DONE, HEAD, OPEN, RECOVERED, START, encode, readSegment, segmentName, unpack
-from hoopx.recording.signing import ledgerPublic, publicHex, sign
+from hoopx.ledger.keys import publicKey
+from hoopx.recording.signing import publicHex, sign
 from hoopx.recording.verify import verifySession
 from hoopx.values import CLIENT, PASSED
 from tests.recording.rig import KIB
@@ -168,7 +169,7 @@ class VerifyTests(RecoveryBase):
         value = {"session": os.path.basename(path), "segment": 3, "last": last, "cut": 0, "key": publicHex(key)}
         forged = cut[-1]._replace(kind=RECOVERED, sequence=last + 1, payload=sign(key, "recovered", value), side=0, origin=0)
         self.write(path, segmentName(3), cut + [forged])
-        self.assertTampered(path, segmentName(3), "another key than the ledger's", ledger=ledgerPublic(self.rig_.data))
+        self.assertTampered(path, segmentName(3), "another key than the ledger's", ledger=publicKey(self.rig_.data))
 
     def test_nothing(self):
         path = self.mktemp()

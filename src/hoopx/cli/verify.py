@@ -82,6 +82,9 @@ def command(
     except OSError as error:
         fail(f"{where} can not be read: {error.strerror or error}")
     told.end()
+    if told.register is None and not told.states:
+        # A wrong or an emptied folder must not look like one in which everything is in order.
+        fail(f"nothing was verified: neither recordings nor a ledger are in {where}")
     if not (told.states.keys() <= GOOD and (told.register is None or told.register.state == "consistent")):
         raise click.exceptions.Exit(EXIT_NO)
 
@@ -146,6 +149,13 @@ def _read(path: str) -> bytes:
         fail(f"the checkpoint {path} can not be read: {error.strerror}")
     if len(data) > MAX_CHECKPOINT:
         fail(f"{path} is too long to be a checkpoint")
+    from hoopx.ledger.note import NoteError, parseCheckpoint, split
+
+    try:
+        parseCheckpoint(split(data)[0])
+    except NoteError as error:
+        # Else the ledger would be called tampered with, for a slip of whoever looks.
+        raise click.BadParameter(f"{path} is no checkpoint: {error}", param_hint="--checkpoint") from None
     return data
 
 

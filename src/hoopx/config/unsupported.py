@@ -20,7 +20,6 @@ from hoopx.errors import ConfigurationError
 from hoopx.tls.failures import ofShown
 from hoopx.tls.shown import load
 from hoopx.values import Account, Reference
-from hoopx.witness.client import witnessKey
 
 Place = tuple[Any, ...]
 
@@ -150,6 +149,8 @@ def _recording(recording: RecordingSettings) -> Iterator[tuple[Place, str]]:
     if recording.original != plain.original:
         yield ("recording", "original"), LATER
     for number, witness in enumerate(recording.witnesses):
+        from hoopx.witness.client import witnessKey  # late: few have witnesses, and every command comes by here
+
         try:
             witnessKey(witness.key)
         except ValueError as error:

@@ -11,8 +11,6 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from hoopx.frames import pack, unpack
-from hoopx.ledger.keys import loadKey, publicKey
-from hoopx.recording.files import Files
 
 PREFIX: Final = "hoopx-{}-v1\0"
 """What is signed begins with it, so that no signature can be taken for one of another kind of frame."""
@@ -45,11 +43,3 @@ def verify(public: bytes, kind: str, payload: bytes) -> dict[str, Any]:
 def publicHex(key: Ed25519PrivateKey) -> str:
     """The public half, as recordings hold it."""
     return key.public_key().public_bytes_raw().hex()
-
-
-def ledgerKey(directory: str, files: Files) -> Ed25519PrivateKey:
-    """L{hoopx.ledger.keys.loadKey}."""
-    return loadKey(directory, files)
-
-
-ledgerPublic = publicKey
