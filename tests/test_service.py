@@ -177,6 +177,21 @@ class ServiceTests(TestCase):
         self.addCleanup(second.stopService)
         yield self.assertFailure(second.ready, HoopxError)
 
+    @inlineCallbacks
+    def test_taken(self):
+        """Who can not listen is told why, and what to do about it."""
+        for endpoint, words in (
+            (f"tcp:{self.echo.getHost().port}:interface=127.0.0.1", "Address already in use. Another program listens there"),
+            ("tcp:0:interface=203.0.113.9", "does not have that address"),
+        ):
+            settings = self.settings()
+            service = makeProxyService(reactor, evolve(settings, listeners=(evolve(settings.listeners[0], endpoint=endpoint),)))
+            service.startService()
+            self.addCleanup(service.stopService)
+            error = yield self.assertFailure(service.ready, HoopxError)
+            self.assertIn(words, str(error))
+            self.assertEqual(error.key, "listeners.endpoint")
+
     def test_plugins(self):
         for recorder in protocols().values():
             verifyObject(IProtocolRecorder, recorder)
