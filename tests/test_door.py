@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 
 from hoopx.broker import Broker
 from hoopx.curator.commands import CuratorFailed
-from hoopx.door import LINGER
+from hoopx.door import ASIDES, LINGER
 from hoopx.errors import RecordingFailed, Refusal, TargetFailed, Unauthorized
 from hoopx.interfaces import IConversation, IDoor, ISession
 from hoopx.mitm import UNADMITTED_LIMIT, Mitm
@@ -253,6 +253,53 @@ class DoorTests(Gateway):
         self.assertEqual(self.recordings.opened[0].closed, "refused")
         self.assertEqual(self.recordings.opened[0].events()[-1]["code"], "not-found")
 
+    def test_maxSessions(self):
+        """Who is about to get in takes a place already: however many come at once, no more than the limit get in."""
+        self.broker.limits = SimpleNamespace(**{**vars(LIMITS), "maxSessions": 3})
+        self.recordings.slow = True
+        clients, verified = [], []
+        for _ in range(10):
+            self.verified = Deferred()
+            verified.append(self.verified)
+            clients.append(self.connect()[1])
+        for one in verified:
+            one.callback(self.identity)
+        self.assertEqual(len(self.recordings.waiting), 3)
+        self.assertEqual([client.half for client in clients], [False] * 3 + [True] * 7)
+        self.recordings.release()
+        self.assertEqual((len(self.broker.sessions), self.broker.beginning), (3, 0))
+
+    def test_placeOfNoRecording(self):
+        """A recording that could not begin takes no place."""
+        self.recordings.failure = RecordingFailed("no")
+        self.connect()
+        self.flushLoggedErrors()
+        self.assertEqual(self.broker.beginning, 0)
+
+    def test_drainedMeanwhile(self):
+        """A session whose recording began too late for the end of all sessions does not begin."""
+        self.recordings.slow = True
+        door, client = self.connect()
+        self.broker.draining = True
+        self.successResultOf(self.broker.endAll("shutdown"))
+        self.recordings.release()
+        self.assertEqual((self.recordings.opened[0].closed, self.broker.sessions, self.reactor.tcpClients), ("shutdown", {}, []))
+        self.assertTrue(client.half)
+
+    def test_grantLostMeanwhile(self):
+        """A grant that is gone by the time its session begins lets nobody in."""
+        self.recordings.slow = True
+        door, client = self.connect()
+
+        class Nothing:
+            def admit(self, identity, claim, target):
+                raise Refusal("not-found", "there is no such target")
+
+        self.broker.access = Nothing()
+        self.recordings.release()
+        self.assertEqual((client.half, self.reactor.tcpClients), (True, []))
+        self.assertEqual(self.recordings.opened[0].events()[0]["verdict"], "refused")
+
     def test_leftBeforeAdmission(self):
         """A client that leaves while its recording begins leaves nothing open."""
         self.recordings.slow = True
@@ -336,6 +383,19 @@ class DoorTests(Gateway):
         self.assertFalse(client.aborted)
         self.reactor.advance(31)
         self.assertTrue(client.aborted)
+
+    def test_asides(self):
+        """However often a client asks for one more connection to its target, few are under way at once."""
+        door, *_ = self.session()
+        before = len(self.reactor.tcpClients)
+        for _ in range(ASIDES + 5):
+            door.aside(RawConversation())
+        self.assertEqual(len(self.reactor.tcpClients) - before, ASIDES)
+        self.reactor.tcpClients[-1][2].clientConnectionFailed(None, Failure(ConnectionDone()))
+        self.flushLoggedErrors()
+        for _ in range(3):
+            door.aside(RawConversation())
+        self.assertEqual(len(self.reactor.tcpClients) - before, ASIDES + 1)
 
     def test_endAll(self):
         done = []

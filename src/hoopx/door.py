@@ -27,6 +27,10 @@ from hoopx.values import CLIENT, TARGET, Certificate, Credential
 LINGER: Final = 30.0
 """Seconds a peer has to take in what was said to it before its connection is cut."""
 
+ASIDES: Final = 4
+"""Extra connections to a session's target at once. Each is there for a moment: a client that sends CancelRequests in a stream would
+else take up what the target has for everybody."""
+
 
 @implementer(IDoor, IProtocol, IHalfCloseableProtocol)
 class Door:
@@ -37,7 +41,7 @@ class Door:
     """
 
     __slots__ = (
-        "_linger", "_live", "_lobby", "_offered", "_throttle", "address", "certificate", "clientLost", "closing", "conversation",
+        "_asides", "_linger", "_live", "_lobby", "_offered", "_throttle", "address", "certificate", "clientLost", "closing", "conversation",
         "dataReceived", "leg", "loopback", "mitm", "secure", "session", "transport",
     )  # fmt: skip
 
@@ -60,6 +64,7 @@ class Door:
         self._live = False
         self._linger: Any = None
         self._offered: list = []
+        self._asides = 0
         self._throttle = Throttle()
 
     @property
@@ -143,7 +148,12 @@ class Door:
         return self.mitm.offers.call(self.address, key, *arguments)
 
     def aside(self, conversation: Any) -> None:
-        Aside(self.mitm.broker, self.session.target, conversation).begin()
+        if self._asides < ASIDES:
+            self._asides += 1
+            Aside(self.mitm.broker, self.session.target, conversation, self._asideOver).begin()
+
+    def _asideOver(self) -> None:
+        self._asides -= 1
 
     def close(self, reason: str) -> None:
         if self.session is not None and self.session.ending is None:

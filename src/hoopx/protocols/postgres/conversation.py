@@ -177,6 +177,9 @@ class PostgresConversation:
     def _keyData(self, raw: bytes) -> None:
         """The process id stays the server's; the secret is the gateway's own."""
         process, secret = messages.readKeyData(raw)
+        if self._key is not None:
+            # Each one is remembered until the session ends.
+            raise ProtocolViolation("the target gives its cancel key twice")
         self._key = (process, secret)
         own = token_bytes(32 if self._version >= messages.VERSION_3_2 else 4)
         self._door.offer((process, own), self._cancelled)
