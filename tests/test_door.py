@@ -338,6 +338,16 @@ class DoorTests(Gateway):
             self.mitm.buildProtocol(None)
         self.assertTrue(client.aborted)
 
+    def test_refusedAndLoud(self):
+        """A refused client that goes on sending is cut off."""
+        self.verified = fail(Unauthorized())
+        door, client = self.connect()
+        for _ in range(16):
+            door.dataReceived(bytes(64 * 1024))
+        self.assertFalse(client.aborted)
+        door.dataReceived(b"x")
+        self.assertTrue(client.aborted)
+
     def test_refusedAndDeaf(self):
         """It is cut off in the end."""
         self.verified = fail(Unauthorized())
