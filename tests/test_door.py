@@ -16,10 +16,11 @@ from hoopx.broker import Broker
 from hoopx.curator.commands import CuratorFailed
 from hoopx.door import ASIDES, LINGER
 from hoopx.errors import RecordingFailed, Refusal, TargetFailed, Unauthorized
+from hoopx.frames import unpack
 from hoopx.interfaces import IConversation, IDoor, ISession
 from hoopx.mitm import UNADMITTED_LIMIT, Mitm
 from hoopx.protocols.raw.conversation import RawConversation
-from hoopx.values import CLIENT, TARGET, Account, Grant, Identity, Reference, Target
+from hoopx.values import CLIENT, TARGET, Account, Claim, Grant, Identity, Reference, Target
 from tests.doubles import MemoryRecordings
 
 LIMITS = SimpleNamespace(loginTimeout=10.0, idleTimeout=60.0, maxDuration=600.0, maxSessions=100)
@@ -299,6 +300,21 @@ class DoorTests(Gateway):
         self.recordings.release()
         self.assertEqual((client.half, self.reactor.tcpClients), (True, []))
         self.assertEqual(self.recordings.opened[0].events()[0]["verdict"], "refused")
+
+    def test_undecodable(self):
+        """What a client says in no encoding stands in the recording as text that everybody can write: ledger, index, listings."""
+        self.refusal = Refusal("not-found", "there is no such target")
+        claim = Claim("raw", "x\udcff", "y\udcff", None, "z\udcff", {"run\udcff": "\udcff"}, "10.0.0.1:5")
+
+        class Claiming(RawConversation):
+            def begin(self, door):
+                door.admit(claim)
+
+        self.mitm.protocol.conversation = Claiming
+        self.connect()
+        head = unpack(self.recordings.opened[0].frames[0].payload)
+        said = [head["target"], head["account"], head["database"], *head["labels"].items()]
+        self.assertEqual(said, ["x\\udcff", "y\\udcff", "z\\udcff", ("run\\udcff", "\\udcff")])
 
     def test_leftBeforeAdmission(self):
         """A client that leaves while its recording begins leaves nothing open."""

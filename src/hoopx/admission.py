@@ -134,13 +134,13 @@ class Admission:
                 "kind": identity.kind, "credential": identity.credential,
             },
             "actor": identity.actor,
-            "target": target.name,
-            "account": grant.account.name if grant else claim.account,
-            "database": grant.database if grant else claim.database,
+            "target": _text(target.name),
+            "account": _text(grant.account.name if grant else claim.account),
+            "database": _text(grant.database if grant else claim.database),
             "grant": grant.name if grant else None,
             "protocol": door.mitm.protocol.name,
             "client": claim.address,
-            "labels": dict(claim.labels),
+            "labels": {_text(name): _text(value) for name, value in claim.labels.items()},
             "policy": broker.policyDigest,
         }  # fmt: skip
 
@@ -185,6 +185,11 @@ class Admission:
                 ) from None
         session.note("credential", username=account.username, secrets=sorted(account.secrets))
         return Credential(account.username, secrets)
+
+
+def _text(said: str | None) -> str | None:
+    """What a client has said, as text that everybody can write: what stands for undecodable bytes is written out."""
+    return None if said is None else said.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _noRoom() -> Refusal:
