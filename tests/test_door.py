@@ -15,7 +15,7 @@ from zope.interface.verify import verifyObject
 from hoopx.broker import Broker
 from hoopx.curator.commands import CuratorFailed
 from hoopx.door import ASIDES, LINGER
-from hoopx.errors import RecordingFailed, Refusal, TargetFailed, Unauthorized
+from hoopx.errors import HoopxError, RecordingFailed, Refusal, TargetFailed, Unauthorized
 from hoopx.frames import unpack
 from hoopx.interfaces import IConversation, IDoor, ISession
 from hoopx.mitm import UNADMITTED_LIMIT, Mitm
@@ -315,6 +315,14 @@ class DoorTests(Gateway):
         head = unpack(self.recordings.opened[0].frames[0].payload)
         said = [head["target"], head["account"], head["database"], *head["labels"].items()]
         self.assertEqual(said, ["x\\udcff", "y\\udcff", "z\\udcff", ("run\\udcff", "\\udcff")])
+
+    def test_liveTooLate(self):
+        """A session that was ended while its target's login went on does not come alive: its deadlines would keep it."""
+        door, *_ = self.session()
+        door.session.end("killed")
+        timers = len(self.reactor.getDelayedCalls())
+        self.assertRaises(HoopxError, door.live)
+        self.assertEqual(len(self.reactor.getDelayedCalls()), timers)
 
     def test_leftBeforeAdmission(self):
         """A client that leaves while its recording begins leaves nothing open."""

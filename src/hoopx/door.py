@@ -106,6 +106,8 @@ class Door:
         return self._live
 
     def live(self) -> None:
+        if self.closing:
+            raise HoopxError("the connection is closed already")
         self._lobby.leave()  # type: ignore[union-attr]
         self._live = True
         self.session.live()

@@ -151,7 +151,8 @@ class PostgresConversation:
         door, grant = self._door, session.grant
         parameters = {"user": credential.username, "database": grant.database or credential.username}
         parameters.update((key, value) for key, value in self._parameters.items() if key not in ("user", "database"))
-        session.note("startup", parameters={name: shown(value) for name, value in parameters.items()}, protocol=f"3.{self._version & 0xFFFF}")
+        said = {name: shown(value) for name, value in parameters.items()}
+        session.note("startup", parameters=said, protocol=f"3.{self._version & 0xFFFF}")
         if session.judged:
             self._judging = Judging(self, session)
             self._judging.startup(self._parameters)
