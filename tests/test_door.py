@@ -387,6 +387,42 @@ class DoorTests(Gateway):
         self.assertTrue(target.half)
         self.assertEqual(client.value(), b"the answer")
 
+    def test_halfCloseBeforeTheTarget(self):
+        """A client that has said all before its target is there is served like any other."""
+        door, client = self.connect()
+        door.dataReceived(b"request")
+        door.readConnectionLost()
+        self.assertFalse(client.disconnecting)
+        leg, target = self.answer()
+        self.reactor.advance(0)
+        self.assertEqual((target.value(), target.half), (b"request", True))
+        leg.dataReceived(b"reply")
+        self.assertEqual((client.value(), client.disconnecting), (b"reply", False))
+
+    def test_halfCloseOfASlowRecording(self):
+        """What a side has said before it closed its direction is sent first, however long it takes to be recorded."""
+        door, client, leg, target, recording = self.session()
+        recording.slow = True
+        door.dataReceived(b"last words")
+        door.readConnectionLost()
+        leg.dataReceived(b"answer")
+        leg.readConnectionLost()
+        self.assertEqual((target.value(), target.half, client.value(), client.half), (b"", False, b"", False))
+        recording.release(1)
+        self.assertEqual((target.value(), target.half, client.half), (b"last words", True, False))
+        recording.release()
+        self.assertEqual((client.value(), client.half), (b"answer", True))
+
+    def test_halfCloseOfAFailedRecording(self):
+        """Nothing is half closed after the end."""
+        door, client, leg, target, recording = self.session()
+        recording.slow = True
+        door.dataReceived(b"last words")
+        door.readConnectionLost()
+        recording.fail()
+        self.flushLoggedErrors()
+        self.assertEqual((target.value(), target.half, target.disconnecting), (b"", False, True))
+
     def test_idle(self):
         door, client, leg, target, recording = self.session()
         leg.dataReceived(b"x")

@@ -41,8 +41,8 @@ class Door:
     """
 
     __slots__ = (
-        "_asides", "_linger", "_live", "_lobby", "_offered", "_throttle", "address", "certificate", "clientLost", "closing", "conversation",
-        "dataReceived", "leg", "loopback", "mitm", "secure", "session", "transport",
+        "_asides", "_halfClosed", "_linger", "_live", "_lobby", "_offered", "_throttle", "address", "certificate", "clientLost", "closing",
+        "conversation", "dataReceived", "leg", "loopback", "mitm", "secure", "session", "transport",
     )  # fmt: skip
 
     log = Logger()
@@ -65,6 +65,7 @@ class Door:
         self._linger: Any = None
         self._offered: list = []
         self._asides = 0
+        self._halfClosed = False
         self._throttle = Throttle()
 
     @property
@@ -129,6 +130,9 @@ class Door:
                 self._handle(self.conversation.clientHandlers.get(kind), raw)
         except Exception:
             self.failed(Failure())
+            return
+        if self._halfClosed:
+            self.readConnectionLost()
 
     def startTLS(
         self, side: int, received: bytes = b"", alpn: list[bytes] | None = None, credential: Credential | None = None
@@ -198,11 +202,13 @@ class Door:
 
     def readConnectionLost(self) -> None:
         """The client has closed its direction. Only protocols that know half-closing go on."""
-        if self._live and getattr(self.conversation, "halfClose", False) and self.session.ending is None:
-            self._residue(self.conversation.clientCodec, CLIENT)
-            self.leg.transport.loseWriteConnection()  # type: ignore[union-attr]
-        else:
+        if self.closing or not getattr(self.conversation, "halfClose", False) or (self.session and self.session.ending is not None):
             self.transport.loseConnection()
+        elif self._lobby is not None:
+            self._halfClosed = True  # it has said all it has to say, and that goes to the target when there is one
+        else:
+            self._residue(self.conversation.clientCodec, CLIENT)
+            self.conversation.lane.after(self.leg.transport.loseWriteConnection)  # type: ignore[union-attr]
 
     def writeConnectionLost(self) -> None: ...
 
@@ -243,7 +249,7 @@ class Door:
     def targetHalfClosed(self) -> None:
         if self._live and getattr(self.conversation, "halfClose", False) and self.session.ending is None:
             self._residue(self.conversation.targetCodec, TARGET)
-            self.transport.loseWriteConnection()
+            self.conversation.lane.after(self.transport.loseWriteConnection)
         else:
             self.leg.transport.loseConnection()  # type: ignore[union-attr]
 
