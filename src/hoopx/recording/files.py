@@ -6,9 +6,10 @@ The one place that touches the disk. Tests hand in another L{Files} to make it f
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from typing import Final
+
+from hoopx.recording.locks import tryLock
 
 APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -38,8 +39,9 @@ class Files:
         return os.open(path, APPEND | flags, mode)
 
     def lock(self, descriptor: int) -> None:
-        """@raise BlockingIOError: somebody else holds the lock."""
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        """@raise BlockingIOError: somebody else holds the lock, and for longer than it takes to look at it."""
+        if not tryLock(descriptor):
+            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK))
 
     def writeAll(self, descriptor: int, data: bytes) -> None:
         """Write all of it, or raise."""
