@@ -118,6 +118,21 @@ class VerifyTests(RecoveryBase):
         self.write(path, segmentName(4), last)
         self.assertTampered(path, segmentName(4), "behind the end")
 
+    def test_sealSpelled(self):
+        """One seal, one spelling: no other bytes say the same, also where no ledger has them."""
+        path = self.recorded()
+        name = sorted(os.listdir(path))[-1]
+        frames = self.frames(path, name)
+        signature = unpack(frames[-1].payload)["signature"].encode()
+        for more, reason in (
+            ({"payload": frames[-1].payload.replace(b'"frames":', b'"frames": ')}, "written otherwise than it is signed"),
+            ({"payload": frames[-1].payload.replace(signature, signature.upper())}, "the signature does not match"),
+            ({"channel": 7}, "has a channel, side, origin or flags"),
+            ({"flags": 1}, "has a channel, side, origin or flags"),
+        ):
+            self.write(path, name, [*frames[:-1], frames[-1]._replace(**more)])
+            self.assertTampered(path, name, reason)
+
     def test_resigned(self):
         """Sealed again with another key: it is not the key of HEAD; with HEAD changed, not the one published."""
         path = self.recorded()

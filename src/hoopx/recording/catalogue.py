@@ -171,7 +171,7 @@ def summarise(path: str, opener: Opener = openSegment) -> Summary | None:
 
 
 def _summarise(path: str, session: str, opener: Opener) -> Summary | None:
-    names = sorted(name for name in os.listdir(path) if name.endswith(".hxr") and name[:-4].isdigit())
+    names = sorted(name for name in os.listdir(path) if name.endswith(".hxr") and name[:-4].isdecimal())
     if not names and not os.path.exists(os.path.join(path, OPEN)):
         return None
     head: dict[str, Any] | None = {}
