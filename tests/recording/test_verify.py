@@ -118,6 +118,18 @@ class VerifyTests(RecoveryBase):
         self.write(path, segmentName(4), last)
         self.assertTampered(path, segmentName(4), "behind the end")
 
+    def test_gap(self):
+        """What is left of a segment, called open, before segments that were sealed later: nobody writes it, and it hides what is gone."""
+        path = self.recorded()
+        names = sorted(os.listdir(path))
+        self.assertGreater(len(names), 2)
+        frames = self.frames(path, names[-3])
+        os.remove(os.path.join(path, names[-3]))
+        self.write(path, OPEN, frames[:2])
+        verdict = verifySession(path)
+        self.assertEqual(verdict.state, "TAMPERED")
+        self.assertIn("the segment is missing", str(verdict.problems[0]))
+
     def test_sealSpelled(self):
         """One seal, one spelling: no other bytes say the same, also where no ledger has them."""
         path = self.recorded()

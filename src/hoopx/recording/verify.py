@@ -194,7 +194,7 @@ class _Reader:
         chain, attested = self.chain, self.chain.attested
         count = chain.number
         later = sorted(int(name[:-4]) for name in os.listdir(self.path) if _numbered(name) and int(name[:-4]) >= count)
-        if later and not self.open:
+        if later and (not self.open or (later[-1] > count and not isLocked(os.path.join(self.path, OPEN)))):
             self.name = segmentName(count)
             self.wrong("the segment is missing")
         elif attested is not None and attested.sealed and max(attested.sealed) >= count:
