@@ -169,6 +169,7 @@ class _Report:
         self._json = as_json
         self._lines = 0
         self._older = 0
+        self._unsigned = 0
 
     def ledger(self, register: Register | None) -> None:
         self.register = register
@@ -176,7 +177,11 @@ class _Report:
     def session(self, verdict: Verdict) -> None:
         self.states[verdict.state] += 1
         self.bytes += verdict.bytes
-        self._older += self.register is not None and not verdict.logged and verdict.connected
+        if self.register is not None and not verdict.logged and verdict.connected:
+            book = self.register.book
+            told = book is not None and book.attested(verdict.session).key is not None
+            self._unsigned += told
+            self._older += not told
         if self._json:
             self._object(line(verdict))
             return
@@ -202,7 +207,9 @@ class _Report:
             for text in _ledgerSaid(register):
                 say(harmless(text))
         if self._older:
-            say(f"{self._older} sessions are older than the ledger: they are checked by their own keys alone")
+            say(f"{self._older} sessions are older than the ledger, or it is not believed: they are checked by their own keys alone")
+        if self._unsigned:
+            say(f"{self._unsigned} sessions are in no signed checkpoint yet: they are checked by their own keys alone")
         counts = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
         say(f"{sum(self.states.values())} sessions ({self.bytes / 1e6:.1f} MB): {counts or 'none'}")
 

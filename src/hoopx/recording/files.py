@@ -7,12 +7,27 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from typing import Final
 
 from hoopx.recording.locks import tryLock
 
 APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def openRegular(path: str | os.PathLike[str]) -> int:
+    """
+    Open a file of a folder that may come from anywhere: opening a named pipe would wait for ever.
+
+    @return: a descriptor to read from.
+    @raise OSError: it can not be opened, or is no regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+    return descriptor
 
 
 class Files:

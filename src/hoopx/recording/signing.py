@@ -32,8 +32,12 @@ def verify(public: bytes, kind: str, payload: bytes) -> dict[str, Any]:
     @raise ValueError: no signed payload, or signed by another key.
     """
     value = unpack(payload)
+    if pack(value) != payload:
+        raise ValueError("the object is written otherwise than it is signed")
     signature = value.pop("signature", None)
     try:
+        if bytes.fromhex(signature).hex() != signature:
+            raise ValueError
         Ed25519PublicKey.from_public_bytes(public).verify(bytes.fromhex(signature), PREFIX.format(kind).encode() + pack(value))
     except (InvalidSignature, TypeError, ValueError):
         raise ValueError("the signature does not match") from None
