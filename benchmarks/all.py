@@ -184,7 +184,7 @@ def curatorTables(found: dict) -> list[str]:
         for one in found["openings"]
     ]
     return [
-        about,
+        textwrap.fill(about, 120),
         _listTable(head, rows),
         "Set-up of a session, with its leaf in the ledger; median, and 95 of 100:",
         _listTable(["", "without curator", "with it", "added"], opened),

@@ -109,7 +109,7 @@ def compare(bench: Bench, contenders: list[Contender], name: str, clients: int, 
         "latency": median([one.latency for one in with_]), "latency_without": median([one.latency for one in without]),
         "curator": median([one.beside for one in with_]), "curator_during": median([one.during for one in with_]),
         "left": max(one.left for one in with_), "drain": max(one.drain for one in with_),
-        "transactions": sum(one.transactions for one in with_),
+        "transactions": sum(one.transactions for one in with_), "turns": [[a.tps, b.tps] for a, b in turns],
     }  # fmt: skip
     print(line(result), flush=True)
     return result

@@ -16,9 +16,9 @@ from twisted.internet.defer import Deferred
 from hoopx.recording.threads import Threads
 from hoopx.retention.clock import boot
 
-NICE: Final = 5
-"""Of the threads that pack, added to the gateway's own. Not more: one that waits for the processor may have the interpreter, and the
-ledger's thread and the reactor's, for which new sessions wait, then wait with it."""
+NICE: Final = 10
+"""Of the threads that pack, added to the gateway's own: a tenth of a busy processor, so that bulk is not slowed by its own packing. Not
+less: one that waits for the processor may have the interpreter, and the ledger's thread and the reactor's wait with it."""
 
 
 @define(eq=False)
