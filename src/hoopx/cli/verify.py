@@ -58,6 +58,7 @@ def command(
 
     Exit status 1 when anything is tampered with, missing, or can not be checked.
     """
+    from hoopx.cli.stores import stored
     from hoopx.recording.evidence import GOOD, Evidence
 
     where = path or str(place.data)
@@ -70,9 +71,9 @@ def command(
         with _opened(where, key, note, cosigners) as found, _progress(where) as advance:
             if found is None:
                 inquire = _inquiry(where, ledger, key, note, cosigners)
-                evidence = Evidence(where, inquire, opener, _store(place, store) if store else None)
+                evidence = Evidence(where, inquire, opener, stored(place, store) if store else None)
             elif isinstance(found, str):
-                objects = _store(place, found)
+                objects = stored(place, found)
                 evidence = Evidence("", _inquiry("", ledger, key, note, cosigners), opener, objects, objects.names())
             else:
                 evidence = Evidence(found.folder, found.inquire, opener)
@@ -98,21 +99,6 @@ def _opened(where: str, key: Verifier | None, note: bytes | None, witnesses: lis
         return
     with opened(where, key, note, witnesses) as found:
         yield found
-
-
-def _store(place: Place, reference: str) -> Any:
-    """@return: L{hoopx.storage.reading.StoredObjects} or L{hoopx.storage.reading.StoredFiles}."""
-    from hoopx.storage.reading import Here, StoredFiles, StoredObjects
-
-    if os.path.isdir(reference):
-        return StoredFiles(reference)
-    from hoopx import registry
-    from hoopx.config.unsupported import references
-    from hoopx.secrets.declared import startSources
-    from hoopx.storage.select import backend
-
-    secrets = startSources(registry.credentialSources(), Here(), [each for _, each in references(place.settings)])
-    return StoredObjects(backend(reference, place.settings, Here(), secrets, registry.storageBackends()))
 
 
 def _inquiry(

@@ -17,6 +17,7 @@ from typing import Any, Final
 from attrs import asdict, frozen
 
 from hoopx.curator.tail import Ends
+from hoopx.frames import segmentName
 from hoopx.values import Receipt
 
 VERSION: Final = 1
@@ -248,6 +249,11 @@ class Book:
     def receipts(self, session: str) -> dict[int, Receipt]:
         sql = "SELECT number, receipt FROM segments WHERE session = ? AND receipt IS NOT NULL ORDER BY number"
         return {number: Receipt(**json.loads(text)) for number, text in self._rows(sql, session)}
+
+    def sizes(self, session: str) -> dict[str, int]:
+        """@return: segment's name -> bytes of the packed file."""
+        sql = "SELECT number, size FROM segments WHERE session = ? AND receipt IS NOT NULL ORDER BY number"
+        return {segmentName(number): size for number, size in self._rows(sql, session)}
 
     # -- retention
 

@@ -6,7 +6,6 @@ Stored objects for a command that has no reactor: everything happens at once, an
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -45,15 +44,20 @@ class StoredObjects:
                 self._oldest[receipt.name] = receipt
         return sorted(self._oldest)
 
-    def fetch(self, name: str, path: str) -> None:
+    def fetch(self, name: str, path: str, told: Callable[[int], object] = lambda count: None) -> None:
         """
-        Write an object to a new file.
+        Write an object to a new file, which is the user's alone.
 
+        @param told: callable(bytes that have come).
         @raise hoopx.storage.errors.StorageError:
         """
         receipt = self._oldest.get(name) or Receipt(checked(name), None, "", None)
-        with _now(self._backend.open(receipt)) as source, open(path, "xb") as target:
-            shutil.copyfileobj(source, target, COPY)
+        with _now(self._backend.open(receipt)) as source:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(descriptor, "wb", buffering=0) as target:
+                while data := source.read(COPY):
+                    target.write(data)
+                    told(len(data))
 
 
 class StoredFiles:
@@ -62,7 +66,7 @@ class StoredFiles:
     def __init__(self, root: str) -> None:
         self._root = os.path.abspath(root)
 
-    def fetch(self, name: str, path: str) -> None:
+    def fetch(self, name: str, path: str, told: Callable[[int], object] = lambda count: None) -> None:
         """@raise FileNotFoundError: it is not there."""
         source = os.path.join(self._root, checked(name))
         os.stat(source)
