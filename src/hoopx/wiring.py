@@ -37,6 +37,7 @@ from hoopx.policy.access import AccessPolicy, Grants
 from hoopx.recording.settings import RecordingSettings
 from hoopx.recording.store import Recordings
 from hoopx.recording.threads import Threads
+from hoopx.retention.holding import HoldsTold
 from hoopx.retention.running import MYSELF, Retention
 from hoopx.secrets.declared import startSources
 from hoopx.state.audit import Audit, FailedLogins
@@ -182,7 +183,8 @@ class Machine:
         self.retention = Retention(
             self._reactor, self.curator, lambda: stateThread.call(marks.holding), self.audit.write, self._alarm
         )
-        for part in (trail, self.retention):
+        holds = HoldsTold(self._reactor, lambda: stateThread.call(marks.holding), self.curator)
+        for part in (trail, holds, self.retention):
             part.start()
             self._undo.append(part.stop)
 

@@ -11,9 +11,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from sqlalchemy import select
+
 from hoopx.curator.settings import CuratorSettings
 from hoopx.frames import readSegment, segmentName
 from hoopx.index.store import address, openForWriting
+from hoopx.index.tables import labels, sessions
 from hoopx.index.writer import IndexWriter
 from hoopx.recording.catalogue import find
 from hoopx.recording.stored import openSegment
@@ -49,6 +52,21 @@ class Indexing:
         """Remove sessions. @return: C{False} when traces are left until a reader has done."""
         with self._lock:
             return self._made().erase(*sessions)
+
+    def head(self, session: str) -> dict[str, Any] | None:
+        """@return: what the index knows of a session in the words of HEAD, or C{None}."""
+        with self._lock, self._made().reading() as connection:
+            row = connection.execute(select(sessions).where(sessions.c.session == session)).mappings().first()
+            if row is None or row["target"] is None:
+                return None
+            said = connection.execute(select(labels.c.name, labels.c.value).where(labels.c.session == session)).all()
+        names = {name: row[name] for name in ("target", "protocol", "account")}
+        return {**names, "identity": {"name": row["user"]}, "labels": {name: value for name, value in said}}
+
+    def sweep(self) -> None:
+        """Put down what is on the disk and of which nothing is known yet, and which days need not be looked through any more."""
+        with self._lock:
+            self._made().sweep(self._settings.data, self._settings.node)
 
     def _made(self) -> IndexWriter:
         if self._writer is None:

@@ -237,6 +237,13 @@ class Curator:
         """A session is held, or no longer. @return: Deferred[index]; fails with L{CuratorFailed}."""
         return self._openings.add(commands.Hold, session=session, on=on, audit=audit, row=row)
 
+    @inlineCallbacks
+    def holds(self, rows: list[dict[str, Any]]) -> Any:
+        """@param rows: all that hold now. @return: Deferred[None]; fails with L{CuratorFailed}."""
+        said = [{"session": row["session"], "filter": row["filter"]} for row in rows]
+        for piece, last in commands.pieces(json.dumps(said).encode()):
+            yield self._slowly(commands.Holds, piece=piece, last=last)
+
     def expired(self, after: str) -> Deferred[list[dict[str, Any]]]:
         """@return: see L{hoopx.retention.erasing.Eraser.expired}; fails with L{CuratorFailed}."""
         return self._slowly(commands.Expired, after=after).addCallback(lambda answer: json.loads(answer["found"]))

@@ -48,6 +48,7 @@ class Storing:
     @param localKeep: seconds that a local copy stays, or C{None}: for ever.
     @param threads: for the book and the local files.
     @param alarm: callable(alarm, text).
+    @param told: callable(session): a segment of it is stored.
     @ivar state: C{"ok"}, or why the backend can not be had.
     """
 
@@ -66,6 +67,7 @@ class Storing:
         wall: Callable[[], float],
         alarm: Callable[[str, str], None],
         files: Files,
+        told: Callable[[str], None] = lambda session: None,
     ) -> None:
         self._book = book
         self._backend = backend
@@ -78,6 +80,7 @@ class Storing:
         self._wall = wall
         self._alarm = alarm
         self._files = files
+        self._tell = told
         self._busy = False
         self._more = False
         self._call: Any = None
@@ -151,7 +154,7 @@ class Storing:
         """@return: Deferred[C{True}] when it is stored."""
         path = os.path.join(segment.path, segmentName(segment.number))
         name = objectName(self._node, path)
-        retain = segment.sealed + self._keep(segment.target, segment.labels)
+        retain = max(segment.sealed, segment.ended or 0.0) + self._keep(segment.target, segment.labels)
         try:
             if (yield self._threads.call(os.path.exists, path)):
                 receipt = yield self._backend.put(name, path, retain, segment.digest)
@@ -162,6 +165,7 @@ class Storing:
             self._alarm("store-conflict", f"{segment.session}: segment {segment.number} can not be stored: {error}")
             return False
         yield self._threads.call(self._book.stored, segment.session, segment.number, receipt)
+        self._tell(segment.session)
         self.stored += 1
         self._well()
         return True

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from hoopx.curator.bench import Bench
 from hoopx.curator.book import Book
 from hoopx.curator.commands import CuratorFailed
+from hoopx.curator.custody import Custody
 from hoopx.curator.parts import Parts
 from hoopx.curator.pipeline import Pipeline
 from hoopx.curator.publishing import Publisher
@@ -35,7 +36,6 @@ from hoopx.recording.recovery import Recovery
 from hoopx.retention.clock import ClockGuard
 from hoopx.retention.erasing import Eraser, NotErased
 from hoopx.retention.rules import Keeping
-from hoopx.storage.errors import StorageError
 
 LOCKED: Final = 20.0
 """Seconds to wait for the ledger: the curator before this one may be ending."""
@@ -157,19 +157,20 @@ class Workshop:
         )
         self.pipeline = Pipeline(bench, self.scribe, self._parts.bench, self._clock, self._alarm, self._logged)
         bench.newest = self._newest or 0.0
-        self._backend = backend
         self._guard = ClockGuard(self._book, self._wall, self._parts.uptime)
         self._eraser = Eraser(
             self._book, keeping, self._guard, lambda: bench.newest or None, self.scribe, self._parts.book, self._wall, self._files,
             backend, index,
         )  # fmt: skip
         self._watch()
+        self._custody = Custody(self._book, backend, index, settings, self._keep, self._parts, self._clock, self._alarm)
         if backend is not None:
             self._storing = Storing(
                 self._book, backend, settings.store, settings.node, self._keep, settings.localKeep, self._parts.book, self._clock,
-                self._wall, self._alarm, self._files,
+                self._wall, self._alarm, self._files, self._custody.stored,
             )  # fmt: skip
             self._storing.start()
+        self._custody.start(settings)
         self.publisher.told()
 
     def _alarm(self, alarm: str, text: str) -> None:
@@ -263,17 +264,15 @@ class Workshop:
 
     @inlineCallbacks
     def hold(self, session: str, on: bool, audit: str, row: int) -> Any:
-        """A session is held, or no longer: in the ledger, and in the store, where that keeps objects from being removed."""
+        """A session is held, or no longer: in the ledger. L{holds} tells the store."""
         indexes = yield self._append("hold-set" if on else "hold-lifted", session=session, audit=audit)
-        if self._backend is not None:
-            receipts = yield self._parts.book.call(self._book.receipts, session)
-            try:
-                for receipt in receipts.values():
-                    yield self._backend.hold(receipt, on)
-            except StorageError as error:
-                self._alarm("hold", f"{session}: the store does not {'hold' if on else 'let go of'} its objects: {error}")
         yield self._upTo(row)
         return indexes
+
+    def holds(self, rows: list[dict[str, Any]]) -> None:
+        """@param rows: all that hold now: C{session} or C{filter}."""
+        self._need()
+        self._custody.holds(rows)
 
     @inlineCallbacks
     def _upTo(self, row: int) -> Any:
@@ -310,6 +309,7 @@ class Workshop:
         """New rules and labels come into force; what else has changed takes a restart."""
         self._need()
         self._eraser.keeping = Keeping(settings.rules, settings.labels)
+        self._custody.ruled(settings)
 
     def _append(self, kind: str, **fields: Any) -> Deferred[list[int]]:
         self._need()
@@ -345,6 +345,7 @@ class Workshop:
         idle = self.pipeline.whenIdle()
         yield idle.addTimeout(seconds, self._clock).addErrback(lambda _: None)
         yield self.pipeline.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
+        self._custody.stop()
         if self._storing is not None:
             yield self._storing.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
         yield self.publisher.finish().addTimeout(seconds, self._clock).addErrback(lambda _: None)
@@ -353,7 +354,8 @@ class Workshop:
         """
         How it is: C{waiting} (sessions with segments to process), C{processed}, C{backlog} (C{segments}, C{bytes}, C{oldest} without a
         receipt), C{ledger} (origin, size, signed, published, at, quorum, witnesses), C{store} (state, stored, removed) or C{None},
-        C{quarantined} (count, sessions), C{audit} (row up to which it is in the ledger), C{clock} (why it is not
+        C{quarantined} (count, sessions), C{audit} (row up to which it is in the ledger), C{unknown} (sessions of which
+        no rule is known, and which are not erased), C{clock} (why it is not
         believed, or C{None}), C{recipients}, C{index}.
         """
         if self.pipeline is None:
@@ -376,6 +378,7 @@ class Workshop:
             },
             "quarantined": {"count": len(self.pipeline.quarantined), "sessions": names},
             "audit": self._audited,
+            "unknown": self._custody.unknown,
             "clock": self._doubt,
             "recipients": len(self.settings.encryptTo),
             "index": self.settings.index,

@@ -75,6 +75,8 @@ class Eraser:
         found: list[dict[str, Any]] = []
         now = self._wall()
         for row in self._book.ended(now - self.keeping.least, after):
+            if row["head"] is None:
+                continue  # which rules speak of it nobody knows (L{hoopx.curator.heads})
             keep = self.keeping.seconds(row["target"], row["labels"])
             if row["ended"] + keep <= now:
                 found.append({"session": row["session"], "ended": row["ended"], "keep": keep, "head": row["head"]})
@@ -117,6 +119,8 @@ class Eraser:
         row = self._book.session(session)
         if row is None or row["ended"] is None or row["erased"]:
             raise NotErased("there is no such session that is over")
+        if row["head"] is None:
+            raise NotErased("what it is is not known, and so not which rule is its: it is kept")
         if row["ended"] + self.keeping.seconds(row["target"], row["labels"]) > self._wall():
             raise NotErased("its time is not over")
         path: str = row["path"]
