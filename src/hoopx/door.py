@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from hoopx.aside import Aside
 from hoopx.errors import HoopxError, ProtocolViolation
+from hoopx.halves import Halves
 from hoopx.interfaces import IDoor
 from hoopx.leg import Leg
 from hoopx.lobby import Lobby
@@ -37,7 +38,7 @@ class Door:
     """
 
     __slots__ = (
-        "_linger", "_live", "_lobby", "_offered", "_throttle", "address", "certificate", "clientLost", "closing", "conversation",
+        "_halves", "_linger", "_live", "_lobby", "_offered", "_throttle", "address", "certificate", "clientLost", "closing", "conversation",
         "dataReceived", "leg", "loopback", "mitm", "secure", "session", "transport",
     )  # fmt: skip
 
@@ -59,6 +60,7 @@ class Door:
         self.dataReceived: Callable[[bytes], None] = self._lobby.clientData
         self._live = False
         self._linger: Any = None
+        self._halves: Halves | None = None
         self._offered: list = []
         self._throttle = Throttle()
 
@@ -188,11 +190,22 @@ class Door:
         """The client has closed its direction. Only protocols that know half-closing go on."""
         if self._live and getattr(self.conversation, "halfClose", False) and self.session.ending is None:
             self._residue(self.conversation.clientCodec, CLIENT)
-            self.leg.transport.loseWriteConnection()  # type: ignore[union-attr]
+            self._halfClosed(CLIENT)
         else:
             self.transport.loseConnection()
 
-    def writeConnectionLost(self) -> None: ...
+    def _halfClosed(self, side: int) -> None:
+        if self._halves is None:
+            self._halves = Halves(self)
+        self._halves.over(side)
+
+    def writeConnectionLost(self) -> None:
+        if self._halves is not None:
+            self._halves.closed(TARGET)
+
+    def targetWriteClosed(self) -> None:
+        if self._halves is not None:
+            self._halves.closed(CLIENT)
 
     def connectionLost(self, reason: Failure) -> None:
         self.clientLost = True
@@ -231,7 +244,7 @@ class Door:
     def targetHalfClosed(self) -> None:
         if self._live and getattr(self.conversation, "halfClose", False) and self.session.ending is None:
             self._residue(self.conversation.targetCodec, TARGET)
-            self.transport.loseWriteConnection()
+            self._halfClosed(TARGET)
         else:
             self.leg.transport.loseConnection()  # type: ignore[union-attr]
 
@@ -269,6 +282,8 @@ class Door:
 
     def resumeBoth(self, reason: str) -> None:
         self._throttle.both(self._throttle.resume, reason)
+        if self._halves is not None:
+            self._halves.safe()
 
     def failed(self, failure: Failure) -> None:
         """Whatever went wrong: a live session knows; before that, the client is told and the connection closed."""
