@@ -178,7 +178,7 @@ class Machine:
 
     def _keep(self, store: Store, stateThread: StateThread) -> None:
         """The audit goes into the ledger, and what need not be kept any longer is erased."""
-        trail = AuditTrail(self._reactor, lambda row, limit: stateThread.call(store.auditAfter, row, limit), self.curator)
+        trail = AuditTrail(self._reactor, lambda row, limit: stateThread.call(store.auditAfter, row, limit), self.curator, self._alarm)
         marks = Marks(store, MYSELF, time.time)
         self.retention = Retention(
             self._reactor, self.curator, lambda: stateThread.call(marks.holding), self.audit.write, self._alarm

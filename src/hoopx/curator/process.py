@@ -233,6 +233,17 @@ class Curator:
         """@param audit: hash, hexadecimal. @return: Deferred[index]; fails with L{CuratorFailed}."""
         return self._openings.add(commands.Audit, audit=audit, row=row)
 
+    def audited(self) -> Deferred[int]:
+        """@return: Deferred[the last row of the audit that is in the ledger]; fails with L{CuratorFailed}."""
+
+        def said(answer: dict[str, Any]) -> int:
+            row = json.loads(answer["status"]).get("audit")
+            if row is None:
+                raise CuratorFailed("the curator has not said how far the audit is in the ledger")
+            return int(row)
+
+        return self._slowly(commands.Status).addCallback(said)
+
     def hold(self, session: str, on: bool, audit: str, row: int) -> Deferred[int]:
         """A session is held, or no longer. @return: Deferred[index]; fails with L{CuratorFailed}."""
         return self._openings.add(commands.Hold, session=session, on=on, audit=audit, row=row)

@@ -18,6 +18,8 @@ EVERY: Final = 2.0
 """Seconds between two looks."""
 PAGE: Final = 200
 """Rows at once: as many questions wait for the curator."""
+AWAY: Final = 60.0
+"""Seconds that rows may wait for the ledger, or the curator be away, before there is an alarm: a new start takes about one."""
 HOLDS: Final = {"hold.set": True, "hold.lifted": False}
 
 
@@ -26,11 +28,18 @@ class AuditTrail:
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
     @param rows: callable(id, limit) -> Deferred[rows after it, oldest first]: C{id, action, subject, hash}.
     @param curator: L{hoopx.curator.process.Curator}.
+    @param alarm: callable(alarm, fields).
     """
 
     log = Logger()
 
-    def __init__(self, clock: Any, rows: Callable[[int, int], Any], curator: Any) -> None:
+    def __init__(
+        self, clock: Any, rows: Callable[[int, int], Any], curator: Any, alarm: Callable[[str, Any], None] = lambda alarm, fields: None
+    ) -> None:
+        self._clock = clock
+        self._alarm = alarm
+        self._since: float | None = None
+        self._told = False
         self._rows = rows
         self._curator = curator
         self._position: int | None = None
@@ -47,18 +56,29 @@ class AuditTrail:
         return None
 
     def _look(self) -> Any:
-        return self._take().addErrback(self._failed)
+        return self._take().addCallbacks(self._taken, self._failed)
+
+    def _taken(self, _: Any) -> None:
+        self._since = None
+        if self._told:
+            self._told = False
+            self.log.info("The audit is in the ledger again.")
 
     def _failed(self, failure: Any) -> None:
+        now = self._clock.seconds()
+        if self._since is None:
+            self._since = now
+        if now - self._since >= AWAY and not self._told:
+            self._told = True
+            why = f"the audit has not reached the ledger for {now - self._since:.0f} s: {failure.getErrorMessage()}"
+            self._alarm("audit-behind", {"why": why})
         if not failure.check(CuratorFailed):
             self.log.failure("The audit could not be read for the ledger.", failure)
 
     @inlineCallbacks
     def _take(self) -> Any:
         if self._position is None:
-            self._position = self._curator.status().get("audit")
-            if self._position is None:  # it has not said yet how far it is
-                return
+            self._position = yield self._curator.audited()
         while True:
             rows = yield self._rows(self._position, PAGE)
             if not rows:
