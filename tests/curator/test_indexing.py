@@ -9,6 +9,7 @@ from hoopx.curator.indexing import Indexing
 from hoopx.curator.settings import CuratorSettings
 from hoopx.errors import ConfigurationError
 from hoopx.frames import segmentName
+from hoopx.index.days import strangers
 from hoopx.registry import protocols
 from tests.curator.rig import Recorded
 
@@ -27,6 +28,22 @@ class IndexingTests(SynchronousTestCase):
         with indexing._writer._engine.connect() as connection:
             self.assertEqual(connection.execute(text("SELECT count(*) FROM sessions")).scalar(), 0)
         indexing._writer._engine.dispose()
+
+    def test_sweep(self):
+        """What is on the disk and was never told is put down; then nothing is left to be looked for on the disk."""
+        data = self.mktemp()
+        recording = Recorded(data).session(2)
+        indexing = Indexing(CuratorSettings(data, "gw"), protocols())
+        indexing.sweep()
+        engine = indexing._writer._engine
+        self.addCleanup(engine.dispose)
+        with engine.connect() as connection:
+            rows = connection.execute(text("SELECT session, state FROM sessions")).all()
+            self.assertEqual(rows, [(recording.session, "complete")])
+            self.assertEqual(list(strangers(connection, data, "gw")), [])
+        found = indexing.head(recording.session)
+        self.assertEqual((found["target"], found["labels"]), ("orders", {"run": "7"}))
+        self.assertIsNone(indexing.head("nothing"))
 
     def test_noDatabase(self):
         data = self.mktemp()

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from hoopx.curator.heads import Heads
 from hoopx.curator.locking import Locking
 from hoopx.curator.settings import CuratorSettings
+from hoopx.curator.shipping import Shipping
 
 SWEEP: Final = 5.0
 """Seconds between two looks for sessions that the index does not know: then a list of sessions is as quick as a look at the clock."""
@@ -23,7 +25,8 @@ SWEEP: Final = 5.0
 
 class Custody:
     """
-    @param keep: callable(target, labels) -> seconds, by the rules in force.
+    @param eraser: has C{keeping}, the rules in force.
+    @param scribe: L{hoopx.curator.scribe.Scribe}.
     @param parts: L{hoopx.curator.parts.Parts}.
     """
 
@@ -35,13 +38,22 @@ class Custody:
         backend: Any,
         index: Any,
         settings: CuratorSettings,
-        keep: Callable[[str, Mapping[str, str]], float],
+        eraser: Any,
+        scribe: Any,
         parts: Any,
         clock: Any,
+        wall: Callable[[], float],
         alarm: Callable[[str, str], None],
     ) -> None:
+        self._eraser = eraser
         self._parts = parts
-        self._locking = None if backend is None else Locking(book, backend, keep, parts.book, clock, alarm)
+        self._locking: Locking | None = None
+        self._shipping: Shipping | None = None
+        if backend is not None:
+            self._locking = Locking(book, backend, self.keep, parts.book, clock, alarm)
+            self._shipping = Shipping(
+                scribe, book, backend, settings.node, lambda: self._eraser.keeping.most, parts, clock, wall, alarm
+            )
         self._heads = Heads(book, backend, index, parts.book, parts.bench, clock, alarm, self._learned)
         self._index = index if hasattr(index, "sweep") else None
         self._sweeping = LoopingCall(self._sweep)
@@ -50,22 +62,36 @@ class Custody:
         self._failing = False
 
     def start(self, settings: CuratorSettings) -> None:
+        if self._shipping is not None:
+            self._shipping.start()
         self._heads.start()
         self.ruled(settings)
         if self._index is not None:
             self._sweeping.start(SWEEP)
 
-    def stop(self) -> None:
+    def stop(self) -> Deferred[None]:
+        """@return: Deferred[None], when the store has the ledger as it was published last, or can not be had."""
         self._heads.stop()
         if self._locking is not None:
             self._locking.stop()
         if self._sweeping.running:
             self._sweeping.stop()
+        return succeed(None) if self._shipping is None else self._shipping.stop()
 
     @property
     def unknown(self) -> int:
         """Sessions that nobody erases, because no rule can be said to speak of them."""
         return self._heads.unknown
+
+    def keep(self, target: str, labels: Mapping[str, str]) -> float:
+        """By the rules that are in force now."""
+        seconds: float = self._eraser.keeping.seconds(target, labels)
+        return seconds
+
+    def published(self, size: int, note: bytes) -> None:
+        """A checkpoint of the ledger is."""
+        if self._shipping is not None:
+            self._shipping.published(size, note)
 
     def stored(self, session: str) -> None:
         """A segment of it is stored."""

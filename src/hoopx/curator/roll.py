@@ -39,6 +39,13 @@ class Roll:
         with self._transaction() as database:
             _learn(database, session, head)
 
+    # -- the ledger on its way to the store
+
+    def behind(self, size: int) -> bool:
+        """@return: whether a segment is not stored that has a leaf below C{size}; one that can not be stored is not waited for."""
+        sql = "SELECT 1 FROM segments WHERE receipt IS NULL AND leaf < ? AND problem IS NULL LIMIT 1"
+        return bool(self._rows(sql, size))
+
     # -- the store's locks
 
     def stowed(self, after: str, limit: int) -> list[str]:

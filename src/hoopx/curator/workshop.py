@@ -149,8 +149,9 @@ class Workshop:
         keeping = Keeping(settings.rules, settings.labels)
         self.scribe = Scribe(self._ledger, self._parts.ledger, self._reopen, self._grown)
         self.publisher = Publisher(
-            self.scribe, self._clock, self._wall, self._alarm, settings.witnesses, settings.quorum, self._parts.submit
-        )
+            self.scribe, self._clock, self._wall, self._alarm, settings.witnesses, settings.quorum, self._parts.submit,
+            lambda size, note: self._custody.published(size, note),
+        )  # fmt: skip
         index = self._parts.index(settings)
         self._bench = bench = Bench(
             self._book, self._files, self._wall, settings.compress, settings.encryptTo, index, lambda text: self._aloud("index", text)
@@ -163,10 +164,12 @@ class Workshop:
             backend, index,
         )  # fmt: skip
         self._watch()
-        self._custody = Custody(self._book, backend, index, settings, self._keep, self._parts, self._clock, self._alarm)
+        self._custody = Custody(
+            self._book, backend, index, settings, self._eraser, self.scribe, self._parts, self._clock, self._wall, self._alarm
+        )
         if backend is not None:
             self._storing = Storing(
-                self._book, backend, settings.store, settings.node, self._keep, settings.localKeep, self._parts.book, self._clock,
+                self._book, backend, settings.store, settings.node, self._custody.keep, settings.localKeep, self._parts.book, self._clock,
                 self._wall, self._alarm, self._files, self._custody.stored,
             )  # fmt: skip
             self._storing.start()
@@ -182,10 +185,6 @@ class Workshop:
             self._tell(alarm, text)
         else:
             self.log.error("{alarm}: {text}", alarm=alarm, text=text)
-
-    def _keep(self, target: str, labels: dict[str, str]) -> float:
-        """By the rules that are in force now."""
-        return self._eraser.keeping.seconds(target, labels)
 
     def _watch(self) -> None:
         """Look at the clock, again and again: what it does in between would not be seen."""
@@ -345,10 +344,10 @@ class Workshop:
         idle = self.pipeline.whenIdle()
         yield idle.addTimeout(seconds, self._clock).addErrback(lambda _: None)
         yield self.pipeline.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
-        self._custody.stop()
         if self._storing is not None:
             yield self._storing.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
         yield self.publisher.finish().addTimeout(seconds, self._clock).addErrback(lambda _: None)
+        yield self._custody.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
 
     def status(self) -> dict[str, Any]:
         """

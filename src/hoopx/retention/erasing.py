@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.retention.test_erasing -*-
 """
-Erases a session that nobody need keep any longer: the stored objects, the index, the local files, and last the leaf that says so. Each
+Erases a session that nobody need keep any longer: the stored objects, the local files, the index, and last the leaf that says so. Each
 step may be done again.
 """
 
@@ -104,11 +104,11 @@ class Eraser:
                 yield self._backend.delete(receipt)
             except NotStored:
                 pass
-        if self._index is not None:
+        yield self._threads.call(self._remove, path)
+        if self._index is not None:  # after the files: whoever looks through the disk meanwhile would put it down again
             whole = yield self._threads.call(self._index.erase, session)
             if not whole:
                 self.log.warn("{session}: traces are left in the index until its readers have done", session=session)
-        yield self._threads.call(self._remove, path)
         (index,) = yield self._scribe.append([leaf("erased", self._wall(), session=session, audit=audit)])
         yield self._threads.call(self._book.erased, session)
         return index
