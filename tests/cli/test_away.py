@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,12 @@ from typing import Any
 import pyrage
 
 from hoopx.curator.storing import Storing
-from hoopx.frames import DATA, HEADER, segmentName
+from hoopx.frames import segmentName
 from hoopx.recording.elsewhere import MARKER
 from hoopx.recording.files import Files
-from hoopx.recording.packing import pack
 from hoopx.storage.folder import FolderBackend
 from hoopx.storage.reading import Here
-from tests.cli.test_sessions import Case, STEPS
+from tests.cli.test_sessions import Case
 from tests.curator.rig import Clock, Recorded, bench, book
 
 

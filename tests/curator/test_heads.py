@@ -3,6 +3,7 @@
 import json
 import os
 
+import pyrage
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,8 +17,6 @@ from hoopx.retention.erasing import Eraser, NotErased
 from hoopx.retention.rules import Keeping, Rule
 from hoopx.values import Receipt
 from tests.curator.rig import WALL, FakeBackend, ListLedger, Now, Recorded, bench, book, scribe
-
-import pyrage
 
 AUDIT = "ab" * 32
 RULES = [Rule(10.0), Rule(1e9, ("orders",), {"run": "7"})]

@@ -117,8 +117,8 @@ def _raw(recorded: Recorded, wanted: frozenset) -> Iterator[tuple[Frame | None, 
 
 
 def _prove(place: Place, session: str, output: str | None) -> None:
-    from hoopx.ledger.errors import LedgerError
     from hoopx.cli.stores import stored
+    from hoopx.ledger.errors import LedgerError
     from hoopx.recording import bundle, catalogue
     from hoopx.recording.elsewhere import away, placed, together
     from hoopx.storage.errors import StorageError

@@ -59,9 +59,10 @@ class Indexing:
             row = connection.execute(select(sessions).where(sessions.c.session == session)).mappings().first()
             if row is None or row["target"] is None:
                 return None
-            said = connection.execute(select(labels.c.name, labels.c.value).where(labels.c.session == session)).all()
+            said = connection.execute(select(labels.c.name, labels.c.value).where(labels.c.session == session))
+            marks = {row.name: row.value for row in said}
         names = {name: row[name] for name in ("target", "protocol", "account")}
-        return {**names, "identity": {"name": row["user"]}, "labels": {name: value for name, value in said}}
+        return {**names, "identity": {"name": row["user"]}, "labels": marks}
 
     def sweep(self) -> None:
         """Put down what is on the disk and of which nothing is known yet, and which days need not be looked through any more."""
