@@ -1,6 +1,7 @@
 """Segments reach the index, in order, and not twice."""
 
 import os
+from threading import Thread
 
 from sqlalchemy import text
 from twisted.trial.unittest import SynchronousTestCase
@@ -35,7 +36,7 @@ class IndexingTests(SynchronousTestCase):
         recording = Recorded(data).session(2)
         indexing = Indexing(CuratorSettings(data, "gw"), protocols())
         indexing.sweep()
-        engine = indexing._writer._engine
+        engine = indexing._sweeper._engine
         self.addCleanup(engine.dispose)
         with engine.connect() as connection:
             rows = connection.execute(text("SELECT session, state FROM sessions")).all()
@@ -44,6 +45,25 @@ class IndexingTests(SynchronousTestCase):
         found = indexing.head(recording.session)
         self.assertEqual((found["target"], found["labels"]), ("orders", {"run": "7"}))
         self.assertIsNone(indexing.head("nothing"))
+        self.addCleanup(indexing._writer._engine.dispose)
+
+    def test_beside(self):
+        """No segment waits for a sweep that takes long; whoever erases does, for the sweep might put it down again."""
+        data = self.mktemp()
+        recording = Recorded(data).session(1)
+        indexing = Indexing(CuratorSettings(data, "gw"), protocols())
+        indexing.sweep()
+        self.addCleanup(indexing._sweeper._engine.dispose)
+        with indexing._sweeping:
+            indexing.segment(recording.session, os.path.join(recording.path, segmentName(0)), 0)
+            self.addCleanup(indexing._writer._engine.dispose)
+            done = []
+            thread = Thread(target=lambda: done.append(indexing.erase(recording.session)))
+            thread.start()
+            thread.join(0.2)
+            self.assertEqual(done, [])
+        thread.join(10)
+        self.assertEqual(done, [True])
 
     def test_noDatabase(self):
         data = self.mktemp()
