@@ -1,10 +1,11 @@
 """The curator is told which holds hold: when there are others, and when it is another curator."""
 
-from twisted.internet.defer import fail, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator.commands import CuratorFailed
+from hoopx.curator.trail import ENDING
 from hoopx.retention.holding import EVERY, HoldsTold
 
 
@@ -24,6 +25,22 @@ class HoldingTests(SynchronousTestCase):
 
     def holds(self, rows):
         return fail(CuratorFailed("not there")) if self.down else succeed(self.told.append([row["id"] for row in rows]))
+
+    def test_stop(self):
+        """It waits for what it has asked, but not for long."""
+        self.said["state"] = "ready"
+        for answered in (True, False):
+            asked = Deferred()
+            holding = HoldsTold(self.clock, lambda asked=asked: asked, self)
+            holding.start()
+            done = holding.stop()
+            self.assertNoResult(done)
+            if answered:
+                asked.callback([])
+            else:
+                self.clock.advance(ENDING)
+            self.successResultOf(done)
+        self.assertIsNone(self.holding.stop())
 
     def test_told(self):
         self.clock.advance(EVERY)

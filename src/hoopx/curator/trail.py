@@ -20,6 +20,8 @@ PAGE: Final = 200
 """Rows at once: as many questions wait for the curator."""
 AWAY: Final = 60.0
 """Seconds that rows may wait for the ledger, or the curator be away, before there is an alarm: a new start takes about one."""
+ENDING: Final = 2.0
+"""Seconds that a stop waits for what is under way: the curator may not answer any more."""
 HOLDS: Final = {"hold.set": True, "hold.lifted": False}
 
 
@@ -40,6 +42,7 @@ class AuditTrail:
         self._alarm = alarm
         self._since: float | None = None
         self._told = False
+        self._idle: Deferred[None] | None = None
         self._rows = rows
         self._curator = curator
         self._position: int | None = None
@@ -50,13 +53,23 @@ class AuditTrail:
         self._loop.start(EVERY)
 
     def stop(self) -> Deferred[None] | None:
-        """What is not in the ledger by now is taken at the next start."""
+        """
+        What is not in the ledger by now is taken at the next start.
+
+        @return: Deferred[None], when the state store is not asked any more; or C{None}.
+        """
         if self._loop.running:
             self._loop.stop()
-        return None
+        return ending(self._idle, self._clock)
 
     def _look(self) -> Any:
-        return self._take().addCallbacks(self._taken, self._failed)
+        idle = self._idle = Deferred()
+
+        def over(_: Any) -> None:
+            self._idle = None
+            idle.callback(None)
+
+        return self._take().addCallbacks(self._taken, self._failed).addBoth(over)
 
     def _taken(self, _: Any) -> None:
         self._since = None
@@ -81,7 +94,7 @@ class AuditTrail:
             self._position = yield self._curator.audited()
         while True:
             rows = yield self._rows(self._position, PAGE)
-            if not rows:
+            if not rows or not self._loop.running:
                 return
             yield gatherResults([self._one(row) for row in rows], consumeErrors=True).addErrback(_first)
             self._position = rows[-1]["id"]
@@ -91,6 +104,11 @@ class AuditTrail:
         if on is not None and row["subject"]:
             return self._curator.hold(row["subject"], on, row["hash"], row["id"])
         return self._curator.audit(row["hash"], row["id"])
+
+
+def ending(idle: Deferred[None] | None, clock: Any) -> Deferred[None] | None:
+    """@param idle: fires when something that is under way is over, or C{None}. @return: the same, but soon."""
+    return None if idle is None else idle.addTimeout(ENDING, clock).addErrback(lambda _: None)
 
 
 def _first(failure: Any) -> Any:

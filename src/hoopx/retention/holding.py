@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.defer import inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from hoopx.curator.commands import CuratorFailed
+from hoopx.curator.trail import ending
 
 EVERY: Final = 5.0
 """Seconds between two looks: holds are also set by people's commands, which tell nobody."""
@@ -31,18 +32,27 @@ class HoldsTold:
         self._holding = holding
         self._curator = curator
         self._told: Any = None
+        self._idle: Deferred[None] | None = None
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
 
     def start(self) -> None:
         self._loop.start(EVERY)
 
-    def stop(self) -> None:
+    def stop(self) -> Deferred[None] | None:
+        """@return: Deferred[None], when the state store is not asked any more; or C{None}."""
         if self._loop.running:
             self._loop.stop()
+        return ending(self._idle, self._loop.clock)
 
     def _look(self) -> Any:
-        return self._tell().addErrback(self._failed)
+        idle = self._idle = Deferred()
+
+        def over(_: Any) -> None:
+            self._idle = None
+            idle.callback(None)
+
+        return self._tell().addErrback(self._failed).addBoth(over)
 
     @inlineCallbacks
     def _tell(self) -> Any:
