@@ -16,29 +16,17 @@ class Halves:
     @param door: the L{hoopx.door.Door} of a live session.
     """
 
-    __slots__ = ("_closed", "_door", "_over", "_waiting")
+    __slots__ = ("_closed", "_door", "_over")
 
     def __init__(self, door: Any) -> None:
         self._door = door
         self._over: list[int] = []
-        self._waiting: list[int] = []
         self._closed: set[int] = set()
 
     def over(self, side: int) -> None:
-        """No more comes from there: the other side is told, when it has got all that did."""
+        """No more comes from there."""
         if side not in self._over:
             self._over.append(side)
-            self._waiting.append(side)
-            self.safe()
-
-    def safe(self) -> None:
-        """What was recorded may have become safe, and be sent."""
-        door = self._door
-        if not self._waiting or door.session.unsafe or door.session.ending is not None:
-            return
-        waiting, self._waiting = self._waiting, []
-        for side in waiting:
-            (door.leg.transport if side == CLIENT else door.transport).loseWriteConnection()
 
     def closed(self, side: int) -> None:
         """The last byte that came from there, and the end, are on their way to the other side."""

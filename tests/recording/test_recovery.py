@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from hoopx.errors import RecordingFailed
 from hoopx.frames import DONE, OPEN, RECOVERED, SEAL, START, encode, pack, readSession, segmentName, unpack
+from hoopx.ledger.keys import publicKey
 from hoopx.recording import catalogue
 from hoopx.recording.journal import entry
-from hoopx.recording.signing import ledgerPublic
 from hoopx.recording.verify import verifySession
 from hoopx.values import CLIENT, PASSED
 from tests.recording.rig import KIB, Killed, Rig, crash, letGo
@@ -43,7 +43,7 @@ class RecoveryBase(Base):
     def recovered(self, path, data):
         found = list(readSession(path))
         self.assertEqual([f.kind for f in found[-2:]], [RECOVERED, SEAL])
-        verdict = verifySession(path, ledgerPublic(data))
+        verdict = verifySession(path, publicKey(data))
         self.assertEqual([str(problem) for problem in verdict.problems], [])
         self.assertIn(verdict.state, ("recovered", "never connected"))
         self.assertNotIn(OPEN, os.listdir(path))
@@ -171,7 +171,7 @@ class RecoveryTests(RecoveryBase):
         found = [f.payload for f in readSession(recording.path) if f.kind == 3]
         self.assertEqual(found[: len(safe)], safe)
         self.assertLessEqual(len(found), len(safe) + 1)
-        verdict = verifySession(recording.path, ledgerPublic(rig.data))
+        verdict = verifySession(recording.path, publicKey(rig.data))
         self.assertEqual([str(problem) for problem in verdict.problems], [])
         self.assertIn(verdict.state, ("recovered", "complete", "never connected"))
         self.assertEqual({name for name in os.listdir(recording.path) if not name[0].isdigit()}, set())

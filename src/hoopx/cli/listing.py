@@ -111,9 +111,9 @@ def tagged(place: Place, tags: tuple[str, ...]) -> frozenset[str] | None:
     """@return: sessions with all of these tags; C{None}: none are asked for."""
     if not tags:
         return None
-    from hoopx.cli.marks import opened
+    from hoopx.cli.marks import marksOf
 
-    with opened(place) as marks:
+    with marksOf(place) as marks:
         found = marks.withTags(tags, TAGGED + 1)
     if len(found) > TAGGED:
         say(f"hoopx: more than {TAGGED} sessions have that: these are the newest of them.")

@@ -98,6 +98,10 @@ class Custody:
         if self._locking is not None:
             self._locking.stored(session)
 
+    def hold(self, session: str, on: bool) -> Deferred[None]:
+        """One session is held from now on, or perhaps no longer. @return: Deferred[None], when the store has been told."""
+        return succeed(None) if self._locking is None else self._locking.hold(session, on)
+
     def holds(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """@param rows: all that hold now."""
         if self._locking is not None:

@@ -75,6 +75,24 @@ class Locking:
         self._holds = list(rows)
         self.lookThrough()
 
+    @inlineCallbacks
+    def hold(self, session: str, on: bool) -> Any:
+        """
+        A session is held, as is told here sooner than with all the others; or no longer, if no other hold that is known means it.
+
+        @return: Deferred[None]
+        """
+        row = yield self._threads.call(self._book.session, session)
+        if not on and row is not None and heldBy(self._holds or (), session, row["head"]) is not None:
+            return  # the next time they are told this one is not among them
+        receipts = yield self._threads.call(self._book.receipts, session)
+        try:
+            for number, receipt in receipts.items():
+                yield self._backend.hold(receipt, on)
+                yield self._threads.call(self._book.stored, session, number, evolve(receipt, held=on))
+        except StorageError as error:
+            self._alarm("hold", f"{session}: the store does not {'hold' if on else 'let go of'} its objects: {error}")
+
     def stored(self, session: str) -> None:
         """A segment of it is."""
         if len(self._fresh) < MOST:

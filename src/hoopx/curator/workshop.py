@@ -265,6 +265,8 @@ class Workshop:
     def hold(self, session: str, on: bool, audit: str, row: int) -> Any:
         """A session is held, or no longer: in the ledger. L{holds} tells the store."""
         indexes = yield self._append("hold-set" if on else "hold-lifted", session=session, audit=audit)
+        yield self._parts.book.call(self._book.hold, session, indexes[0], on)
+        yield self._custody.hold(session, on)
         yield self._upTo(row)
         return indexes
 

@@ -92,8 +92,9 @@ class Book:
             verdict.state, verdict.problems = "live", []  # what comes next is not stored yet
         if verdict.state not in ("complete", "recovered", "live", "interrupted"):
             return verdict
-        if session in self.sessions or self._older(session):
+        if self.attested(session).key is not None or verdict.vouched or self._older(session):
             return verdict  # if it was not opened here: under the ledger before this one
+        # That the ledger speaks of it otherwise, such as of a hold, says nothing of what is in the recording.
         if verdict.state in ("live", "interrupted") and not verdict.connected:
             return verdict  # its leaf comes before the target is called
         if self._following and self._younger(session):
