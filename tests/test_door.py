@@ -387,6 +387,26 @@ class DoorTests(Gateway):
         self.assertTrue(target.half)
         self.assertEqual(client.value(), b"the answer")
 
+    def alarmsIn(self, recording):
+        return [event["alarm"] for event in recording.events() if event["event"] == "alarm"]
+
+    def test_alarms(self):
+        """One that speaks of a session that lives stands in its recording; not one that speaks of the recording's own disk."""
+        door, client, leg, target, recording = self.session()
+        other = self.session()[-1]
+        before = len(self.alarmsIn(other))
+        name = door.session.id
+        self.broker.tell("alarm", alarm="quarantined", why=f"the recording {name} can not be processed")
+        self.broker.tell("alarm", alarm="odd", session=name)
+        for alarm in ("disk", "recording-failed"):
+            self.broker.tell("alarm", alarm=alarm, session=name, why="EIO")
+        self.broker.tell("alarm", alarm="ledger", why="nobody's")
+        self.assertEqual(self.alarmsIn(recording), ["quarantined", "odd"])
+        self.assertEqual(len(self.alarmsIn(other)), before)
+        recording.fail("EIO")
+        self.broker.tell("alarm", alarm="odd", session=name)
+        self.assertEqual(recording.closed or door.session.ending, "recording-failed")
+
     def test_halfCloseBeforeTheTarget(self):
         """A client that has said all before its target is there is served like any other."""
         door, client = self.connect()

@@ -73,6 +73,9 @@ class Aside:
     def targetHalfClosed(self) -> None:
         self.close()
 
+    def targetWriteClosed(self) -> None:
+        """Nothing follows from it."""
+
     def targetLost(self, reason: Failure) -> None:
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()

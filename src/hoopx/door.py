@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from hoopx.aside import Aside
 from hoopx.errors import HoopxError, ProtocolViolation
+from hoopx.halves import Halves
 from hoopx.interfaces import IDoor
 from hoopx.leg import Leg
 from hoopx.lobby import Lobby
@@ -41,8 +42,8 @@ class Door:
     """
 
     __slots__ = (
-        "_asides", "_halfClosed", "_linger", "_live", "_lobby", "_offered", "_throttle", "address", "certificate", "clientLost", "closing",
-        "conversation", "dataReceived", "leg", "loopback", "mitm", "secure", "session", "transport",
+        "_asides", "_halfClosed", "_halves", "_linger", "_live", "_lobby", "_offered", "_throttle", "address", "certificate", "clientLost",
+        "closing", "conversation", "dataReceived", "leg", "loopback", "mitm", "secure", "session", "transport",
     )  # fmt: skip
 
     log = Logger()
@@ -63,6 +64,7 @@ class Door:
         self.dataReceived: Callable[[bytes], None] = self._lobby.clientData
         self._live = False
         self._linger: Any = None
+        self._halves = Halves(self)
         self._offered: list = []
         self._asides = 0
         self._halfClosed = False
@@ -208,9 +210,14 @@ class Door:
             self._halfClosed = True  # it has said all it has to say, and that goes to the target when there is one
         else:
             self._residue(self.conversation.clientCodec, CLIENT)
+            self._halves.over(CLIENT)
             self.conversation.lane.after(self.leg.transport.loseWriteConnection)  # type: ignore[union-attr]
 
-    def writeConnectionLost(self) -> None: ...
+    def writeConnectionLost(self) -> None:
+        self._halves.closed(TARGET)
+
+    def targetWriteClosed(self) -> None:
+        self._halves.closed(CLIENT)
 
     def connectionLost(self, reason: Failure) -> None:
         self.clientLost = True
@@ -249,6 +256,7 @@ class Door:
     def targetHalfClosed(self) -> None:
         if self._live and getattr(self.conversation, "halfClose", False) and self.session.ending is None:
             self._residue(self.conversation.targetCodec, TARGET)
+            self._halves.over(TARGET)
             self.conversation.lane.after(self.transport.loseWriteConnection)
         else:
             self.leg.transport.loseConnection()  # type: ignore[union-attr]

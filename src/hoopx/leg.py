@@ -23,7 +23,7 @@ class Leg:
     """
     Half of a relay: the target's side.
 
-    @param owner: told C{targetData(bytes)}, C{targetHalfClosed()}, C{targetLost(Failure)}.
+    @param owner: told C{targetData(bytes)}, C{targetHalfClosed()}, C{targetWriteClosed()}, C{targetLost(Failure)}.
     @ivar dataReceived: rebound by the owner once bytes flow.
     """
 
@@ -49,7 +49,7 @@ class Leg:
         self.owner.targetHalfClosed()
 
     def writeConnectionLost(self) -> None:
-        pass
+        self.owner.targetWriteClosed()
 
     def connectionLost(self, reason: Failure) -> None:
         self.lost = True

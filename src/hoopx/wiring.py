@@ -38,6 +38,7 @@ from hoopx.policy.access import AccessPolicy, Grants
 from hoopx.recording.settings import RecordingSettings
 from hoopx.recording.store import Recordings
 from hoopx.recording.threads import Threads
+from hoopx.retention.holding import HoldsTold
 from hoopx.retention.running import MYSELF, Retention
 from hoopx.secrets.declared import startSources
 from hoopx.state.audit import Audit, FailedLogins
@@ -179,12 +180,13 @@ class Machine:
 
     def _keep(self, store: Store, stateThread: StateThread) -> None:
         """The audit goes into the ledger, and what need not be kept any longer is erased."""
-        trail = AuditTrail(self._reactor, lambda row, limit: stateThread.call(store.auditAfter, row, limit), self.curator)
+        trail = AuditTrail(self._reactor, lambda row, limit: stateThread.call(store.auditAfter, row, limit), self.curator, self._alarm)
         marks = Marks(store, MYSELF, time.time)
         self.retention = Retention(
             self._reactor, self.curator, lambda: stateThread.call(marks.holding), self.audit.write, self._alarm
         )
-        for part in (trail, self.retention):
+        holds = HoldsTold(self._reactor, lambda: stateThread.call(marks.holding), self.curator)
+        for part in (trail, holds, self.retention):
             part.start()
             self._undo.append(part.stop)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 from hoopx.api import peer
+from hoopx.cli.reindex import command as reindex
 from hoopx.cli.sessions import command
 from hoopx.state.store import Store
 from tests.cli.gateway import GatewayCase
@@ -32,6 +33,23 @@ class MarksTests(GatewayCase):
         status, _, err = await self.sessions("tag", self.session, "--remove", "pci")
         self.assertEqual(status, 0)
         self.assertIn("Nothing to do", err)
+
+    async def test_listed(self) -> None:
+        """Sessions that bear all of some tags: without an index, and with one."""
+        other, none = record(self.data, []), record(self.data, [])
+        for session, *tags in ((self.session, "pci", "seen"), (other, "pci")):
+            self.assertEqual((await self.sessions("tag", session, *tags))[0], 0)
+        for _ in range(2):
+            for arguments, expected in (
+                (["--tag", "pci"], {self.session, other}),
+                (["--tag", "pci", "--tag", "seen"], {self.session}),
+                (["--tag", "seen", "--target", "nothing"], set()),
+                (["--tag", "unknown"], set()),
+                ([], {self.session, other, none}),
+            ):
+                status, out, err = await self.sessions("list", "--json", *arguments)
+                self.assertEqual((status, err, {line["session"] for line in json.loads(out)}), (0, "", expected), arguments)
+            self.assertEqual((await self.hoopx(reindex))[0], 0)
 
     async def test_usage(self) -> None:
         for arguments in (["tag", "S"], ["tag", "S", "x", "--list"], ["tag", "S", "--list", "--remove"], ["review", "S", "--list", "--sign-off"]):

@@ -4,6 +4,7 @@ What the tests of the curator need: real recordings, a ledger in a list, a backe
 
 from __future__ import annotations
 
+import io
 import os
 
 from twisted.internet.defer import fail, succeed
@@ -87,6 +88,8 @@ class FakeBackend:
         self.puts = []
         self.waiting = None
         self.deleted = []
+        self.held = set()
+        self.retained = []
 
     def put(self, name, path, retainUntil, checksum=None):
         if self.failure is not None:
@@ -98,6 +101,22 @@ class FakeBackend:
         if self.waiting is not None:
             return self.waiting
         return succeed(receipt)
+
+
+    def open(self, receipt):
+        return fail(self.failure) if self.failure is not None else succeed(io.BufferedReader(io.BytesIO(self.objects[receipt.name])))
+
+    def hold(self, receipt, on):
+        if self.failure is not None:
+            return fail(self.failure)
+        (self.held.add if on else self.held.discard)(receipt.name)
+        return succeed(None)
+
+    def retain(self, receipt, until):
+        if self.failure is not None:
+            return fail(self.failure)
+        self.retained.append((receipt.name, until))
+        return succeed(None)
 
 
 class Recorded:

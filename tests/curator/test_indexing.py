@@ -1,6 +1,7 @@
 """Segments reach the index, in order, and not twice."""
 
 import os
+from threading import Thread
 
 from sqlalchemy import text
 from twisted.trial.unittest import SynchronousTestCase
@@ -9,6 +10,7 @@ from hoopx.curator.indexing import Indexing
 from hoopx.curator.settings import CuratorSettings
 from hoopx.errors import ConfigurationError
 from hoopx.frames import segmentName
+from hoopx.index.days import strangers
 from hoopx.registry import protocols
 from tests.curator.rig import Recorded
 
@@ -27,6 +29,41 @@ class IndexingTests(SynchronousTestCase):
         with indexing._writer._engine.connect() as connection:
             self.assertEqual(connection.execute(text("SELECT count(*) FROM sessions")).scalar(), 0)
         indexing._writer._engine.dispose()
+
+    def test_sweep(self):
+        """What is on the disk and was never told is put down; then nothing is left to be looked for on the disk."""
+        data = self.mktemp()
+        recording = Recorded(data).session(2)
+        indexing = Indexing(CuratorSettings(data, "gw"), protocols())
+        indexing.sweep()
+        engine = indexing._sweeper._engine
+        self.addCleanup(engine.dispose)
+        with engine.connect() as connection:
+            rows = connection.execute(text("SELECT session, state FROM sessions")).all()
+            self.assertEqual(rows, [(recording.session, "complete")])
+            self.assertEqual(list(strangers(connection, data, "gw")), [])
+        found = indexing.head(recording.session)
+        self.assertEqual((found["target"], found["labels"]), ("orders", {"run": "7"}))
+        self.assertIsNone(indexing.head("nothing"))
+        self.addCleanup(indexing._writer._engine.dispose)
+
+    def test_beside(self):
+        """No segment waits for a sweep that takes long; whoever erases does, for the sweep might put it down again."""
+        data = self.mktemp()
+        recording = Recorded(data).session(1)
+        indexing = Indexing(CuratorSettings(data, "gw"), protocols())
+        indexing.sweep()
+        self.addCleanup(indexing._sweeper._engine.dispose)
+        with indexing._sweeping:
+            indexing.segment(recording.session, os.path.join(recording.path, segmentName(0)), 0)
+            self.addCleanup(indexing._writer._engine.dispose)
+            done = []
+            thread = Thread(target=lambda: done.append(indexing.erase(recording.session)))
+            thread.start()
+            thread.join(0.2)
+            self.assertEqual(done, [])
+        thread.join(10)
+        self.assertEqual(done, [True])
 
     def test_noDatabase(self):
         data = self.mktemp()

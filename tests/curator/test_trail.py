@@ -5,7 +5,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator.commands import CuratorFailed
-from hoopx.curator.trail import EVERY, PAGE, AuditTrail
+from hoopx.curator.trail import AWAY, EVERY, PAGE, AuditTrail
 
 
 class TrailTests(SynchronousTestCase):
@@ -15,15 +15,19 @@ class TrailTests(SynchronousTestCase):
         self.down = False
         self.known = {}
         self.rows = [self.row(number) for number in range(1, 6)]
-        self.trail = AuditTrail(self.clock, lambda row, limit: succeed([r for r in self.rows if r["id"] > row][:limit]), self)
+        self.alarms = []
+        self.trail = AuditTrail(
+            self.clock, lambda row, limit: succeed([r for r in self.rows if r["id"] > row][:limit]), self,
+            lambda alarm, fields: self.alarms.append((alarm, fields["why"])),
+        )  # fmt: skip
         self.trail.start()
         self.addCleanup(self.trail.stop)
 
     def row(self, number, action="status", subject=""):
         return {"id": number, "action": action, "subject": subject, "hash": f"h{number}"}
 
-    def status(self):
-        return self.known
+    def audited(self):
+        return succeed(self.known["audit"]) if self.known else fail(CuratorFailed("not there"))
 
     def audit(self, audit, row):
         return fail(CuratorFailed("not there")) if self.down else succeed(self.said.append((audit, row)))
@@ -55,6 +59,31 @@ class TrailTests(SynchronousTestCase):
         self.down = False
         self.clock.advance(EVERY)
         self.assertEqual(self.said, [("h5", 5)])
+
+    def test_alarm(self):
+        """A curator that stays away, from the start or later, is told once, and again when it comes back and stays away once more."""
+        self.clock.pump([EVERY] * int(AWAY / EVERY - 1))
+        self.assertEqual(self.alarms, [])
+        self.clock.pump([EVERY] * int(AWAY))
+        self.assertEqual([alarm for alarm, _ in self.alarms], ["audit-behind"])
+        self.assertIn("60 s: not there", self.alarms[0][1])
+        self.known = {"audit": 4}
+        self.clock.advance(EVERY)
+        self.assertEqual(self.said, [("h5", 5)])
+        self.down = True
+        self.clock.pump([EVERY] * int(AWAY))
+        self.assertEqual(len(self.alarms), 1)  # nothing waits
+        self.rows.append(self.row(6))
+        self.clock.pump([EVERY] * int(AWAY))
+        self.assertEqual(len(self.alarms), 2)
+
+    def test_atOnce(self):
+        """Not only after the curator has been asked how it is."""
+        self.known = {"audit": 0}
+        again = AuditTrail(self.clock, lambda row, limit: succeed([r for r in self.rows if r["id"] > row][:limit]), self)
+        self.addCleanup(again.stop)
+        again.start()
+        self.assertEqual(len(self.said), 5)
 
     def test_holds(self):
         self.known = {"audit": 0}

@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator.commands import CuratorFailed
+from hoopx.curator.custody import SWEEP
 from hoopx.curator.parts import Parts
 from hoopx.curator.settings import CuratorSettings
 from hoopx.curator.workshop import ALARMS, LOCKED, Workshop
@@ -27,8 +28,10 @@ class WorkshopTests(SynchronousTestCase):
         self.backend = FakeBackend()
         self.recorded = Recorded(self.data)
 
-    def workshop(self, begin=True, **settings):
-        parts = Parts(Now(), Now(), Now(), lambda function, *arguments: function(*arguments), lambda settings: succeed(self.backend))
+    def workshop(self, begin=True, index=lambda settings: None, **settings):
+        parts = Parts(
+            Now(), Now(), Now(), lambda function, *arguments: function(*arguments), lambda settings: succeed(self.backend), index
+        )
         workshop = Workshop(self.clock, parts, lambda alarm, text: self.alarms.append((alarm, text)), wall=lambda: WALL)
         self.addCleanup(self.close, workshop)
         if begin:
@@ -62,6 +65,29 @@ class WorkshopTests(SynchronousTestCase):
         status = workshop.status()
         self.assertEqual((status["ledger"]["size"], status["ledger"]["signed"], status["processed"]), (5, 5, 3))
         self.assertEqual((status["waiting"], status["store"], status["backlog"]), (0, None, None))
+
+    def test_index(self):
+        """The index is opened, and looked after, from the start; what is wrong with it is told once."""
+        swept = []
+
+        class Index:
+            failure = None
+
+            def sweep(self):
+                swept.append(1)
+                if self.failure is not None:
+                    raise self.failure
+
+        index = Index()
+        workshop = self.workshop(index=lambda settings: index)
+        self.assertEqual(len(swept), 1)
+        index.failure = ValueError("of another version")
+        self.clock.pump([SWEEP] * 3)
+        self.assertEqual((len(swept), [alarm for alarm, _ in self.alarms]), (4, ["index"]))
+        self.flushLoggedErrors(ValueError)
+        self.successResultOf(workshop.stop(1.0))
+        self.clock.pump([SWEEP] * 3)
+        self.assertEqual(len(swept), 4)
 
     def test_opening(self):
         """What the leaf of the opening says is what stands in HEAD."""

@@ -19,7 +19,7 @@ from hoopx.recording.packing import pack
 from hoopx.recording.register import verifyLedger
 from hoopx.recording.signing import sign
 from hoopx.recording.stored import openSegment
-from hoopx.recording.verify import Verdict, verifySession
+from hoopx.recording.verify import STOPS, Problem, Verdict, verifySession
 from tests.recording.world import BEGAN, build, close
 
 
@@ -393,3 +393,33 @@ class BookTests(SynchronousTestCase):
         book = Book([], [leaf("opened", BEGAN, session=id, key="aa" * 32, head="aa" * 32)])
         self.assertEqual(list(book.missing([])), [])
         self.assertEqual(book.judged(Verdict(id, "live", connected=True)).state, "live")
+
+    def following(self, *lines):
+        """A copy of a ledger in a store."""
+        return Book([*lines, leaf("audit", BEGAN + 100, audit="aa" * 32)], following=True)
+
+    def test_younger(self):
+        """What the copy can not know yet is told as that, and is neither good nor an alarm; what it should know is one."""
+        for at, state in ((BEGAN + 101, "unchecked"), (BEGAN + 50, "unchecked"), (BEGAN + 10, "TAMPERED")):
+            id = ulid(at)
+            self.assertEqual(self.following(leaf("opened", BEGAN, session=ulid(BEGAN), key="aa" * 32, head="aa" * 32)).judged(Verdict(id, "complete", connected=True)).state, state)
+        id = ulid(BEGAN + 101)
+        self.assertEqual(Book([leaf("audit", BEGAN, audit="aa" * 32)]).judged(Verdict(id, "complete", connected=True)).state, "TAMPERED")
+
+    def test_goesOn(self):
+        """A session of which the store has a beginning, and the ledger no end."""
+        id = ulid(BEGAN)
+        opened = leaf("opened", BEGAN, session=id, key="aa" * 32, head="aa" * 32)
+        sealed = leaf("sealed", BEGAN, session=id, segment=0, seal="aa" * 32, object="aa" * 32, size=1)
+        done = leaf("done", BEGAN, session=id, segments=2, end="aa" * 32)
+
+        def stops():
+            return Verdict(id, "TAMPERED", [Problem(segmentName(0), 0, STOPS)], connected=True)
+
+        self.assertEqual(self.following(opened, sealed).judged(stops()).state, "live")
+        self.assertEqual(self.following(opened, sealed, done).judged(stops()).state, "TAMPERED")
+        self.assertEqual(Book([opened, sealed]).judged(stops()).state, "TAMPERED")
+        other = Verdict(id, "TAMPERED", [Problem(segmentName(0), 0, "another")], connected=True)
+        self.assertEqual(self.following(opened, sealed).judged(other).state, "TAMPERED")
+        self.assertEqual(list(self.following(opened).missing([])), [])
+        self.assertEqual([each.state for each in self.following(opened, sealed).missing([])], ["missing"])

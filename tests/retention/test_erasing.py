@@ -23,10 +23,13 @@ class Guard:
 
 
 class Index:
+    data = ""
+
     def __init__(self):
         self.erased = []
 
     def erase(self, session):
+        assert not [path for path, _, _ in os.walk(self.data) if path.endswith(session)], "a sweep would put it down again"
         self.erased.append(session)
         return True
 
@@ -48,6 +51,7 @@ class ErasingTests(SynchronousTestCase):
         self.guard, self.index, self.backend = Guard(), Index(), Deleting()
         self.eraser = self.made(self.backend)
         recorded = Recorded(self.mktemp())
+        self.index.data = recorded.data
         table, self.recording = bench(self.book), recorded.session(2)
         leaf = 0
         while (step := table.step(self.recording.session, self.recording.path)) is not None:

@@ -117,15 +117,22 @@ def _raw(recorded: Recorded, wanted: frozenset) -> Iterator[tuple[Frame | None, 
 
 
 def _prove(place: Place, session: str, output: str | None) -> None:
+    from hoopx.cli.stores import stored
     from hoopx.ledger.errors import LedgerError
     from hoopx.recording import bundle, catalogue
+    from hoopx.recording.elsewhere import away, placed, together
+    from hoopx.storage.errors import StorageError
 
     folder = catalogue.find(str(place.data), session)
     id = os.path.basename(folder)
     path = output or f"{id}.zip"
-    names = sorted(name for name in os.listdir(folder) if name.endswith(".hxr") and name[:-4].isdecimal())
+    where = placed(folder)
+    names = sorted({name for name in os.listdir(folder) if name.endswith(".hxr") and name[:-4].isdecimal()} | where.objects.keys())
     try:
-        count = bundle.write(path, id, names, folder, os.path.join(place.data, "ledger"))
+        with together(where, stored(place, where.store) if away(where) else None) as whole:
+            count = bundle.write(path, id, names, whole, os.path.join(place.data, "ledger"))
+    except StorageError as error:
+        fail(f"the segments of session {id} are in {where.store}, and can not be fetched: {error}")
     except (ValueError, LedgerError) as error:
         fail(f"session {id} can not be proven: {error}")
     except OSError as error:

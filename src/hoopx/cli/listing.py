@@ -31,6 +31,9 @@ STATES: Final = ("opening", "live", "complete", "recovered", "damaged", "encrypt
 PAGE: Final = 50
 """Sessions that people are shown at once; scripts get all."""
 
+TAGGED: Final = 20_000
+"""Tagged sessions that are looked through: each is a parameter of one question to the index, which has at most 32,766."""
+
 
 class Moment(click.ParamType):
     """A moment: C{2h} (ago), C{2024-02-29}, C{2024-02-29T12:00}, with a zone or in this machine's own."""
@@ -68,6 +71,7 @@ def filtered(command: Any) -> Any:
 
 @click.command("list")
 @filtered
+@click.option("--tag", "tags", metavar="TAG", multiple=True, help="That somebody has put on it; can be repeated: all of them.")
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help=f"At most so many; else {PAGE}, and all with --json.")
 @click.option("--page", type=click.IntRange(min=1), metavar="N", help=f"The Nth page of --limit, or {PAGE}, sessions.")
 @click.option("--skip", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out the newest N.")
@@ -75,7 +79,14 @@ def filtered(command: Any) -> Any:
 @json_option
 @pass_place
 def command(
-    place: Place, as_json: bool, limit: int | None, page: int | None, skip: int, identities: tuple[str, ...], **wanted: Any
+    place: Place,
+    as_json: bool,
+    limit: int | None,
+    page: int | None,
+    skip: int,
+    identities: tuple[str, ...],
+    tags: tuple[str, ...],
+    **wanted: Any,
 ) -> None:
     """
     List sessions, newest first.
@@ -86,7 +97,7 @@ def command(
         limit = PAGE
     if page is not None:
         skip += (page - 1) * (limit or 0)
-    found = lines(place, Filters(**wanted), None if limit is None else limit + 1, skip, openerOf(identities))
+    found = lines(place, Filters(**wanted, sessions=tagged(place, tags)), None if limit is None else limit + 1, skip, openerOf(identities))
     shown = found[:limit]
     if as_json:
         show(shown, COLUMNS, True)
@@ -94,6 +105,19 @@ def command(
     show([_row(line) for line in shown], COLUMNS, False, "sessions")
     if len(found) > len(shown):
         say(f"There are more: --page {page + 1}." if page else f"There are more: --skip {skip + len(shown)}, or --limit.")
+
+
+def tagged(place: Place, tags: tuple[str, ...]) -> frozenset[str] | None:
+    """@return: sessions with all of these tags; C{None}: none are asked for."""
+    if not tags:
+        return None
+    from hoopx.cli.marks import marksOf
+
+    with marksOf(place) as marks:
+        found = marks.withTags(tags, TAGGED + 1)
+    if len(found) > TAGGED:
+        say(f"hoopx: more than {TAGGED} sessions have that: these are the newest of them.")
+    return frozenset(found[:TAGGED])
 
 
 def lines(

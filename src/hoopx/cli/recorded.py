@@ -15,10 +15,12 @@ from attrs import frozen
 
 from hoopx.cli.output import fail
 from hoopx.cli.place import Place
+from hoopx.cli.stores import fetching
 from hoopx.frames import HEADER, Opener
 from hoopx.recording import catalogue
 from hoopx.recording.auditors import identities as readIdentities
 from hoopx.recording.catalogue import Summary
+from hoopx.recording.fetching import Fetching
 from hoopx.recording.stored import opener, openSegment, plainSize
 from hoopx.values import Frame
 
@@ -60,12 +62,16 @@ class Recorded:
         return known[name].view()
 
     def size(self) -> int:
-        """Bytes of its segments when they are unpacked, for progress."""
+        """Bytes of its segments when they are unpacked, for progress; of those that are in a store, as they are there."""
         total = 0
         with os.scandir(self.summary.path) as entries:
             for entry in entries:
                 if entry.name.endswith(".hxr"):
                     total += plainSize(entry.path, self.opener)
+        if isinstance(self.opener, Fetching):
+            total += sum(
+                self.opener.size(os.path.join(self.summary.path, name)) or 0 for name in self.opener.away(self.summary.path)
+            )
         return total
 
 
@@ -94,9 +100,9 @@ def find(place: Place, session: str, identities: Sequence[str] = ()) -> Recorded
     @param session: an id or its beginning.
     @param identities: paths of key files.
     @raise hoopx.recording.catalogue.NotFound: and C{Ambiguous}: the command line shows them, exit status 1.
-    @raise hoopx.recording.auditors.KeyProblem: likewise.
+    @raise hoopx.recording.auditors.KeyProblem: likewise; and L{hoopx.recording.fetching.Away}: it is in a store that can not be had.
     """
-    opening = openerOf(identities)
+    opening = fetching(place, openerOf(identities))
     summary = catalogue.summarise(catalogue.find(str(place.data), session), opening)
     if summary is None:
         raise catalogue.NotFound(f"nothing of session {session!r} is recorded yet")

@@ -69,6 +69,8 @@ def _curator(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     quarantined = found.get("quarantined") or {}
     if quarantined.get("count"):
         yield "quarantined", f"{quarantined['count']}: {' '.join(quarantined['sessions'])}"
+    if found.get("unknown"):
+        yield "unknown", f"{found['unknown']} sessions: no rule is known to be theirs, and they are not erased"
     if found.get("problems"):
         yield "not stored", f"{found['problems']} segments, for reasons that time does not mend: see the log"
 

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -58,6 +59,7 @@ def command(
 
     Exit status 1 when anything is tampered with, missing, or can not be checked.
     """
+    from hoopx.cli.stores import stored
     from hoopx.recording.evidence import GOOD, Evidence
 
     where = path or str(place.data)
@@ -70,23 +72,50 @@ def command(
         with _opened(where, key, note, cosigners) as found, _progress(where) as advance:
             if found is None:
                 inquire = _inquiry(where, ledger, key, note, cosigners)
-                evidence = Evidence(where, inquire, opener, _store(place, store) if store else None)
+                evidence = Evidence(where, inquire, opener, stored(place, store) if store else None)
             elif isinstance(found, str):
-                objects = _store(place, found)
-                evidence = Evidence("", _inquiry("", ledger, key, note, cosigners), opener, objects, objects.names())
+                evidence = None
+                for each in _inStore(place, found, ledger, key, note, cosigners, opener):
+                    _run(each, told, advance)
             else:
                 evidence = Evidence(found.folder, found.inquire, opener)
-            for verdict in evidence.run(told.ledger):
-                advance(verdict)
-                told.session(verdict)
+            if evidence is not None:
+                _run(evidence, told, advance)
     except OSError as error:
         fail(f"{where} can not be read: {error.strerror or error}")
     told.end()
-    if told.register is None and not told.states:
+    if not told.registers and not told.states:
         # A wrong or an emptied folder must not look like one in which everything is in order.
         fail(f"nothing was verified: neither recordings nor a ledger are in {where}")
-    if not (told.states.keys() <= GOOD and (told.register is None or told.register.state == "consistent")):
+    if not (told.states.keys() <= GOOD and all(register.state == "consistent" for register in told.registers.values())):
         raise click.exceptions.Exit(EXIT_NO)
+
+
+def _run(evidence: Any, told: _Report, advance: Callable[[Verdict], object]) -> None:
+    for verdict in evidence.run(told.ledger):
+        advance(verdict)
+        told.session(verdict)
+
+
+def _inStore(
+    place: Place, reference: str, ledger: str | None, key: Verifier | None, note: bytes | None, witnesses: list[Verifier], opener: Any
+) -> Iterator[Any]:
+    """@return: iterator of L{hoopx.recording.evidence.Evidence}: of each gateway whose ledger is in the store, and of what is nobody's."""
+    from hoopx.cli.stores import stored
+    from hoopx.recording.evidence import Evidence
+    from hoopx.recording.register import verifyLedger
+    from hoopx.storage.reading import StoredLedger, ledgers
+
+    objects = stored(place, reference)
+    names = objects.names()
+    nodes = [] if ledger else ledgers(names)
+    for node in nodes:
+        mine = [name for name in names if name.startswith(f"{node}/")]
+        inquire = partial(verifyLedger, StoredLedger(objects, mine, node), key, note, witnesses)
+        yield Evidence("", inquire, opener, objects, mine)
+    rest = [name for name in names if name.partition("/")[0] not in nodes]
+    if rest or not nodes:
+        yield Evidence("", None if nodes else _inquiry("", ledger, key, note, witnesses), opener, objects, rest)
 
 
 @contextmanager
@@ -101,21 +130,6 @@ def _opened(where: str, key: Verifier | None, note: bytes | None, witnesses: lis
         return
     with opened(where, key, note, witnesses) as found:
         yield found
-
-
-def _store(place: Place, reference: str) -> Any:
-    """@return: L{hoopx.storage.reading.StoredObjects} or L{hoopx.storage.reading.StoredFiles}."""
-    from hoopx.storage.reading import Here, StoredFiles, StoredObjects
-
-    if os.path.isdir(reference):
-        return StoredFiles(reference)
-    from hoopx import registry
-    from hoopx.config.unsupported import references
-    from hoopx.secrets.declared import startSources
-    from hoopx.storage.select import backend
-
-    secrets = startSources(registry.credentialSources(), Here(), [each for _, each in references(place.settings)])
-    return StoredObjects(backend(reference, place.settings, Here(), secrets, registry.storageBackends()))
 
 
 def _inquiry(
@@ -166,6 +180,7 @@ class _Report:
         self.states: Counter[str] = Counter()
         self.bytes = 0
         self.register: Register | None = None
+        self.registers: dict[str, Register] = {}
         self._json = as_json
         self._lines = 0
         self._older = 0
@@ -173,6 +188,8 @@ class _Report:
 
     def ledger(self, register: Register | None) -> None:
         self.register = register
+        if register is not None:
+            self.registers[register.origin] = register
 
     def session(self, verdict: Verdict) -> None:
         self.states[verdict.state] += 1
@@ -195,15 +212,14 @@ class _Report:
         self._lines += 1
 
     def end(self) -> None:
-        register = self.register
         if self._json:
-            if register is not None:
+            for register in self.registers.values():
                 self._object(register.line())
             click.echo("]" if self._lines else "[]")
             return
-        if register is None:
+        if not self.registers:
             say("ledger: there is none here. Sessions are checked by their own keys alone: a missing one is not missed.")
-        else:
+        for register in self.registers.values():
             for text in _ledgerSaid(register):
                 say(harmless(text))
         if self._older:

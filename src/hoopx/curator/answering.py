@@ -36,6 +36,7 @@ class Answers(commands.Peer):
         self._over = over
         self._pieces: list[bytes] = []
         self._again: list[bytes] = []
+        self._holds: list[bytes] = []
         self._found: list[Any] = []
         self._recovered: Deferred[Any] | None = None
 
@@ -85,6 +86,17 @@ class Answers(commands.Peer):
     @commands.Hold.responder
     def hold(self, session: str, on: bool, audit: str, row: int) -> Any:
         return self._said(self._workshop.hold, session, on, audit, row).addCallback(_index)
+
+    @commands.Holds.responder
+    def holds(self, piece: bytes, last: bool) -> Any:
+        if sum(map(len, self._holds)) + len(piece) > LARGEST:
+            self._holds = []
+            raise CuratorFailed("these are too many holds")
+        self._holds.append(piece)
+        if not last:
+            return {}
+        rows, self._holds = json.loads(b"".join(self._holds)), []
+        return self._said(self._workshop.holds, rows).addCallback(lambda _: {})
 
     @commands.Expired.responder
     def expired(self, after: str) -> Any:

@@ -16,15 +16,15 @@ from typing import Any, Final
 
 from attrs import asdict, frozen
 
+from hoopx.curator import roll
+from hoopx.curator.roll import Roll, _learn
 from hoopx.curator.tail import Ends
+from hoopx.frames import segmentName
 from hoopx.values import Receipt
 
 VERSION: Final = 1
 BUSY: Final = 5.0
 """Seconds to wait for another process that reads."""
-
-KEPT: Final = ("target", "protocol", "account", "labels")
-"""Of HEAD, with the identity's name: what a hold may ask for when the recording itself can not be read here."""
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS segments (
@@ -58,7 +58,8 @@ class Standing:
 
 @frozen
 class Unstored:
-    """A segment that has a leaf and no receipt. C{sealed}: seconds since the epoch; C{digest}: SHA-256 of the file, hexadecimal."""
+    """A segment that has a leaf and no receipt. C{sealed}: seconds since the epoch; C{digest}: SHA-256 of the file, hexadecimal;
+    C{ended}: when the session has, if that is in the ledger."""
 
     session: str
     number: int
@@ -68,9 +69,10 @@ class Unstored:
     sealed: float
     size: int
     digest: str
+    ended: float | None = None
 
 
-class Book:
+class Book(Roll):
     """
     Blocks: used in threads, by one at a time.
 
@@ -92,7 +94,7 @@ class Book:
         if version not in (0, VERSION):
             self._database.close()
             raise ValueError(f"{path} is of another version of hoopx: move it away, it is made anew")
-        self._database.executescript(SCHEMA)
+        self._database.executescript(SCHEMA + roll.SCHEMA)
         self._database.execute(f"PRAGMA user_version = {VERSION}")
 
     def close(self) -> None:
@@ -136,12 +138,7 @@ class Book:
             )
             database.execute("INSERT OR IGNORE INTO sessions (session, path) VALUES (?, ?)", (session, path))
             if head is not None:
-                labels = {str(k): str(v) for k, v in (head.get("labels") or {}).items()}
-                kept = {name: head.get(name) for name in KEPT} | {"identity": {"name": (head.get("identity") or {}).get("name")}}
-                database.execute(
-                    "UPDATE sessions SET target = ?, labels = ?, head = ? WHERE session = ?",
-                    (head.get("target"), json.dumps(labels), json.dumps(kept), session),
-                )
+                _learn(database, session, head)
 
     def logged(self, session: str, number: int, digest: str, size: int, leaf: int, last: int | None, wall: float | None) -> None:
         """
@@ -204,12 +201,12 @@ class Book:
     def unstored(self, limit: int) -> list[Unstored]:
         """What has no receipt yet, in the ledger's order."""
         rows = self._rows(
-            "SELECT g.session, g.number, s.path, s.target, s.labels, g.sealed, g.size, g.object"
+            "SELECT g.session, g.number, s.path, s.target, s.labels, g.sealed, g.size, g.object, s.ended"
             " FROM segments g JOIN sessions s USING (session)"
             " WHERE g.receipt IS NULL AND g.leaf IS NOT NULL AND g.problem IS NULL ORDER BY g.leaf LIMIT ?",
             limit,
         )
-        return [Unstored(a, b, c, d or "", json.loads(e), f, g, h) for a, b, c, d, e, f, g, h in rows]
+        return [Unstored(a, b, c, d or "", json.loads(e), *rest) for a, b, c, d, e, *rest in rows]
 
     def backlog(self) -> tuple[int, int, float | None]:
         """@return: segments without a receipt, their bytes, when the oldest of them was sealed."""
@@ -252,6 +249,11 @@ class Book:
         sql = "SELECT number, receipt FROM segments WHERE session = ? AND receipt IS NOT NULL ORDER BY number"
         return {number: Receipt(**json.loads(text)) for number, text in self._rows(sql, session)}
 
+    def sizes(self, session: str) -> dict[str, int]:
+        """@return: segment's name -> bytes of the packed file."""
+        sql = "SELECT number, size FROM segments WHERE session = ? AND receipt IS NOT NULL ORDER BY number"
+        return {segmentName(number): size for number, size in self._rows(sql, session)}
+
     # -- retention
 
     def ended(self, before: float, after: str) -> Iterator[dict[str, Any]]:
@@ -286,6 +288,7 @@ class Book:
         """Its leaf is in the ledger: only its name is kept, so that it is not looked for again."""
         with self._transaction() as database:
             database.execute("DELETE FROM segments WHERE session = ?", (session,))
+            database.execute("DELETE FROM extended WHERE session = ?", (session,))
             database.execute(
                 "UPDATE sessions SET erased = 1, target = NULL, labels = '{}', head = NULL WHERE session = ?", (session,)
             )

@@ -92,6 +92,14 @@ class Hold(Command):
     errors = {CuratorFailed: b"FAILED"}
 
 
+class Holds(Command):
+    """All holds that hold now, as a JSON list of C{{"session", "filter"}}, piece by piece: what the store is to lock."""
+
+    arguments = [(b"piece", String()), (b"last", Boolean())]
+    response: ClassVar[list] = []
+    errors = {CuratorFailed: b"FAILED"}
+
+
 class Expired(Command):
     """The next sessions, by name, whose time is over: a JSON list (L{hoopx.retention.erasing.Eraser.expired})."""
 

@@ -11,9 +11,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from sqlalchemy import select
+
 from hoopx.curator.settings import CuratorSettings
 from hoopx.frames import readSegment, segmentName
 from hoopx.index.store import address, openForWriting
+from hoopx.index.tables import labels, sessions
 from hoopx.index.writer import IndexWriter
 from hoopx.recording.catalogue import find
 from hoopx.recording.stored import openSegment
@@ -23,7 +26,7 @@ from hoopx.values import Frame
 
 class Indexing:
     """
-    Blocks: in a thread, one at a time.
+    Blocks: in threads, one at a time; a sweep beside them.
 
     @param protocols: name -> L{hoopx.interfaces.IProtocolRecorder}.
     """
@@ -33,6 +36,9 @@ class Indexing:
         self._protocols = protocols
         self._lock = Lock()
         self._writer: IndexWriter | None = None
+        # A writer of its own, for the first sweep of a new index may take minutes, and no segment waits for that.
+        self._sweeping = Lock()
+        self._sweeper: IndexWriter | None = None
 
     def segment(self, session: str, path: str, number: int) -> None:
         """
@@ -47,15 +53,37 @@ class Indexing:
 
     def erase(self, *sessions: str) -> bool:
         """Remove sessions. @return: C{False} when traces are left until a reader has done."""
-        with self._lock:
+        with self._sweeping, self._lock:  # what a sweep has read before would come back
             return self._made().erase(*sessions)
+
+    def head(self, session: str) -> dict[str, Any] | None:
+        """@return: what the index knows of a session in the words of HEAD, or C{None}."""
+        with self._lock, self._made().reading() as connection:
+            row = connection.execute(select(sessions).where(sessions.c.session == session)).mappings().first()
+            if row is None or row["target"] is None:
+                return None
+            said = connection.execute(select(labels.c.name, labels.c.value).where(labels.c.session == session))
+            marks = {row.name: row.value for row in said}
+        names = {name: row[name] for name in ("target", "protocol", "account")}
+        return {**names, "identity": {"name": row["user"]}, "labels": marks}
+
+    def sweep(self) -> None:
+        """Put down what is on the disk and of which nothing is known yet, and which days need not be looked through any more."""
+        with self._sweeping:
+            with self._lock:  # two that open it would both migrate it
+                if self._sweeper is None:
+                    self._sweeper = self._open()
+            self._sweeper.sweep(self._settings.data, self._settings.node)
 
     def _made(self) -> IndexWriter:
         if self._writer is None:
-            url, data = self._settings.indexUrl, Path(self._settings.data)
-            where = address(url, data) if url == "sqlite:" else server(url, "index.url")
-            self._writer = IndexWriter(openForWriting(where), self._read, self._protocols, self._settings.index == "full")
+            self._writer = self._open()
         return self._writer
+
+    def _open(self) -> IndexWriter:
+        url, data = self._settings.indexUrl, Path(self._settings.data)
+        where = address(url, data) if url == "sqlite:" else server(url, "index.url")
+        return IndexWriter(openForWriting(where), self._read, self._protocols, self._settings.index == "full")
 
     def _read(self, session: str, number: int) -> Iterator[Frame]:
         name = os.path.join(find(self._settings.data, session), segmentName(number))

@@ -233,9 +233,27 @@ class Curator:
         """@param audit: hash, hexadecimal. @return: Deferred[index]; fails with L{CuratorFailed}."""
         return self._openings.add(commands.Audit, audit=audit, row=row)
 
+    def audited(self) -> Deferred[int]:
+        """@return: Deferred[the last row of the audit that is in the ledger]; fails with L{CuratorFailed}."""
+
+        def said(answer: dict[str, Any]) -> int:
+            row = json.loads(answer["status"]).get("audit")
+            if row is None:
+                raise CuratorFailed("the curator has not said how far the audit is in the ledger")
+            return int(row)
+
+        return self._slowly(commands.Status).addCallback(said)
+
     def hold(self, session: str, on: bool, audit: str, row: int) -> Deferred[int]:
         """A session is held, or no longer. @return: Deferred[index]; fails with L{CuratorFailed}."""
         return self._openings.add(commands.Hold, session=session, on=on, audit=audit, row=row)
+
+    @inlineCallbacks
+    def holds(self, rows: list[dict[str, Any]]) -> Any:
+        """@param rows: all that hold now. @return: Deferred[None]; fails with L{CuratorFailed}."""
+        said = [{"session": row["session"], "filter": row["filter"]} for row in rows]
+        for piece, last in commands.pieces(json.dumps(said).encode()):
+            yield self._slowly(commands.Holds, piece=piece, last=last)
 
     def expired(self, after: str) -> Deferred[list[dict[str, Any]]]:
         """@return: see L{hoopx.retention.erasing.Eraser.expired}; fails with L{CuratorFailed}."""

@@ -16,7 +16,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hoopx.curator.book import Book, Unstored
-from hoopx.frames import segmentName
+from hoopx.errors import HoopxError
+from hoopx.frames import segmentName, ulidTime
+from hoopx.recording.catalogue import Summary, summarise
+from hoopx.recording.elsewhere import MARKER
 from hoopx.recording.files import Files
 from hoopx.storage.errors import StorageConflict, StorageError, StorageRefused, StorageUnavailable
 from hoopx.storage.names import objectName
@@ -33,8 +36,8 @@ AWAY: Final = 60.0
 """Seconds without a success before there is an alarm. Refused credentials are told at once."""
 SWEEP: Final = 60.0
 """Seconds between two looks for local copies that may go."""
-MARKER: Final = "stored.json"
-"""In the directory of a session whose segments are only in the store: where they are."""
+TOLD: Final = ("identity", "actor", "target", "account", "protocol", "client", "labels")
+"""Of HEAD: what a list of sessions shows and asks for."""
 
 
 class Storing:
@@ -45,6 +48,7 @@ class Storing:
     @param localKeep: seconds that a local copy stays, or C{None}: for ever.
     @param threads: for the book and the local files.
     @param alarm: callable(alarm, text).
+    @param told: callable(session): a segment of it is stored.
     @ivar state: C{"ok"}, or why the backend can not be had.
     """
 
@@ -63,6 +67,7 @@ class Storing:
         wall: Callable[[], float],
         alarm: Callable[[str, str], None],
         files: Files,
+        told: Callable[[str], None] = lambda session: None,
     ) -> None:
         self._book = book
         self._backend = backend
@@ -75,6 +80,7 @@ class Storing:
         self._wall = wall
         self._alarm = alarm
         self._files = files
+        self._tell = told
         self._busy = False
         self._more = False
         self._call: Any = None
@@ -148,7 +154,7 @@ class Storing:
         """@return: Deferred[C{True}] when it is stored."""
         path = os.path.join(segment.path, segmentName(segment.number))
         name = objectName(self._node, path)
-        retain = segment.sealed + self._keep(segment.target, segment.labels)
+        retain = max(segment.sealed, segment.ended or 0.0) + self._keep(segment.target, segment.labels)
         try:
             if (yield self._threads.call(os.path.exists, path)):
                 receipt = yield self._backend.put(name, path, retain, segment.digest)
@@ -165,6 +171,7 @@ class Storing:
                 yield self._backend.hold(receipt, True)
             except StorageError as error:
                 self._alarm("hold", f"{segment.session}: the store does not hold segment {segment.number}: {error}")
+        self._tell(segment.session)
         self.stored += 1
         self._well()
         return True
@@ -261,8 +268,15 @@ class Storing:
         marker = os.path.join(path, MARKER)
         if os.path.exists(marker):
             return
-        objects = {segmentName(number): receipt.name for number, receipt in self._book.receipts(session).items()}
-        text = json.dumps({"session": session, "store": self._store, "objects": objects}, sort_keys=True).encode()
+        receipts = self._book.receipts(session)
+        said = {
+            "session": session,
+            "store": self._store,
+            "objects": {segmentName(number): receipt.name for number, receipt in receipts.items()},
+            "sizes": self._book.sizes(session),
+            "summary": self._summary(session, path),
+        }
+        text = json.dumps(said, sort_keys=True).encode()
         descriptor = self._files.create(marker + ".new", os.O_TRUNC, 0o440)
         try:
             self._files.writeAll(descriptor, text)
@@ -271,3 +285,20 @@ class Storing:
             self._files.close(descriptor)
         self._files.rename(marker + ".new", marker)
         self._files.syncDirectory(path)
+
+    def _summary(self, session: str, path: str) -> dict[str, Any]:
+        """What a list shall tell of the session when nothing of it is here any more; of an encrypted one, what was noted before it was."""
+        try:
+            found = summarise(path)
+        except (OSError, HoopxError):
+            found = None
+        row = self._book.session(session) or {}
+        if found is None or found.state in ("encrypted", "damaged"):
+            ends = self._book.lastEnds(session, max(self._book.receipts(session), default=0))
+            state = {"done": "complete", "recovered": "recovered"}.get(ends.ended if ends is not None else "", "encrypted")
+            found = Summary(session, path, row.get("head") or {}, state, ulidTime(session), row.get("ended"), None, {})
+        head = {name: found.head[name] for name in TOLD if name in found.head}
+        return {
+            "head": head, "state": found.state, "started": found.started, "ended": found.ended, "reason": found.reason,
+            "totals": found.totals,
+        }  # fmt: skip

@@ -18,6 +18,10 @@ EVERY: Final = 2.0
 """Seconds between two looks."""
 PAGE: Final = 200
 """Rows at once: as many questions wait for the curator."""
+AWAY: Final = 60.0
+"""Seconds that rows may wait for the ledger, or the curator be away, before there is an alarm: a new start takes about one."""
+ENDING: Final = 2.0
+"""Seconds that a stop waits for what is under way: the curator may not answer any more."""
 HOLDS: Final = {"hold.set": True, "hold.lifted": False}
 
 
@@ -26,11 +30,19 @@ class AuditTrail:
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
     @param rows: callable(id, limit) -> Deferred[rows after it, oldest first]: C{id, action, subject, hash}.
     @param curator: L{hoopx.curator.process.Curator}.
+    @param alarm: callable(alarm, fields).
     """
 
     log = Logger()
 
-    def __init__(self, clock: Any, rows: Callable[[int, int], Any], curator: Any) -> None:
+    def __init__(
+        self, clock: Any, rows: Callable[[int, int], Any], curator: Any, alarm: Callable[[str, Any], None] = lambda alarm, fields: None
+    ) -> None:
+        self._clock = clock
+        self._alarm = alarm
+        self._since: float | None = None
+        self._told = False
+        self._idle: Deferred[None] | None = None
         self._rows = rows
         self._curator = curator
         self._position: int | None = None
@@ -41,27 +53,48 @@ class AuditTrail:
         self._loop.start(EVERY)
 
     def stop(self) -> Deferred[None] | None:
-        """What is not in the ledger by now is taken at the next start."""
+        """
+        What is not in the ledger by now is taken at the next start.
+
+        @return: Deferred[None], when the state store is not asked any more; or C{None}.
+        """
         if self._loop.running:
             self._loop.stop()
-        return None
+        return ending(self._idle, self._clock)
 
     def _look(self) -> Any:
-        return self._take().addErrback(self._failed)
+        idle = self._idle = Deferred()
+
+        def over(_: Any) -> None:
+            self._idle = None
+            idle.callback(None)
+
+        return self._take().addCallbacks(self._taken, self._failed).addBoth(over)
+
+    def _taken(self, _: Any) -> None:
+        self._since = None
+        if self._told:
+            self._told = False
+            self.log.info("The audit is in the ledger again.")
 
     def _failed(self, failure: Any) -> None:
+        now = self._clock.seconds()
+        if self._since is None:
+            self._since = now
+        if now - self._since >= AWAY and not self._told:
+            self._told = True
+            why = f"the audit has not reached the ledger for {now - self._since:.0f} s: {failure.getErrorMessage()}"
+            self._alarm("audit-behind", {"why": why})
         if not failure.check(CuratorFailed):
             self.log.failure("The audit could not be read for the ledger.", failure)
 
     @inlineCallbacks
     def _take(self) -> Any:
         if self._position is None:
-            self._position = self._curator.status().get("audit")
-            if self._position is None:  # it has not said yet how far it is
-                return
+            self._position = yield self._curator.audited()
         while True:
             rows = yield self._rows(self._position, PAGE)
-            if not rows:
+            if not rows or not self._loop.running:
                 return
             yield gatherResults([self._one(row) for row in rows], consumeErrors=True).addErrback(_first)
             self._position = rows[-1]["id"]
@@ -71,6 +104,11 @@ class AuditTrail:
         if on is not None and row["subject"]:
             return self._curator.hold(row["subject"], on, row["hash"], row["id"])
         return self._curator.audit(row["hash"], row["id"])
+
+
+def ending(idle: Deferred[None] | None, clock: Any) -> Deferred[None] | None:
+    """@param idle: fires when something that is under way is over, or C{None}. @return: the same, but soon."""
+    return None if idle is None else idle.addTimeout(ENDING, clock).addErrback(lambda _: None)
 
 
 def _first(failure: Any) -> Any:

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from hoopx.curator.bench import Bench
 from hoopx.curator.book import Book
 from hoopx.curator.commands import CuratorFailed
+from hoopx.curator.custody import Custody
 from hoopx.curator.parts import Parts
 from hoopx.curator.pipeline import Pipeline
 from hoopx.curator.publishing import Publisher
@@ -35,7 +36,6 @@ from hoopx.recording.recovery import Recovery
 from hoopx.retention.clock import ClockGuard
 from hoopx.retention.erasing import Eraser, NotErased
 from hoopx.retention.rules import Keeping
-from hoopx.storage.errors import StorageError
 
 LOCKED: Final = 20.0
 """Seconds to wait for the ledger: the curator before this one may be ending."""
@@ -149,27 +149,31 @@ class Workshop:
         keeping = Keeping(settings.rules, settings.labels)
         self.scribe = Scribe(self._ledger, self._parts.ledger, self._reopen, self._grown)
         self.publisher = Publisher(
-            self.scribe, self._clock, self._wall, self._alarm, settings.witnesses, settings.quorum, self._parts.submit
-        )
+            self.scribe, self._clock, self._wall, self._alarm, settings.witnesses, settings.quorum, self._parts.submit,
+            lambda size, note: self._custody.published(size, note),
+        )  # fmt: skip
         index = self._parts.index(settings)
         self._bench = bench = Bench(
             self._book, self._files, self._wall, settings.compress, settings.encryptTo, index, lambda text: self._aloud("index", text)
         )
         self.pipeline = Pipeline(bench, self.scribe, self._parts.bench, self._clock, self._alarm, self._logged)
         bench.newest = self._newest or 0.0
-        self._backend = backend
         self._guard = ClockGuard(self._book, self._wall, self._parts.uptime)
         self._eraser = Eraser(
             self._book, keeping, self._guard, lambda: bench.newest or None, self.scribe, self._parts.book, self._wall, self._files,
             backend, index,
         )  # fmt: skip
         self._watch()
+        self._custody = Custody(
+            self._book, backend, index, settings, self._eraser, self.scribe, self._parts, self._clock, self._wall, self._alarm
+        )
         if backend is not None:
             self._storing = Storing(
-                self._book, backend, settings.store, settings.node, self._keep, settings.localKeep, self._parts.book, self._clock,
-                self._wall, self._alarm, self._files,
+                self._book, backend, settings.store, settings.node, self._custody.keep, settings.localKeep, self._parts.book, self._clock,
+                self._wall, self._alarm, self._files, self._custody.stored,
             )  # fmt: skip
             self._storing.start()
+        self._custody.start(settings)
         self.publisher.told()
 
     def _alarm(self, alarm: str, text: str) -> None:
@@ -181,10 +185,6 @@ class Workshop:
             self._tell(alarm, text)
         else:
             self.log.error("{alarm}: {text}", alarm=alarm, text=text)
-
-    def _keep(self, target: str, labels: dict[str, str]) -> float:
-        """By the rules that are in force now."""
-        return self._eraser.keeping.seconds(target, labels)
 
     def _watch(self) -> None:
         """Look at the clock, again and again: what it does in between would not be seen."""
@@ -263,18 +263,17 @@ class Workshop:
 
     @inlineCallbacks
     def hold(self, session: str, on: bool, audit: str, row: int) -> Any:
-        """A session is held, or no longer: in the ledger, and in the store, where that keeps objects from being removed."""
+        """A session is held, or no longer: in the ledger. L{holds} tells the store."""
         indexes = yield self._append("hold-set" if on else "hold-lifted", session=session, audit=audit)
         yield self._parts.book.call(self._book.hold, session, indexes[0], on)
-        if self._backend is not None:
-            receipts = yield self._parts.book.call(self._book.receipts, session)
-            try:
-                for receipt in receipts.values():
-                    yield self._backend.hold(receipt, on)
-            except StorageError as error:
-                self._alarm("hold", f"{session}: the store does not {'hold' if on else 'let go of'} its objects: {error}")
+        yield self._custody.hold(session, on)
         yield self._upTo(row)
         return indexes
+
+    def holds(self, rows: list[dict[str, Any]]) -> None:
+        """@param rows: all that hold now: C{session} or C{filter}."""
+        self._need()
+        self._custody.holds(rows)
 
     @inlineCallbacks
     def _upTo(self, row: int) -> Any:
@@ -311,6 +310,7 @@ class Workshop:
         """New rules and labels come into force; what else has changed takes a restart."""
         self._need()
         self._eraser.keeping = Keeping(settings.rules, settings.labels)
+        self._custody.ruled(settings)
 
     def _append(self, kind: str, **fields: Any) -> Deferred[list[int]]:
         self._need()
@@ -349,12 +349,14 @@ class Workshop:
         if self._storing is not None:
             yield self._storing.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
         yield self.publisher.finish().addTimeout(seconds, self._clock).addErrback(lambda _: None)
+        yield self._custody.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
 
     def status(self) -> dict[str, Any]:
         """
         How it is: C{waiting} (sessions with segments to process), C{processed}, C{backlog} (C{segments}, C{bytes}, C{oldest} without a
         receipt), C{ledger} (origin, size, signed, published, at, quorum, witnesses), C{store} (state, stored, removed) or C{None},
-        C{quarantined} (count, sessions), C{audit} (row up to which it is in the ledger), C{clock} (why it is not
+        C{quarantined} (count, sessions), C{audit} (row up to which it is in the ledger), C{unknown} (sessions of which
+        no rule is known, and which are not erased), C{clock} (why it is not
         believed, or C{None}), C{recipients}, C{index}.
         """
         if self.pipeline is None:
@@ -377,6 +379,7 @@ class Workshop:
             },
             "quarantined": {"count": len(self.pipeline.quarantined), "sessions": names},
             "audit": self._audited,
+            "unknown": self._custody.unknown,
             "clock": self._doubt,
             "recipients": len(self.settings.encryptTo),
             "index": self.settings.index,

@@ -36,6 +36,8 @@ def conditions(filters: Filters, dialect: str) -> list[ColumnElement[bool]]:
         pattern = getattr(filters, name)
         if pattern is not None:
             found.append(like(sessions.c[name], pattern, dialect))
+    if filters.sessions is not None:
+        found.append(sessions.c.session.in_(sorted(filters.sessions)))
     if filters.states:
         found.append(sessions.c.state.in_(filters.states))
     for label in filters.labels:

@@ -24,6 +24,7 @@ class Filters:
     @ivar since: begun at or after, in seconds since the epoch; C{until}, before.
     @ivar states: one of these; empty for any.
     @ivar labels: each C{name=pattern}, or C{name} alone.
+    @ivar sessions: one of these; C{None} for any.
     """
 
     user: str | None = None
@@ -33,6 +34,7 @@ class Filters:
     until: float | None = None
     states: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    sessions: frozenset[str] | None = None
 
     def anyState(self) -> Filters:
         """The same without the states: what does not change while a session lives."""
@@ -60,7 +62,9 @@ def matches(filters: Filters, found: Summary) -> bool:
 
 
 def begun(filters: Filters, session: str) -> bool:
-    """Did it begin when it should have?"""
+    """Did it begin when it should have, and is it one of those that are meant?"""
+    if filters.sessions is not None and session not in filters.sessions:
+        return False
     try:
         at = ulidTime(session)
     except ValueError:

@@ -111,6 +111,10 @@ class IndexWriter:
                 self._write(connection, row, fresh)
                 self._label(connection, session, rows.labelsOf(summary.head))
 
+    def reading(self) -> Any:
+        """@return: context manager of a connection that changes nothing."""
+        return self._engine.connect()
+
     def sweep(self, data: str, node: str, now: Callable[[], float] = time.time) -> None:
         """
         Put down the sessions on the disk of which nothing is known yet, and note which days' directories need not be looked

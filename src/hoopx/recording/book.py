@@ -6,15 +6,18 @@ A folder of recordings against the leaves of a ledger: what each session must be
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import evolve
 
 from hoopx.frames import OPEN, segmentName, ulidTime, unpack
 from hoopx.recording.chain import Attested
-from hoopx.recording.verify import Problem, Verdict
+from hoopx.recording.verify import STOPS, Problem, Verdict
 
 _NOBODY = Attested()
+
+SLACK: Final = 60.0
+"""Seconds between a session's name and its first leaf, at the most."""
 
 
 class Book:
@@ -22,10 +25,14 @@ class Book:
     @param leaves: of a ledger, in its order, each one verified.
     @param pending: leaves that no checkpoint covers yet, and nobody has signed. They add to what the signed ones say, of what is too
         young to have been signed; they excuse nothing: nothing is missed, and nothing is erased, on their word.
+    @param following: the ledger is a copy that follows, as in a store: what is younger than its last leaf is on its way, and of a
+        session without a sealed segment nothing is to be there yet.
     @ivar since: seconds since the epoch of the first leaf; C{None} in an empty ledger.
     """
 
-    def __init__(self, leaves: Iterable[bytes] = (), pending: Iterable[bytes] = ()) -> None:
+    def __init__(self, leaves: Iterable[bytes] = (), pending: Iterable[bytes] = (), following: bool = False) -> None:
+        self._following = following
+        self.until = 0.0
         self.sessions: dict[str, Attested] = {}
         self.since: float | None = None
         for line in leaves:
@@ -50,6 +57,7 @@ class Book:
     def _seen(self, leaf: Mapping[str, Any]) -> None:
         if self.since is None:
             self.since = float(leaf["at"])
+        self.until = max(self.until, float(leaf["at"]))
 
     def _enter(self, leaf: Mapping[str, Any]) -> None:
         sessions = self.sessions
@@ -80,6 +88,8 @@ class Book:
         verdict.logged = session in self._logged
         if session in self._erasing:
             return erasing(session)
+        if self._following and [each.reason for each in verdict.problems] == [STOPS] and self.attested(session).ended is None:
+            verdict.state, verdict.problems = "live", []  # what comes next is not stored yet
         if verdict.state not in ("complete", "recovered", "live", "interrupted"):
             return verdict
         if self.attested(session).key is not None or verdict.vouched or self._older(session):
@@ -87,6 +97,8 @@ class Book:
         # That the ledger speaks of it otherwise, such as of a hold, says nothing of what is in the recording.
         if verdict.state in ("live", "interrupted") and not verdict.connected:
             return verdict  # its leaf comes before the target is called
+        if self._following and self._younger(session):
+            return Verdict(session, "unchecked", [Problem(segmentName(0), None, "it is younger than the ledger here: look again later")])
         verdict.problems = [Problem(OPEN if verdict.state == "live" else segmentName(0), 0, "the ledger does not know this session")]
         verdict.state = "TAMPERED"
         return verdict
@@ -94,6 +106,12 @@ class Book:
     def _older(self, session: str) -> bool:
         try:
             return self.since is not None and ulidTime(session) < self.since
+        except ValueError:
+            return False
+
+    def _younger(self, session: str) -> bool:
+        try:
+            return ulidTime(session) >= self.until - SLACK
         except ValueError:
             return False
 
@@ -110,7 +128,7 @@ class Book:
                 yield Verdict(session, "erased", logged=True)
             elif session in self._erasing:
                 yield erasing(session)
-            elif session in self._signed:
+            elif session in self._signed and (said.sealed or not self._following):
                 reason = f"the ledger has this session{_size(said)}, and it is not there"
                 yield Verdict(session, "missing", [Problem(segmentName(0), None, reason)], logged=True)
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from hoopx.errors import HoopxError
 from hoopx.frames import (
@@ -29,6 +29,7 @@ from hoopx.frames import (
     ulidTime,
     unpack,
 )
+from hoopx.recording.elsewhere import MARKER, Place, placed
 from hoopx.recording.follow import Follower
 from hoopx.recording.locks import isLocked
 from hoopx.recording.outline import stands
@@ -172,7 +173,11 @@ def summarise(path: str, opener: Opener = openSegment) -> Summary | None:
 
 
 def _summarise(path: str, session: str, opener: Opener) -> Summary | None:
-    names = sorted(name for name in os.listdir(path) if name.endswith(".hxr") and name[:-4].isdecimal())
+    there = os.listdir(path)
+    names = sorted(name for name in there if name.endswith(".hxr") and name[:-4].isdecimal())
+    kept = placed(path) if MARKER in there else None
+    if kept is not None:
+        names = sorted({*names, *kept.objects})
     if not names and not os.path.exists(os.path.join(path, OPEN)):
         return None
     head: dict[str, Any] | None = {}
@@ -182,6 +187,12 @@ def _summarise(path: str, session: str, opener: Opener) -> Summary | None:
         end = _readEnd(os.path.join(path, names[-1]), opener) if names else None
     except Encrypted as error:
         locked = str(error)
+    except FileNotFoundError:
+        if kept is None:
+            raise
+        return remembered(path, session, kept)
+    if locked and kept is not None:
+        return evolve(remembered(path, session, kept), state="encrypted", reason=locked)
     if head is None:
         return None
     started = float(head["started"]) if head else ulidTime(session)
@@ -202,6 +213,15 @@ def _summarise(path: str, session: str, opener: Opener) -> Summary | None:
     if not scan.frames and not names:
         return None
     return Summary(session, path, head, "recovered", started, started + scan.at / 1e9, "interrupted", scan.totals)
+
+
+def remembered(path: str, session: str, kept: Place) -> Summary:
+    """What is known of a session whose segments are in a store, without asking the store."""
+    said = kept.summary
+    if not said:
+        return Summary(session, path, {}, "damaged", None, None, f"its segments are in {kept.store}, and no more is noted here", {})
+    totals = {str(name): int(count) for name, count in said["totals"].items()}
+    return Summary(session, path, said["head"], said["state"], said["started"], said["ended"], said["reason"], totals)
 
 
 def _totals(value: dict[str, Any]) -> dict[str, int]:

@@ -19,7 +19,8 @@ from hoopx.recording.files import openRegular
 from hoopx.storage.errors import NotStored
 
 MARKER: Final = "stored.json"
-"""In the directory of a session whose segments are only in the store: C{session}, C{store}, C{objects} (file name -> object)."""
+"""In the directory of a session whose segments are only in the store: C{session}, C{store}, C{objects} (file name -> object), C{sizes}
+(file name -> bytes of the object), C{summary}: what a list of sessions tells of it."""
 LARGEST: Final = 1 << 24
 """Bytes of a marker: some 200,000 segments."""
 
@@ -35,12 +36,16 @@ class Place:
     @ivar path: its directory, or C{None}: there is none.
     @ivar objects: file name -> name in the store, of segments that may not be in the directory.
     @ivar store: which store that is, in the marker's words.
+    @ivar sizes: file name -> bytes of the object, as far as the marker says them.
+    @ivar summary: what the marker keeps of the session, or C{{}}.
     """
 
     session: str
     path: str | None
     objects: Mapping[str, str] = {}
     store: str = ""
+    sizes: Mapping[str, int] = {}
+    summary: Mapping[str, Any] = {}
 
 
 def placed(path: str) -> Place:
@@ -59,7 +64,9 @@ def placed(path: str) -> Place:
     if not isinstance(said, dict) or not isinstance(said.get("objects"), dict):
         raise ValueError("it says nothing of objects")
     objects = {name: str(where) for name, where in said["objects"].items() if _SEGMENT.fullmatch(name)}
-    return Place(session, path, objects, str(said.get("store", "")))
+    sizes, summary = ({} if not isinstance(said.get(key), dict) else said[key] for key in ("sizes", "summary"))
+    sizes = {name: size for name, size in sizes.items() if name in objects and isinstance(size, int) and size >= 0}
+    return Place(session, path, objects, str(said.get("store", "")), sizes, summary)
 
 
 def inStore(names: Iterable[str]) -> list[Place]:

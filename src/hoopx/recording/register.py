@@ -6,7 +6,7 @@ Whether a ledger is what was signed, witnessed and written down elsewhere; and w
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import Factory, define
@@ -63,7 +63,7 @@ class Register:
 
 
 class _Inquiry:
-    def __init__(self, path: str, key: Verifier | None, witnesses: Sequence[Verifier]) -> None:
+    def __init__(self, path: str | Callable[[str], bytes | None], key: Verifier | None, witnesses: Sequence[Verifier]) -> None:
         self.path = path
         self.reader = LedgerReader(path)
         self.key = key
@@ -85,6 +85,9 @@ class _Inquiry:
         found.origin = start.name
         note = self.file(CHECKPOINT)
         if note is None:
+            if callable(self.path):
+                self.wrong("the store has no checkpoint of it")
+                return found
             if given is not None:
                 self.wrong("it has no checkpoint any more: it was rolled back")
             elif self.key is not None:
@@ -150,7 +153,7 @@ class _Inquiry:
             self.wrong(f"{where}: {what}")
         self.found.pending = len(pending)
         if not problems:
-            self.found.book = Book(lines, pending)
+            self.found.book = Book(lines, pending, callable(self.path))
 
     def cosigned(self, note: bytes, chain: Sequence[Verifier]) -> Checkpoint | None:
         """Note who has witnessed a checkpoint. @return: it, if the ledger's own key has signed it."""
@@ -186,6 +189,8 @@ class _Inquiry:
             self.wrong(str(error) if given else f"{name}: {error}")
 
     def file(self, name: str) -> bytes | None:
+        if callable(self.path):
+            return self.path(name)
         try:
             with open(openRegular(os.path.join(self.path, name)), "rb") as file:
                 return file.read()
@@ -198,12 +203,15 @@ def isLedger(path: str) -> bool:
 
 
 def verifyLedger(
-    path: str, key: Verifier | None = None, checkpoint: bytes | None = None, witnesses: Sequence[Verifier] = ()
+    path: str | Callable[[str], bytes | None],
+    key: Verifier | None = None,
+    checkpoint: bytes | None = None,
+    witnesses: Sequence[Verifier] = (),
 ) -> Register:
     """
     Make the whole tree anew from the leaves, and compare it with what was signed.
 
-    @param path: the ledger's directory.
+    @param path: the ledger's directory, or a callable(name of a file) -> bytes or C{None}.
     @param key: the ledger's key (its first, or a later one), written down elsewhere. Without it, the one that it names itself.
     @param checkpoint: a signed note from elsewhere that the ledger must have grown out of.
     @param witnesses: whose cosignatures have to be there.

@@ -19,6 +19,7 @@ from hoopx.recording.outline import fits, outline
 from hoopx.recording.stored import PLAIN, SNIFF, Encrypted, kindOf, openSegment
 from hoopx.recording.walk import Walk
 
+STOPS: Final = "the recording stops here, without an end"
 AGAIN: Final = 5
 """How often a session that changes under our hands (sealed, packed, ended) is read anew before what was found is believed."""
 
@@ -213,7 +214,7 @@ class _Reader:
             self.wrong("there is no segment")
         elif not chain.ended and not self.unchecked:
             self.name = segmentName(count - 1)
-            self.wrong("the recording stops here, without an end")
+            self.wrong(STOPS)
         elif attested is not None and attested.ended is not None and not self.unchecked:
             self.name = segmentName(count - 1)
             if (chain.ended, count) != (RECOVERED if attested.ended == "recovered" else DONE, attested.segments):

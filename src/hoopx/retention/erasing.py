@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.retention.test_erasing -*-
 """
-Erases a session that nobody need keep any longer: the stored objects, the index, the local files, and last the leaf that says so. Each
+Erases a session that nobody need keep any longer: the stored objects, the local files, the index, and last the leaf that says so. Each
 step may be done again.
 """
 
@@ -75,6 +75,8 @@ class Eraser:
         found: list[dict[str, Any]] = []
         now = self._wall()
         for row in self._book.ended(now - self.keeping.least, after):
+            if row["head"] is None:
+                continue  # which rules speak of it nobody knows (L{hoopx.curator.heads})
             keep = self.keeping.seconds(row["target"], row["labels"])
             if row["ended"] + keep <= now:
                 found.append({"session": row["session"], "ended": row["ended"], "keep": keep, "head": row["head"]})
@@ -102,11 +104,11 @@ class Eraser:
                 yield self._backend.delete(receipt)
             except NotStored:
                 pass
-        if self._index is not None:
+        yield self._threads.call(self._remove, path)
+        if self._index is not None:  # after the files: whoever looks through the disk meanwhile would put it down again
             whole = yield self._threads.call(self._index.erase, session)
             if not whole:
                 self.log.warn("{session}: traces are left in the index until its readers have done", session=session)
-        yield self._threads.call(self._remove, path)
         (index,) = yield self._scribe.append([leaf("erased", self._wall(), session=session, audit=audit)])
         yield self._threads.call(self._book.erased, session)
         return index
@@ -117,6 +119,8 @@ class Eraser:
         row = self._book.session(session)
         if row is None or row["ended"] is None or row["erased"]:
             raise NotErased("there is no such session that is over")
+        if row["head"] is None:
+            raise NotErased("what it is is not known, and so not which rule is its: it is kept")
         if self._book.isHeld(session):
             # The state store is asked before; one that was restored from an old copy does not know of it.
             raise NotErased("the ledger says that it is held: hold it and release it, if it is not")

@@ -55,6 +55,11 @@ class Keeping:
         """The shortest time that anything can be kept: what ended later need not be looked at."""
         return min([DEFAULT, *(rule.keep for rule in self._rules)])
 
+    @property
+    def most(self) -> float:
+        """The longest time that anything can be kept: so long must what proves it be."""
+        return max([DEFAULT, *(rule.keep for rule in self._rules)])
+
 
 def _matches(rule: Rule, target: str, labels: Mapping[str, str]) -> bool:
     if rule.targets and not any(fnmatchcase(target, pattern) for pattern in rule.targets):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Final, Iterable
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from hoopx.errors import HoopxError
 from hoopx.state.store import Row, Store
@@ -75,6 +75,13 @@ class Marks:
     def tagged(self, session: str) -> list[Row]:
         """@return: C{session, tag, by, at}, by name."""
         return self._rows(select(tags).where(tags.c.session == session).order_by(tags.c.tag))
+
+    def withTags(self, words: Iterable[str], limit: int) -> list[str]:
+        """@return: sessions that have all of these tags; at most so many, the newest first."""
+        wanted = list(dict.fromkeys(words))
+        chosen = select(tags.c.session).where(tags.c.tag.in_(wanted)).group_by(tags.c.session)
+        chosen = chosen.having(func.count() == len(wanted)).order_by(tags.c.session.desc()).limit(limit)
+        return [row["session"] for row in self._rows(chosen)]
 
     # Reviews
 

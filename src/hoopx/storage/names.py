@@ -32,3 +32,16 @@ def objectName(node: str, path: str) -> str:
     @raise ValueError: the path or the node can not be part of a name.
     """
     return checked("/".join((node, *path.split(os.sep)[-5:])))
+
+
+def ledgerName(node: str, name: str) -> str:
+    """
+    @param name: of a file of the ledger, such as C{tile/0/000.p/17}.
+    @return: what it is called in a store.
+    """
+    return checked(f"{node}/ledger/{name}")
+
+
+def checkpointName(node: str, size: int) -> str:
+    """@return: what the checkpoint of so many leaves is called in a store."""
+    return ledgerName(node, f"checkpoint/{size:012d}")

@@ -6,17 +6,21 @@ Stored objects for a command that has no reactor: everything happens at once, an
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
-from hoopx.storage.names import checked
+from hoopx.storage.names import checked, ledgerName
 from hoopx.values import Receipt
 
 COPY: Final = 1 << 20
+LARGEST: Final = 20 << 20
+"""Bytes of a file of a ledger: a bundle has 256 entries of at most 64 KiB."""
+
+_CHECKPOINT: Final = re.compile(r"checkpoint/[0-9]{12}")
 
 
 class Here:
@@ -45,15 +49,56 @@ class StoredObjects:
                 self._oldest[receipt.name] = receipt
         return sorted(self._oldest)
 
-    def fetch(self, name: str, path: str) -> None:
+    def read(self, name: str, limit: int) -> bytes:
         """
-        Write an object to a new file.
+        @return: a small object, or as much of it.
+        @raise hoopx.storage.errors.StorageError:
+        """
+        with _now(self._backend.open(self._oldest.get(name) or Receipt(checked(name), None, "", None))) as source:
+            data: bytes = source.read(limit)
+            return data
 
+    def fetch(self, name: str, path: str, told: Callable[[int], object] = lambda count: None) -> None:
+        """
+        Write an object to a new file, which is the user's alone.
+
+        @param told: callable(bytes that have come).
         @raise hoopx.storage.errors.StorageError:
         """
         receipt = self._oldest.get(name) or Receipt(checked(name), None, "", None)
-        with _now(self._backend.open(receipt)) as source, open(path, "xb") as target:
-            shutil.copyfileobj(source, target, COPY)
+        with _now(self._backend.open(receipt)) as source:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(descriptor, "wb", buffering=0) as target:
+                while data := source.read(COPY):
+                    target.write(data)
+                    told(len(data))
+
+
+class StoredLedger:
+    """
+    A ledger as it lies in a store: callable(name of its file) -> bytes or C{None}, for L{hoopx.ledger.reader.LedgerReader}.
+
+    @param objects: L{StoredObjects}.
+    @param names: of all its objects.
+    @param node: whose ledger it is.
+    """
+
+    def __init__(self, objects: Any, names: Sequence[str], node: str) -> None:
+        self._objects = objects
+        self._node = node
+        self._names = {name for name in names if name.startswith(f"{node}/ledger/")}
+        points = sorted(name for name in self._names if _CHECKPOINT.fullmatch(name.removeprefix(f"{node}/ledger/")))
+        self._newest = points[-1] if points else None
+
+    def __call__(self, name: str) -> bytes | None:
+        """@raise hoopx.storage.errors.StorageError:"""
+        there = self._newest if name == "checkpoint" else ledgerName(self._node, name)
+        return self._objects.read(there, LARGEST) if there in self._names else None
+
+
+def ledgers(names: Iterable[str]) -> list[str]:
+    """@return: the nodes whose ledgers are among the objects of a store."""
+    return sorted({name.partition("/")[0] for name in names if name.split("/")[1:2] == ["ledger"]})
 
 
 class StoredFiles:
@@ -62,7 +107,7 @@ class StoredFiles:
     def __init__(self, root: str) -> None:
         self._root = os.path.abspath(root)
 
-    def fetch(self, name: str, path: str) -> None:
+    def fetch(self, name: str, path: str, told: Callable[[int], object] = lambda count: None) -> None:
         """@raise FileNotFoundError: it is not there."""
         source = os.path.join(self._root, checked(name))
         os.stat(source)

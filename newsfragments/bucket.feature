@@ -1,0 +1,1 @@
+The ledger is stored beside the recordings, so that ``hoopx verify s3:BUCKET/PREFIX`` checks a bucket with nothing else; sessions that are only in the store are listed, shown, replayed and exported from there.

@@ -1,0 +1,156 @@
+"""
+A gateway that keeps its recordings in a real S3 server, and auditors who have that and nothing else.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import time
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hoopx.recording.elsewhere import MARKER
+from tests.peers.harness.finding import requireModule
+from tests.peers.harness.gateway import Gateway, account, target
+from tests.peers.harness.postgres import embedded
+from tests.peers.harness.processes import folder
+from tests.peers.harness.seaweedfs import ACCESS, LOCKED, PLAIN, SECRET, seaweedfs
+from tests.peers.harness.waiting import until
+from tests.peers.harness.wire import Wire, query
+
+_numbers = itertools.count(int(time.time()))
+
+
+class BucketTests(SynchronousTestCase):
+    def begin(self, bucket: str, lock: str) -> None:
+        requireModule("boto3")
+        self.server = seaweedfs()
+        self.bucket, self.prefix = bucket, f"b{next(_numbers)}/"
+        secrets = folder("s3")
+        for name, secret in (("access", ACCESS), ("secret", SECRET)):
+            (secrets / name).write_text(secret)
+            (secrets / name).chmod(0o600)
+        more = (
+            f'[recording]\nstore = "s3:{bucket}/{self.prefix[:-1]}"\nsegment = {{ size = "16KiB", age = "1s" }}\n[recording.s3]\n'
+            f'endpoint = "http://127.0.0.1:{self.server.port}"\nobject_lock = "{lock}"\n'
+            f'access_key = {{ file = "{secrets}/access" }}\nsecret_key = {{ file = "{secrets}/secret" }}\n'
+            '[[retention]]\nkeep = "400d"\n'
+        )
+        self.gateway = Gateway([target("shop", embedded(), account("app"))], more=more, name="bucket").start()
+        self.addCleanup(self.gateway.stop)
+        self.token = self.gateway.token()
+        self.place = f"s3:{bucket}/{self.prefix[:-1]}"
+
+    def work(self, rounds: int = 3) -> str:
+        """@return: a session of several segments that is over, and stored."""
+        with Wire(self.gateway.port) as connection:
+            connection.login("app", self.token, "shop")
+            for number in range(rounds):
+                connection.send(query(f"SELECT {number}, repeat('x', 20000)"))
+                connection.untilReady()
+                time.sleep(1.1)  # a segment's age
+            name = connection.address
+        session: str = self.gateway.session(name)["session"]
+
+        def stored() -> bool:
+            local = [name for place, _, names in os.walk(self.gateway.data) if place.endswith(session) for name in names if name.endswith(".hxr")]
+            s3 = self.server.client()
+            found = s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix).get("Contents", ())
+            return 0 < len(local) == len([each for each in found if session in each["Key"]])
+
+        until(stored, "the store to have it", 30.0)
+        return session
+
+    def verify(self, status: int = 0) -> list[dict[str, Any]]:
+        from click.testing import CliRunner
+
+        from hoopx.cli.main import cli
+
+        done = CliRunner().invoke(cli, ["--config", str(self.gateway.path), "verify", "--json", self.place], catch_exceptions=False)
+        self.assertEqual(done.exit_code, status, done.output)
+        return list(json.loads(done.stdout))
+
+    def keys(self) -> dict[str, bytes]:
+        """All objects below the prefix."""
+        s3 = self.server.client()
+        found = s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix)["Contents"]
+        return {each["Key"]: s3.get_object(Bucket=self.bucket, Key=each["Key"])["Body"].read() for each in found}
+
+    def test_alone(self) -> None:
+        """A bucket without locks: what is there verifies, with the gateway's directory gone; and each change is found."""
+        self.begin(PLAIN, "none")
+        session, other = self.work(), self.work(1)
+        self.gateway.stop()
+        shutil.rmtree(self.gateway.data)
+        found = self.verify()
+        self.assertEqual({line["session"]: line["state"] for line in found}, {session: "complete", other: "complete", None: "consistent"})
+        self.assertEqual({line["logged"] for line in found[:-1]}, {True})
+        s3, objects = self.server.client(), self.keys()
+        kinds = {"origin", "checkpoint", "tile/entries", "tile/0", f"{session}/000001.hxr"}
+        self.assertEqual({kind for kind in kinds for key in objects if kind in key}, kinds)
+        newest = max(key for key in objects if "/checkpoint/" in key)
+        needed = int(newest.rpartition("/")[2])
+        for key, data in objects.items():
+            ledger = "/ledger/" in key
+            if ledger and not (key == newest or key.endswith(("origin", f".p/{needed}"))):
+                continue  # of an older checkpoint: no longer needed
+            for change in (data[:-5] + bytes([data[-5] ^ 1]) + data[-4:], None):
+                if change is None:
+                    s3.delete_object(Bucket=self.bucket, Key=key)
+                else:
+                    s3.put_object(Bucket=self.bucket, Key=key, Body=change)
+                states = {line["session"]: line["state"] for line in self.verify(status=1)}
+                if not ledger:
+                    self.assertNotEqual(states[session if session in key else other], "complete", key)
+                    self.assertEqual(states[None], "consistent")
+                elif key != newest or change is not None:
+                    self.assertEqual(states[None], "TAMPERED", key)
+                s3.put_object(Bucket=self.bucket, Key=key, Body=data)
+        for key in [key for key in objects if session in key]:
+            s3.delete_object(Bucket=self.bucket, Key=key)
+        self.assertEqual({line["session"]: line["state"] for line in self.verify(status=1)}[session], "missing")
+
+    def test_locked(self) -> None:
+        """All segments of a session are locked until its end and the time it is kept, a hold by filter reaches the store, and what is
+        only there is read as if it were here."""
+        self.begin(LOCKED, "COMPLIANCE")
+        session = self.work()
+        ended = next(line["ended"] for line in self.gateway.sessions() if line["session"] == session)
+        s3 = self.server.client()
+
+        def locks(what: str) -> list[Any]:
+            keys = [key for key in self.keys() if session in key]
+            return [getattr(s3, f"get_object_{what}")(Bucket=self.bucket, Key=key) for key in keys]
+
+        def extended() -> bool:
+            untils = {each["Retention"]["RetainUntilDate"].timestamp() for each in locks("retention")}
+            return max(untils) - min(untils) <= 2.0 and min(untils) >= int(ended + 400 * 86400)
+
+        until(extended, "the locks to reach as far as the session is kept", 30.0)
+        self.gateway.hoopx("retention", "hold", "--target", "sh*", "--reason", "case 7")
+
+        def held() -> bool:
+            try:
+                return {each["LegalHold"]["Status"] for each in locks("legal_hold")} == {"ON"}
+            except Exception:
+                return False
+
+        until(held, "the hold to reach the store", 30.0)
+        later = self.work(1)
+        self.gateway.stop()
+        self.assertEqual({line["state"] for line in self.verify()}, {"complete", "consistent"})
+
+        shown = self.gateway.show(session)
+        (path,) = [place for place, _, _ in os.walk(self.gateway.data) if os.path.basename(place) == session]
+        names = sorted(name for name in os.listdir(path) if name.endswith(".hxr"))
+        day = "/".join(path.split(os.sep)[-4:])
+        with open(os.path.join(path, MARKER), "w") as file:
+            json.dump({"session": session, "store": self.place, "objects": {name: f"peers/{day}/{name}" for name in names}}, file)
+        for name in names:
+            os.remove(os.path.join(path, name))
+        self.assertEqual(self.gateway.show(session), shown)
+        self.assertEqual({line["session"] for line in self.gateway.sessions()}, {session, later})
