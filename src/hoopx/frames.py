@@ -224,7 +224,8 @@ class Decoder:
 
 def _whatStart(begin: bytes) -> str:
     if begin.startswith(MAGIC):
-        return f"format {int.from_bytes(begin[len(MAGIC) :], 'big')} is not known to this version"
+        found = int.from_bytes(begin[len(MAGIC) :], "big")
+        return f"format {found} is not known to this version of hoopx, which reads {FORMAT}: use the version that wrote it, or a newer one"
     if begin.startswith(b"\x28\xb5\x2f\xfd"):
         return "the segment is compressed (zstd)"
     if begin.startswith(b"age-encr"):

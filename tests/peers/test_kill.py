@@ -17,7 +17,7 @@ from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.postgres import PASSWORDS, debian
 from tests.peers.harness.tap import Passage, Tap
 from tests.peers.harness.waiting import until
-from tests.peers.harness.wire import TERMINATE, Wire, keyOf
+from tests.peers.harness.wire import TERMINATE, ServerError, Wire, keyOf
 from tests.peers.harness.workload import Workload
 
 ROUNDS = 200 if LONG else 10
@@ -54,7 +54,7 @@ class Load:
                     work = Workload(connection, seed + 1000 * more)
                     work.run(40)
                     work.leave()
-            except (OSError, EOFError):
+            except (OSError, EOFError, ServerError):
                 return
 
     def stop(self) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import URL, Engine, select
 from sqlalchemy.exc import DatabaseError
 
 from hoopx.errors import HoopxError
-from hoopx.frames import OPEN, FrameError
+from hoopx.frames import OPEN
 from hoopx.index.store import openForReading, openForWriting
 from hoopx.index.swap import LOCK, locked
 from hoopx.index.tables import items, labels, sessions
@@ -28,6 +28,9 @@ from hoopx.state.engine import close
 ASIDE: Final = ".new"
 ROUNDS: Final = 5
 """Times that what came meanwhile is read before the lock is taken: then little is left to do under it."""
+UNREADABLE = (HoopxError, OSError, ValueError, KeyError, TypeError)
+"""What a damaged recording raises; the last three come from JSON that says something else than it should."""
+
 
 class Rebuild:
     """
@@ -130,7 +133,7 @@ class Rebuild:
             try:
                 for _ in self._arguments[0](session, 0):
                     break
-            except (HoopxError, OSError, FrameError) as error:
+            except UNREADABLE as error:
                 self.failed[session] = str(error)
                 return
         writer.forget(session)
@@ -157,7 +160,7 @@ class Rebuild:
         for number in numbers:
             try:
                 writer.segment(session, number, self._arguments[0](session, number))
-            except (HoopxError, OSError, FrameError) as error:
+            except UNREADABLE as error:
                 self.failed[session] = str(error)
                 return 0
         return len(numbers)
