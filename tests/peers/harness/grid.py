@@ -40,6 +40,8 @@ NOTHING = "nothing"
 NONE = "none"
 LONG = 70_000
 """Bytes of a statement: no page of a full disk has as much left, and a segment with them is sealed after a second."""
+LITTLE = 64 * 1024
+"""What a full disk has left: less than that, and more than a last word and the end of a recording."""
 PATIENCE = 20.0
 """Seconds for what is expected to be told."""
 MEANWHILE = frozenset({"ledger", "checkpoint", "index"})
@@ -342,7 +344,7 @@ def disk() -> World:
 
     def full(world: World) -> None:
         assert world.disk is not None
-        world.disk.fill()
+        world.disk.fill(leave=LITTLE)
         world.troubled()
 
     def free(world: World) -> None:
