@@ -98,8 +98,8 @@ class Client:
         wire = self.wire = Wire(self._port)
         self._try(lambda: wire.login("app", self._token, "shop"))
 
-    def work(self) -> None:
-        self._try(lambda: self._wire().ask(f"SELECT length('{'x' * LONG}')"))
+    def work(self, size: int = LONG) -> None:
+        self._try(lambda: self._wire().ask(f"SELECT length('{'x' * size}')"))
 
     def leave(self) -> None:
         """And read to the end: what comes then is noticed, too."""
@@ -212,7 +212,7 @@ class World:
                     clients[other] = clients.get(other) or self._client((fault.name, other))
                     if other != "start":
                         clients[other].begin()
-                        clients[other].work()
+                        clients[other].work(1)  # so little is not sealed for a while: nothing else goes on when the fault comes
                 steady(self._settled, "the curator to be through")
                 fault.on(self)
             self._act(moment, client)
