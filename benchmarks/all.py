@@ -1,8 +1,9 @@
 """
 Every benchmark in a short form, and docs/performance.rst's tables from the results.
 
-    python benchmarks/all.py                    # about ten minutes
-    python benchmarks/all.py --quick            # about two: does everything run?
+    python benchmarks/all.py                    # about twelve minutes
+    python benchmarks/all.py --long             # more turns, a bigger index, a million statements for the curator: half an hour
+    python benchmarks/all.py --quick            # about three minutes: does everything run?
     python benchmarks/all.py --write            # put the tables into docs/performance.rst
 """
 
@@ -13,10 +14,12 @@ import datetime
 import json
 import os
 import textwrap
+import time
 import traceback
 
 import bulk
 import connect
+import curator
 import idle
 import overhead
 import pgbench
@@ -29,13 +32,20 @@ BEGIN, END = ".. measured: begin", ".. measured: end"
 """Between these lines of the page stands what L{table} makes."""
 
 FULL = {
-    pgbench: ["--tls", "both", "--seconds", "2", "--pairs", "5"],
-    bulk: ["--tls", "both", "--pairs", "3"],
+    pgbench: ["--tls", "both", "--seconds", "2", "--pairs", "3"],
+    bulk: ["--tls", "both", "--pairs", "2"],
     idle: ["--tls", "both", "--sessions", "1000,5000"],
     connect: ["--tls", "both", "--count", "200"],
     overhead: ["--seconds", "2", "--pairs", "5"],
-    search: [],
+    curator: ["--seconds", "15", "--pairs", "2", "--sessions", "40", "--statements", "0"],
+    search: ["--sessions", "30000"],
     verify: [],
+}
+LONG = FULL | {
+    pgbench: ["--tls", "both", "--seconds", "2", "--pairs", "5"],
+    bulk: ["--tls", "both", "--pairs", "5"],
+    curator: [],
+    search: [],
 }
 QUICK = {
     pgbench: ["--seconds", "1", "--pairs", "1", "--scale", "1", "--clients", "8", "--tls", "both"],
@@ -43,6 +53,7 @@ QUICK = {
     idle: ["--sessions", "200", "--settle", "1"],
     connect: ["--count", "20", "--tls", "both"],
     overhead: ["--seconds", "1", "--pairs", "1"],
+    curator: ["--seconds", "2", "--pairs", "1", "--sessions", "20", "--statements", "0"],
     search: ["--sessions", "2000"],
     verify: ["--megabytes", "30", "--runs", "1"],
 }
@@ -51,18 +62,21 @@ QUICK = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--long", action="store_true")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.rst")
     parser.add_argument("--only", default="", help="names of benchmarks, with commas")
     parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_args()
     results: dict = {}
     failed = 0
-    for module, options in (QUICK if arguments.quick else FULL).items():
+    for module, options in (QUICK if arguments.quick else LONG if arguments.long else FULL).items():
         name = module.__name__
         if arguments.only and name not in arguments.only.split(","):
             continue
+        began = time.monotonic()
         try:
             results[name] = module.measure(module.options().parse_args(options))
+            print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
         except Missing as missing:
             print(f"{name}: {missing}")
             failed += 1
@@ -126,6 +140,8 @@ def table(results: dict) -> str:
         rows.append([f"verifying recordings of {one['recording']}, one core", text])
     if rows:
         parts += ["**Sessions**", _listTable(["", ""], rows)]
+    if "curator" in results:
+        parts += curatorTables(results["curator"])
     if "search" in results:
         found = results["search"]
         parts += [
@@ -140,6 +156,39 @@ def table(results: dict) -> str:
         ]
         parts += [_listTable(["", "first", "median", "worst"], rows)]
     return "\n\n".join(parts) + "\n"
+
+
+def curatorTables(found: dict) -> list[str]:
+    """@param found: of L{curator.measure}."""
+    rows = [
+        [
+            f"{one['name']}, {one['clients']} client{'s' if one['clients'] > 1 else ''}",
+            f"{one['tps_without']:.0f}", f"{one['tps']:.0f}", f"{one['tps_ratio']:.2f}", f"{one['cpu_ratio']:.2f}",
+            f"{one['curator']:.0f} µs", f"{one['left']:.0f} MiB, {one['drain']:.0f} s",
+        ]
+        for one in found["runs"]
+    ]  # fmt: skip
+    head = ["", "without curator", "with it", "ratio", "CPU of the gateway", "CPU of the curator", "left when it ended, done after"]
+    about = (
+        "**The curator**: pgbench -S, transactions a second with everything on (ledger, checkpoints, compression, full index), "
+        f"against the same gateway without a curator, in turns of {found['runs'][0]['seconds']:.0f} s. CPU of the gateway is a ratio, that "
+        f"of the curator for each transaction. Its memory was {found['memory']:.0f} MiB at the most, {found['memory_begin']:.0f} at first, "
+        f"over {found['statements']:,} statements."
+    )
+    opened = [
+        [
+            "8 clients meanwhile" if one["busy"] else "nothing else meanwhile",
+            *(f"{one[name]['ms']:.1f} ms, {one[name]['p95']:.1f} ms" for name in ("uncurated", "hoopx")),
+            f"{one['added']:.1f} ms",
+        ]
+        for one in found["openings"]
+    ]
+    return [
+        textwrap.fill(about, 120),
+        _listTable(head, rows),
+        "Set-up of a session, with its leaf in the ledger; median, and 95 of 100:",
+        _listTable(["", "without curator", "with it", "added"], opened),
+    ]
 
 
 def _listTable(head: list[str], rows: list[list[str]]) -> str:

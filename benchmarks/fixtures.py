@@ -330,16 +330,41 @@ class Contender:
 
     def cpu(self) -> float:
         """@return: seconds of CPU the process has used by now, children that have ended included."""
-        if not self.pid:
-            return 0.0
-        with open(f"/proc/{self.pid}/stat") as file:
-            fields = file.read().rpartition(")")[2].split()
-        return sum(int(field) for field in fields[11:15]) / TICK
+        return cpuOf(self.pid) if self.pid else 0.0
+
+    def curator(self) -> list[int]:
+        """@return: process ids of a gateway's curator and of its index's process, as far as there are any."""
+        found = [pid for pid in childrenOf(self.pid) if "hoopx.curator" in _commandOf(pid)]
+        return found + [child for pid in found for child in childrenOf(pid)]
 
     def memory(self, kind: str = "Pss") -> float:
         """@return: KiB of C{kind} (Pss, Private_Dirty, Rss...) in /proc/PID/smaps_rollup."""
         with open(f"/proc/{self.pid}/smaps_rollup") as file:
             return float(re.search(rf"^{kind}:\s+(\d+)", file.read(), re.MULTILINE).group(1))  # type: ignore[union-attr]
+
+
+def cpuOf(pid: int) -> float:
+    """@return: seconds of CPU a process has used by now, children that have ended included."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return sum(int(field) for field in fields[11:15]) / TICK
+
+
+def childrenOf(pid: int) -> list[int]:
+    """@return: process ids of a process's children, whichever thread has started them."""
+    found = []
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):
+        with open(path) as file:
+            found += [int(child) for child in file.read().split()]
+    return found
+
+
+def _commandOf(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/cmdline") as file:
+            return file.read()
+    except OSError:  # it has ended
+        return ""
 
 
 def median(values: list[float]) -> float:

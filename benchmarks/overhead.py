@@ -1,6 +1,6 @@
 """
 What recording costs: hoopx against the same path with a recorder that drops, pgbench -S with 8 clients, interleaved. Prints the
-ratio of the CPU time per transaction.
+ratio of the CPU time per transaction. Neither has a curator: what that costs, curator.py measures.
 
     python benchmarks/overhead.py --pairs 5 --seconds 5
 """
@@ -15,13 +15,18 @@ import sys
 from fixtures import Bench, machine, median
 from pgbench import run
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+
 
 def measure(arguments: argparse.Namespace) -> list[dict]:
     with Bench() as bench:
         bench.startPostgres(scale=5)
-        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "unrecorded.py")
-        recorded = bench.hoopx(arguments.tls)
-        dropped = bench.hoopx(arguments.tls, entry=[sys.executable, program], name="unrecorded")
+        recorded, dropped = (
+            bench.hoopx(arguments.tls, entry=[sys.executable, os.path.join(HERE, f"{name}.py")], name=name)
+            for name in ("uncurated", "unrecorded")
+        )
+        for contender in (recorded, dropped):
+            run(bench, contender, arguments.clients, "select", "simple", 1)
         turns = []
         for _ in range(arguments.pairs):
             turns.append(

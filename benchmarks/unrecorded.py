@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
@@ -49,18 +50,19 @@ class Dropping:
         return None
 
 
-def main(path: str) -> None:
+def main(path: str, **parts: Any) -> None:
+    """@param parts: what is not to be as usual: see L{hoopx.service.ProxyService}."""
     from hoopx.reactor import install
 
     reactor = install()
     from hoopx.config.loader import load
     from hoopx.service import makeProxyService
 
-    service = makeProxyService(reactor, load(path), recordings=Dropping())
+    service = makeProxyService(reactor, load(path), **parts)
     reactor.callWhenRunning(service.startService)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.run()
 
 
 if __name__ == "__main__":
-    main(sys.argv[sys.argv.index("--config") + 1])
+    main(sys.argv[sys.argv.index("--config") + 1], recordings=Dropping())

@@ -14,12 +14,13 @@ from zope.interface.verify import verifyObject
 
 from hoopx.broker import Broker
 from hoopx.curator.commands import CuratorFailed
-from hoopx.door import LINGER
-from hoopx.errors import RecordingFailed, Refusal, TargetFailed, Unauthorized
+from hoopx.door import ASIDES, LINGER
+from hoopx.errors import HoopxError, RecordingFailed, Refusal, TargetFailed, Unauthorized
+from hoopx.frames import unpack
 from hoopx.interfaces import IConversation, IDoor, ISession
 from hoopx.mitm import UNADMITTED_LIMIT, Mitm
 from hoopx.protocols.raw.conversation import RawConversation
-from hoopx.values import CLIENT, TARGET, Account, Grant, Identity, Reference, Target
+from hoopx.values import CLIENT, TARGET, Account, Claim, Grant, Identity, Reference, Target
 from tests.doubles import MemoryRecordings
 
 LIMITS = SimpleNamespace(loginTimeout=10.0, idleTimeout=60.0, maxDuration=600.0, maxSessions=100)
@@ -253,6 +254,76 @@ class DoorTests(Gateway):
         self.assertEqual(self.recordings.opened[0].closed, "refused")
         self.assertEqual(self.recordings.opened[0].events()[-1]["code"], "not-found")
 
+    def test_maxSessions(self):
+        """Who is about to get in takes a place already: however many come at once, no more than the limit get in."""
+        self.broker.limits = SimpleNamespace(**{**vars(LIMITS), "maxSessions": 3})
+        self.recordings.slow = True
+        clients, verified = [], []
+        for _ in range(10):
+            self.verified = Deferred()
+            verified.append(self.verified)
+            clients.append(self.connect()[1])
+        for one in verified:
+            one.callback(self.identity)
+        self.assertEqual(len(self.recordings.waiting), 3)
+        self.assertEqual([client.half for client in clients], [False] * 3 + [True] * 7)
+        self.recordings.release()
+        self.assertEqual((len(self.broker.sessions), self.broker.beginning), (3, 0))
+
+    def test_placeOfNoRecording(self):
+        """A recording that could not begin takes no place."""
+        self.recordings.failure = RecordingFailed("no")
+        self.connect()
+        self.flushLoggedErrors()
+        self.assertEqual(self.broker.beginning, 0)
+
+    def test_drainedMeanwhile(self):
+        """A session whose recording began too late for the end of all sessions does not begin."""
+        self.recordings.slow = True
+        door, client = self.connect()
+        self.broker.draining = True
+        self.successResultOf(self.broker.endAll("shutdown"))
+        self.recordings.release()
+        self.assertEqual((self.recordings.opened[0].closed, self.broker.sessions, self.reactor.tcpClients), ("shutdown", {}, []))
+        self.assertTrue(client.half)
+
+    def test_grantLostMeanwhile(self):
+        """A grant that is gone by the time its session begins lets nobody in."""
+        self.recordings.slow = True
+        door, client = self.connect()
+
+        class Nothing:
+            def admit(self, identity, claim, target):
+                raise Refusal("not-found", "there is no such target")
+
+        self.broker.access = Nothing()
+        self.recordings.release()
+        self.assertEqual((client.half, self.reactor.tcpClients), (True, []))
+        self.assertEqual(self.recordings.opened[0].events()[0]["verdict"], "refused")
+
+    def test_undecodable(self):
+        """What a client says in no encoding stands in the recording as text that everybody can write: ledger, index, listings."""
+        self.refusal = Refusal("not-found", "there is no such target")
+        claim = Claim("raw", "x\udcff", "y\udcff", None, "z\udcff", {"run\udcff": "\udcff"}, "10.0.0.1:5")
+
+        class Claiming(RawConversation):
+            def begin(self, door):
+                door.admit(claim)
+
+        self.mitm.protocol.conversation = Claiming
+        self.connect()
+        head = unpack(self.recordings.opened[0].frames[0].payload)
+        said = [head["target"], head["account"], head["database"], *head["labels"].items()]
+        self.assertEqual(said, ["x\\udcff", "y\\udcff", "z\\udcff", ("run\\udcff", "\\udcff")])
+
+    def test_liveTooLate(self):
+        """A session that was ended while its target's login went on does not come alive: its deadlines would keep it."""
+        door, *_ = self.session()
+        door.session.end("killed")
+        timers = len(self.reactor.getDelayedCalls())
+        self.assertRaises(HoopxError, door.live)
+        self.assertEqual(len(self.reactor.getDelayedCalls()), timers)
+
     def test_leftBeforeAdmission(self):
         """A client that leaves while its recording begins leaves nothing open."""
         self.recordings.slow = True
@@ -291,6 +362,16 @@ class DoorTests(Gateway):
             self.mitm.buildProtocol(None)
         self.assertTrue(client.aborted)
 
+    def test_refusedAndLoud(self):
+        """A refused client that goes on sending is cut off."""
+        self.verified = fail(Unauthorized())
+        door, client = self.connect()
+        for _ in range(16):
+            door.dataReceived(bytes(64 * 1024))
+        self.assertFalse(client.aborted)
+        door.dataReceived(b"x")
+        self.assertTrue(client.aborted)
+
     def test_refusedAndDeaf(self):
         """It is cut off in the end."""
         self.verified = fail(Unauthorized())
@@ -305,6 +386,42 @@ class DoorTests(Gateway):
         leg.dataReceived(b"the answer")
         self.assertTrue(target.half)
         self.assertEqual(client.value(), b"the answer")
+
+    def test_halfCloseBeforeTheTarget(self):
+        """A client that has said all before its target is there is served like any other."""
+        door, client = self.connect()
+        door.dataReceived(b"request")
+        door.readConnectionLost()
+        self.assertFalse(client.disconnecting)
+        leg, target = self.answer()
+        self.reactor.advance(0)
+        self.assertEqual((target.value(), target.half), (b"request", True))
+        leg.dataReceived(b"reply")
+        self.assertEqual((client.value(), client.disconnecting), (b"reply", False))
+
+    def test_halfCloseOfASlowRecording(self):
+        """What a side has said before it closed its direction is sent first, however long it takes to be recorded."""
+        door, client, leg, target, recording = self.session()
+        recording.slow = True
+        door.dataReceived(b"last words")
+        door.readConnectionLost()
+        leg.dataReceived(b"answer")
+        leg.readConnectionLost()
+        self.assertEqual((target.value(), target.half, client.value(), client.half), (b"", False, b"", False))
+        recording.release(1)
+        self.assertEqual((target.value(), target.half, client.half), (b"last words", True, False))
+        recording.release()
+        self.assertEqual((client.value(), client.half), (b"answer", True))
+
+    def test_halfCloseOfAFailedRecording(self):
+        """Nothing is half closed after the end."""
+        door, client, leg, target, recording = self.session()
+        recording.slow = True
+        door.dataReceived(b"last words")
+        door.readConnectionLost()
+        recording.fail()
+        self.flushLoggedErrors()
+        self.assertEqual((target.value(), target.half, target.disconnecting), (b"", False, True))
 
     def test_idle(self):
         door, client, leg, target, recording = self.session()
@@ -336,6 +453,19 @@ class DoorTests(Gateway):
         self.assertFalse(client.aborted)
         self.reactor.advance(31)
         self.assertTrue(client.aborted)
+
+    def test_asides(self):
+        """However often a client asks for one more connection to its target, few are under way at once."""
+        door, *_ = self.session()
+        before = len(self.reactor.tcpClients)
+        for _ in range(ASIDES + 5):
+            door.aside(RawConversation())
+        self.assertEqual(len(self.reactor.tcpClients) - before, ASIDES)
+        self.reactor.tcpClients[-1][2].clientConnectionFailed(None, Failure(ConnectionDone()))
+        self.flushLoggedErrors()
+        for _ in range(3):
+            door.aside(RawConversation())
+        self.assertEqual(len(self.reactor.tcpClients) - before, ASIDES + 1)
 
     def test_endAll(self):
         done = []

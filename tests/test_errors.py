@@ -4,7 +4,7 @@ Tests of what errors and values say of themselves.
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.errors import ConfigurationError, ProtocolViolation, RecordingFailed, Refusal, Unauthorized, refusalOf
+from hoopx.errors import ConfigurationError, ProtocolViolation, RecordingFailed, Refusal, Unauthorized, refusalOf, told
 from hoopx.values import Credential, Token
 
 
@@ -21,9 +21,14 @@ class SaidTests(SynchronousTestCase):
         """Whatever keeps a client out, it is told in a refusal; a fault says nothing of itself."""
         refusal = Refusal("denied", "no")
         self.assertIs(refusalOf(refusal), refusal)
-        told = [refusalOf(error) for error in (ProtocolViolation("what?"), RecordingFailed("/data is full"), KeyError("s3cret"))]
-        self.assertEqual([one.code for one in told], ["invalid", "unrecordable", "internal-error"])
-        self.assertEqual([one.message for one in told if "full" in one.message or "s3cret" in one.message], [])
+        found = [refusalOf(error) for error in (ProtocolViolation("what?"), RecordingFailed("/data is full"), KeyError("s3cret"))]
+        self.assertEqual([one.code for one in found], ["invalid", "unrecordable", "internal-error"])
+        self.assertEqual([one.message for one in found if "full" in one.message or "s3cret" in one.message], [])
 
     def test_unauthorizedSaysOneThing(self):
         self.assertEqual((str(Unauthorized()), Unauthorized().code), ("the access token is not valid", "unauthorized"))
+
+    def test_told(self):
+        self.assertEqual(told(PermissionError(13, "Permission denied", "/data/x")), "/data/x: Permission denied")
+        self.assertEqual(told(OSError(98, "Address already in use")), "Address already in use")
+        self.assertEqual((told(ValueError("so")), told(KeyError())), ("so", "KeyError"))

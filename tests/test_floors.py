@@ -30,7 +30,7 @@ ROOMS = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split(
 ADAPTORS = {"hoopx.protocols.ssh.factory", "hoopx.protocols.ssh.channels"}
 """Protocols that bring their own transport have an adaptor on the core's floor."""
 
-PROGRAMS = {"hoopx.curator.__main__", "hoopx.curator.making"}
+PROGRAMS = {"hoopx.curator.__main__", "hoopx.curator.indexer", "hoopx.curator.making"}
 """A process of its own is put together from what is installed, and has a reactor."""
 
 SANS_IO = ("twisted.internet", "socket", "ssl", "select", "selectors", "asyncio", "threading", "subprocess", "multiprocessing")

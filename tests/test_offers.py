@@ -31,6 +31,13 @@ class OffersTests(SynchronousTestCase):
         self.assertTrue(self.offers.call("10.0.0.1:9", "key", 3))
         self.assertEqual(self.heard, [2, 3])
 
+    def test_guessingFromANetwork(self):
+        """One machine has a whole /64 of IPv6 addresses: they count as one."""
+        for number in range(WRONG_LIMIT):
+            self.assertFalse(self.offers.call(f"2001:db8::{number:x}:5432", "wrong"))
+        self.assertFalse(self.offers.call("2001:db8::ffff:1", "key", 1))
+        self.assertTrue(self.offers.call("2001:db8:0:1::1:1", "key", 2))
+
     def test_bounded(self):
         for number in range(ADDRESSES + 10):
             self.offers.call(f"host{number}:1", "wrong")

@@ -2,6 +2,8 @@
 Tests of the service: embedded, twice, in somebody else's; reload; what keeps it from starting.
 """
 
+from errno import ENOSPC
+from os import strerror
 from pathlib import Path
 
 from attrs import evolve
@@ -16,6 +18,7 @@ from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent, readBody
 from zope.interface.verify import verifyObject
 
+from hoopx import wiring
 from hoopx.api.control import IControl
 from hoopx.config.loader import parse
 from hoopx.config.settings import MetricsSettings
@@ -166,6 +169,47 @@ class ServiceTests(TestCase):
         self.assertIn("1 sessions ended because their grant is gone", said)
 
     @inlineCallbacks
+    def test_reloadOnAFullDisk(self):
+        """Who loses a grant loses it, also when the rules can not be kept."""
+        service = makeProxyService(reactor, self.settings())
+        service.startService()
+        self.addCleanup(service.stopService)
+        yield service.ready
+        client = yield self.ask(service)
+        yield client.answered
+
+        def full(settings, data):
+            raise OSError(ENOSPC, strerror(ENOSPC))
+
+        self.patch(wiring, "keepPolicy", full)
+        before = service.broker.policyDigest
+        self.settings(user="somebody-else")
+        said = yield service.gateway.reload()
+        yield client.lost
+        self.assertIn("1 sessions ended because their grant is gone", said)
+        self.assertIn("the rules could not be kept", said[0])
+        self.assertNotEqual(service.broker.policyDigest, before)
+
+    @inlineCallbacks
+    def test_permissionLost(self):
+        """A session does not keep what its grant permits no longer; what takes a restart is said."""
+        service = makeProxyService(reactor, self.settings())
+        service.startService()
+        self.addCleanup(service.stopService)
+        yield service.ready
+        client = yield self.ask(service)
+        yield client.answered
+        path = self.gw / "hoopx.toml"
+        path.write_text(path.read_text().replace('permit = ["opaque"]', "").replace('data = "data"', 'data = "elsewhere"'))
+        for _ in range(2):
+            said = yield service.gateway.reload()
+        yield client.lost
+        self.assertFalse((self.gw / "elsewhere").exists())
+        path.write_text(path.read_text().replace('data = "elsewhere"', 'data = "data"'))
+        said = yield service.gateway.reload()
+        self.assertIn("[gateway] data has changed: that takes a restart", said)
+
+    @inlineCallbacks
     def test_secondOwner(self):
         """Two gateways can not have one data directory."""
         first = makeProxyService(reactor, self.settings())
@@ -176,6 +220,21 @@ class ServiceTests(TestCase):
         second.startService()
         self.addCleanup(second.stopService)
         yield self.assertFailure(second.ready, HoopxError)
+
+    @inlineCallbacks
+    def test_taken(self):
+        """Who can not listen is told why, and what to do about it."""
+        for endpoint, words in (
+            (f"tcp:{self.echo.getHost().port}:interface=127.0.0.1", "Address already in use. Another program listens there"),
+            ("tcp:0:interface=203.0.113.9", "does not have that address"),
+        ):
+            settings = self.settings()
+            service = makeProxyService(reactor, evolve(settings, listeners=(evolve(settings.listeners[0], endpoint=endpoint),)))
+            service.startService()
+            self.addCleanup(service.stopService)
+            error = yield self.assertFailure(service.ready, HoopxError)
+            self.assertIn(words, str(error))
+            self.assertEqual(error.key, "listeners.endpoint")
 
     def test_plugins(self):
         for recorder in protocols().values():

@@ -46,12 +46,23 @@ class Admission:
         target = broker.targets.get(claim.target)
         if target is not None and target.protocol != door.mitm.protocol.name:
             target = None
+        self._room()  # others have come in the meantime
+        access = broker.access
         grant, refusal = self._authorise(identity, target)
         target = target or Target(claim.target, door.mitm.protocol.name, "")
-        recording = yield self._record(identity, target, grant)
+        broker.beginning += 1
+        try:
+            recording = yield self._record(identity, target, grant)
+        finally:
+            broker.beginning -= 1
         if door.closing:
             yield recording.close("client-left")
             return
+        if broker.draining:
+            yield recording.close("shutdown")
+            raise _noRoom()
+        if grant is not None and broker.access is not access:
+            refusal = self._changed(identity, grant)
         session = Session(broker, door, recording, identity, claim, target, grant or Grant("", None))  # type: ignore[arg-type]
         door.session = session
         broker.began(session)
@@ -89,8 +100,8 @@ class Admission:
         if obstacle:
             self.log.warn("refused a session: {why}", why=obstacle)
             raise Refusal("unrecordable", UNRECORDABLE, LATER)
-        if len(broker.sessions) >= broker.limits.maxSessions or broker.draining:
-            raise Refusal("limit", "the gateway takes no more sessions", "Try again later.")
+        if len(broker.sessions) + broker.beginning >= broker.limits.maxSessions or broker.draining:
+            raise _noRoom()
 
     def _identify(self) -> Deferred:
         door, claim = self._door, self._claim
@@ -108,6 +119,13 @@ class Admission:
         except Refusal as refusal:
             return None, refusal
 
+    def _changed(self, identity: Identity, grant: Grant) -> Refusal | None:
+        """The configuration was read again while the recording began: its HEAD names a grant that may be gone."""
+        again, refusal = self._authorise(identity, self._door.mitm.broker.targets.get(self._claim.target))
+        if again is not None and again != grant:
+            return Refusal("denied", "the gateway's configuration has changed in this moment", "Connect again.")
+        return refusal
+
     def _record(self, identity: Identity, target: Target, grant: Grant | None) -> Deferred:
         door, claim, broker = self._door, self._claim, self._door.mitm.broker
         head = {
@@ -116,13 +134,13 @@ class Admission:
                 "kind": identity.kind, "credential": identity.credential,
             },
             "actor": identity.actor,
-            "target": target.name,
-            "account": grant.account.name if grant else claim.account,
-            "database": grant.database if grant else claim.database,
+            "target": _text(target.name),
+            "account": _text(grant.account.name if grant else claim.account),
+            "database": _text(grant.database if grant else claim.database),
             "grant": grant.name if grant else None,
             "protocol": door.mitm.protocol.name,
             "client": claim.address,
-            "labels": dict(claim.labels),
+            "labels": {_text(name): _text(value) for name, value in claim.labels.items()},
             "policy": broker.policyDigest,
         }  # fmt: skip
 
@@ -167,3 +185,12 @@ class Admission:
                 ) from None
         session.note("credential", username=account.username, secrets=sorted(account.secrets))
         return Credential(account.username, secrets)
+
+
+def _text(said: str | None) -> str | None:
+    """What a client has said, as text that everybody can write: what stands for undecodable bytes is written out."""
+    return None if said is None else said.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _noRoom() -> Refusal:
+    return Refusal("limit", "the gateway takes no more sessions", "Try again later.")

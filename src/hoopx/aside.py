@@ -5,7 +5,7 @@ One more connection to a session's target, for something short, such as PostgreS
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Callable, Final
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -23,16 +23,18 @@ class Aside:
     Owner of the extra connection.
 
     @param conversation: has C{targetCodec}, C{targetHandlers}, C{targetReady(aside)}.
+    @param over: called once, when the connection is closed or did not come about.
     """
 
-    __slots__ = ("_broker", "_conversation", "_deadline", "_leg", "_pending", "_target")
+    __slots__ = ("_broker", "_conversation", "_deadline", "_leg", "_over", "_pending", "_target")
 
     log = Logger()
 
-    def __init__(self, broker: Any, target: Target, conversation: Any) -> None:
+    def __init__(self, broker: Any, target: Target, conversation: Any, over: Callable[[], None]) -> None:
         self._broker = broker
         self._target = target
         self._conversation = conversation
+        self._over = over
         self._leg: leg.Leg | None = None
         self._deadline: Any = None
         self._pending: Deferred | None = None
@@ -74,6 +76,7 @@ class Aside:
     def targetLost(self, reason: Failure) -> None:
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
+        self._over()
 
     def _tooLate(self) -> None:
         if self._pending is not None:
@@ -85,5 +88,7 @@ class Aside:
         self.log.warn("an extra connection to {target} failed: {why}", target=self._target.name, why=failure.getErrorMessage())
         if self._leg is not None:
             self._leg.abort()
-        elif self._deadline.active():
+            return
+        if self._deadline.active():
             self._deadline.cancel()
+        self._over()

@@ -44,6 +44,7 @@ class Broker:
         L{hoopx.curator.commands.CuratorFailed}. C{None} for embedders without: then nobody misses a recording that was removed.
     @ivar protocols: name -> L{hoopx.interfaces.IProtocolRecorder}.
     @ivar sessions: those that have not ended, by id.
+    @ivar beginning: how many more will be, once their recording has begun.
     """
 
     clock: Any
@@ -67,6 +68,7 @@ class Broker:
     newId: Callable[[], str] = lambda: ulid(time.time())
     draining: bool = False
     sessions: dict = field(factory=dict, init=False)
+    beginning: int = field(default=0, init=False)
     counters: dict = field(factory=lambda: {"admitted": 0, "blocked": 0, "ended": 0, "alarm": 0}, init=False)
     timers: Any = field(init=False)
     _offers: dict = field(factory=dict, init=False)

@@ -27,6 +27,10 @@ from hoopx.values import CLIENT, TARGET, Certificate, Credential
 LINGER: Final = 30.0
 """Seconds a peer has to take in what was said to it before its connection is cut."""
 
+ASIDES: Final = 4
+"""Extra connections to a session's target at once. Each is there for a moment: a client that sends CancelRequests in a stream would
+else take up what the target has for everybody."""
+
 
 @implementer(IDoor, IProtocol, IHalfCloseableProtocol)
 class Door:
@@ -37,8 +41,8 @@ class Door:
     """
 
     __slots__ = (
-        "_linger", "_live", "_lobby", "_offered", "_throttle", "address", "certificate", "clientLost", "closing", "conversation",
-        "dataReceived", "leg", "loopback", "mitm", "secure", "session", "transport",
+        "_asides", "_halfClosed", "_linger", "_live", "_lobby", "_offered", "_throttle", "address", "certificate", "clientLost", "closing",
+        "conversation", "dataReceived", "leg", "loopback", "mitm", "secure", "session", "transport",
     )  # fmt: skip
 
     log = Logger()
@@ -60,6 +64,8 @@ class Door:
         self._live = False
         self._linger: Any = None
         self._offered: list = []
+        self._asides = 0
+        self._halfClosed = False
         self._throttle = Throttle()
 
     @property
@@ -101,6 +107,8 @@ class Door:
         return self._live
 
     def live(self) -> None:
+        if self.closing:
+            raise HoopxError("the connection is closed already")
         self._lobby.leave()  # type: ignore[union-attr]
         self._live = True
         self.session.live()
@@ -122,6 +130,9 @@ class Door:
                 self._handle(self.conversation.clientHandlers.get(kind), raw)
         except Exception:
             self.failed(Failure())
+            return
+        if self._halfClosed:
+            self.readConnectionLost()
 
     def startTLS(
         self, side: int, received: bytes = b"", alpn: list[bytes] | None = None, credential: Credential | None = None
@@ -143,7 +154,12 @@ class Door:
         return self.mitm.offers.call(self.address, key, *arguments)
 
     def aside(self, conversation: Any) -> None:
-        Aside(self.mitm.broker, self.session.target, conversation).begin()
+        if self._asides < ASIDES:
+            self._asides += 1
+            Aside(self.mitm.broker, self.session.target, conversation, self._asideOver).begin()
+
+    def _asideOver(self) -> None:
+        self._asides -= 1
 
     def close(self, reason: str) -> None:
         if self.session is not None and self.session.ending is None:
@@ -186,11 +202,13 @@ class Door:
 
     def readConnectionLost(self) -> None:
         """The client has closed its direction. Only protocols that know half-closing go on."""
-        if self._live and getattr(self.conversation, "halfClose", False) and self.session.ending is None:
-            self._residue(self.conversation.clientCodec, CLIENT)
-            self.leg.transport.loseWriteConnection()  # type: ignore[union-attr]
-        else:
+        if self.closing or not getattr(self.conversation, "halfClose", False) or (self.session and self.session.ending is not None):
             self.transport.loseConnection()
+        elif self._lobby is not None:
+            self._halfClosed = True  # it has said all it has to say, and that goes to the target when there is one
+        else:
+            self._residue(self.conversation.clientCodec, CLIENT)
+            self.conversation.lane.after(self.leg.transport.loseWriteConnection)  # type: ignore[union-attr]
 
     def writeConnectionLost(self) -> None: ...
 
@@ -231,7 +249,7 @@ class Door:
     def targetHalfClosed(self) -> None:
         if self._live and getattr(self.conversation, "halfClose", False) and self.session.ending is None:
             self._residue(self.conversation.targetCodec, TARGET)
-            self.transport.loseWriteConnection()
+            self.conversation.lane.after(self.transport.loseWriteConnection)
         else:
             self.leg.transport.loseConnection()  # type: ignore[union-attr]
 

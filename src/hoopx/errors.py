@@ -92,3 +92,10 @@ class ConfigurationError(HoopxError):
         self.line = line
         where = path + (f":{line}" if line else "")
         super().__init__(": ".join(part for part in (where, key, message) if part))
+
+
+def told(error: BaseException) -> str:
+    """@return: an error for people: of one of the operating system what it speaks of and why, without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__

@@ -245,13 +245,14 @@ def openPlain(path: str) -> IO[bytes]:
     return open(path, "rb")
 
 
-def readOn(file: IO[bytes], decoder: Decoder) -> list[Frame] | None:
+def readOn(file: IO[bytes], decoder: Decoder, size: int = CHUNK) -> list[Frame] | None:
     """
+    @param size: of the chunk, in bytes.
     @return: the frames of the next chunk, C{None} at the end.
     @raise FrameError:
     """
     try:
-        data = file.read(CHUNK)
+        data = file.read(size)
     except Unreadable as error:
         raise FrameError(decoder.segment, decoder.offset, decoder.frames, str(error)) from None
     return decoder.feed(data) if data else None

@@ -6,7 +6,7 @@ The running gateway as its operator sees it: what the control socket serves.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from zope.interface import implementer
@@ -19,6 +19,9 @@ from hoopx.recording import catalogue
 from hoopx.recording.stored import Encrypted
 from hoopx.telling import tell
 from hoopx.values import Notice
+
+TAILED: Final = 64 * 1024
+"""Bytes of a recording that are read and understood in one turn for somebody who watches: some 10 ms."""
 
 
 @implementer(IControl)
@@ -111,7 +114,7 @@ class Tail:
     """
     A live session's objects.
 
-    @param follower: C{step() -> list of frames, or None at the end}, C{close()}.
+    @param follower: C{step(most) -> list of frames, or None at the end}, C{behind}, C{close()}.
     @param view: L{hoopx.interfaces.ISessionView}
     """
 
@@ -121,11 +124,15 @@ class Tail:
         self._over = False
         self._blind = False
 
+    @property
+    def behind(self) -> bool:
+        return bool(self._follower.behind)
+
     def read(self) -> list[str] | None:
         if self._blind:
             return None
         try:
-            frames = self._follower.step()
+            frames = self._follower.step(TAILED)
         except Encrypted as error:
             # What the session said before is sealed to the auditors: no key of the gateway's opens it.
             self._blind = True

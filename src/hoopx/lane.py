@@ -42,8 +42,8 @@ class Lane:
     """
 
     __slots__ = (
-        "_abandoned", "_append", "_command", "_flow", "_held", "_heldBytes", "_queue", "_raw", "_repeat", "_unsent", "_withdrawn",
-        "channel", "last", "missed", "out", "session", "units", "unsafe",
+        "_abandoned", "_append", "_command", "_flow", "_held", "_heldBytes", "_latest", "_queue", "_raw", "_repeat", "_unsent",
+        "_withdrawn", "channel", "last", "missed", "out", "session", "units", "unsafe",
     )  # fmt: skip
 
     log = Logger()
@@ -56,6 +56,7 @@ class Lane:
         self._append = session.recording.append
         self.unsafe = 0
         self._unsent: deque[bool] = deque()
+        self._latest: Deferred | None = None
         self.units: list | None = None
         self.missed: bytes | None = None
         self.last = TARGET
@@ -81,6 +82,19 @@ class Lane:
                 self._flow.pauseBoth("recording")
             pending.addCallbacks(self._safe, self.session.recordingFailed, callbackArgs=(side, sent))
             pending.addErrback(self.session.failed)
+            self._latest = pending
+
+    def after(self, call: Callable[[], object]) -> None:
+        """Call when everything that was forwarded so far is sent; not at all when the session is over by then."""
+        if not self.unsafe or self._latest is None:
+            call()
+            return
+
+        def sent(_: object) -> None:
+            if not self.session.dead:
+                call()
+
+        self._latest.addCallback(sent).addErrback(self.session.failed)
 
     def _safe(self, _: object, side: int, sent: bytes) -> None:
         self.unsafe -= len(sent)
@@ -90,6 +104,7 @@ class Lane:
             self._unsent.popleft()
         self.out[side](sent)
         if not self.unsafe:
+            self._latest = None
             if self.session.ending is None:
                 self._flow.resumeBoth("recording")
             elif not self.session.unsafe:

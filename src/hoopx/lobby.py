@@ -24,6 +24,10 @@ from hoopx.values import TARGET, Certificate, Credential
 EARLY_LIMIT: Final = 64 * 1024
 """Bytes a client may send ahead of its admission: some drivers send their first query at once."""
 
+IGNORED_LIMIT: Final = 1024 * 1024
+"""Bytes that are read and thrown away of a client that was refused, so that it finds out what was said to it. One that goes on is cut
+off: reading them for nothing costs everybody."""
+
 
 class Lobby:
     """
@@ -31,14 +35,14 @@ class Lobby:
     @ivar waiting: units that the client has sent ahead.
     """
 
-    __slots__ = ("_admission", "_begun", "_computing", "_deadline", "_door", "_gated", "_preamble", "_rest", "_size", "waiting")
+    __slots__ = ("_admission", "_begun", "_computing", "_deadline", "_door", "_gated", "_ignored", "_preamble", "_rest", "_size", "waiting")
 
     log = Logger()
 
     def __init__(self, door: Any) -> None:
         self._door = door
         self.waiting: deque = deque()
-        self._size = 0
+        self._size = self._ignored = 0
         self._gated = False
         self._begun = False
         self._computing: Deferred | None = None
@@ -65,6 +69,7 @@ class Lobby:
         """A load balancer says who the client is, before anything else."""
         door, preamble = self._door, self._preamble
         if door.closing:
+            self._ignore(data)
             return
         try:
             rest = preamble.feed(data)  # type: ignore[union-attr]
@@ -114,6 +119,7 @@ class Lobby:
     def clientData(self, data: bytes) -> None:
         door = self._door
         if door.closing:
+            self._ignore(data)
             return
         try:
             for unit in door.conversation.clientCodec.feed(data):
@@ -124,6 +130,11 @@ class Lobby:
             self._pump()
         except Exception:
             door.failed(Failure())
+
+    def _ignore(self, data: bytes) -> None:
+        self._ignored += len(data)
+        if self._ignored > IGNORED_LIMIT:
+            self._door.abort()
 
     def _pump(self) -> None:
         door = self._door

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, Callable, Final, Hashable
 
+from hoopx.state.audit import networkOf
+
 ADDRESSES: Final = 1000
-"""Addresses whose wrong keys are remembered."""
+"""Addresses (of IPv6, networks: one machine has all of it) whose wrong keys are remembered."""
 WRONG_LIMIT: Final = 20
 """Wrong keys from one address in a row of C{FORGET} seconds; then its calls go unanswered. A 32-bit key is not to be guessed."""
 FORGET: Final = 60.0
@@ -38,7 +40,7 @@ class Offers:
 
     def call(self, address: str, key: Hashable, *arguments: Any) -> bool:
         """@return: C{True} when somebody answered."""
-        host = address.rpartition(":")[0]
+        host = networkOf(address)
         count, since = self._wrong.get(host, (0, 0.0))
         now = self._seconds()
         if now - since > FORGET:

@@ -131,7 +131,8 @@ class IDoor(Interface):
         """@return: C{True} when somebody offers the key and was called. Wrong keys are counted per address and refused in bulk."""
 
     def aside(conversation):
-        """Open one more connection to this session's target for something short (PostgreSQL: CancelRequest).
+        """Open one more connection to this session's target for something short (PostgreSQL: CancelRequest); not when several
+        are under way.
 
         @param conversation: has C{targetCodec}, C{targetHandlers} and C{targetReady(aside)}, where aside has C{ask},
             C{startTLS(TARGET)} and C{close}."""

@@ -5,6 +5,7 @@ The gateway as a Twisted service, to be embedded anywhere.
 
 from __future__ import annotations
 
+import errno
 from typing import Any, Final
 
 from attrs import evolve
@@ -15,7 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from hoopx import wiring
-from hoopx.errors import ConfigurationError
+from hoopx.errors import ConfigurationError, told
 from hoopx.gateway import Gateway, addressOf
 from hoopx.metrics import page
 
@@ -23,6 +24,12 @@ DRAIN: Final = 5.0
 """Seconds that sessions have to end by themselves when the gateway stops; then they are told."""
 CLOSE: Final = 20.0
 """Seconds that recordings have to be closed afterwards; what is left is recovered at the next start."""
+UNHEARD: Final = {
+    errno.EADDRINUSE: ". Another program listens there: stop it, or choose another port",
+    errno.EADDRNOTAVAIL: ". This machine does not have that address",
+    errno.EACCES: ". Ports below 1024 are for root, or for a unit with AmbientCapabilities=CAP_NET_BIND_SERVICE",
+}
+"""What to do where nobody can listen."""
 
 
 class ProxyService(MultiService):
@@ -95,9 +102,9 @@ class ProxyService(MultiService):
         return listening.addErrback(self._taken, listener.endpoint, "listeners.endpoint")
 
     def _taken(self, failure: Any, endpoint: str, key: str) -> None:
-        raise ConfigurationError(
-            f"can not listen on {endpoint}: {failure.getErrorMessage()}. Is another program using it?", self.settings.path, key
-        )
+        why = getattr(failure.value, "socketError", failure.value)
+        advice = UNHEARD.get(getattr(why, "errno", None) or 0, "")
+        raise ConfigurationError(f"can not listen on {endpoint}: {told(why)}{advice}", self.settings.path, key)
 
     @inlineCallbacks
     def _measure(self, endpoint: str) -> Any:

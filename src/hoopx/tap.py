@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from errno import EACCES, EPERM, EROFS
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.logger import Logger
 from twisted.python import usage
+
+from hoopx.errors import told
 
 
 class Options(usage.Options):
@@ -37,6 +40,7 @@ def makeService(options: Any) -> Any:
     from hoopx.allocator import settle
     from hoopx.config.limits import raiseDescriptors
     from hoopx.config.loader import load
+    from hoopx.config.unsupported import unreadable
     from hoopx.errors import HoopxError
     from hoopx.service import makeProxyService
     from hoopx.wiring import checkSupported
@@ -48,6 +52,9 @@ def makeService(options: Any) -> Any:
     except HoopxError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
+    for problem in unreadable(settings):
+        # Not an end: a file that sessions need is read when they begin, and may be there by then.
+        print(f"hoopx: {problem}", file=sys.stderr)
     trouble = raiseDescriptors(settings.gateway.maxSessions)
     if trouble:
         print(f"hoopx: {trouble}", file=sys.stderr)
@@ -77,7 +84,9 @@ class Foreground(Service):
         signal.signal(signal.SIGHUP, self._hangUp)
 
     def _failed(self, failure: Any) -> None:
-        print(f"hoopx: {failure.getErrorMessage()}", file=sys.stderr)
+        print(f"hoopx: {told(failure.value)}", file=sys.stderr)
+        if isinstance(failure.value, OSError) and failure.value.errno in (EACCES, EPERM, EROFS):
+            print("       The gateway's user must be able to write to the data directory: see [gateway] data.", file=sys.stderr)
         self._reactor.callWhenRunning(self._reactor.stop)
         self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
 

@@ -25,6 +25,7 @@ from hoopx.config.errors import ConfigurationErrors
 from hoopx.config.targets import ConfiguredTargets
 from hoopx.config.unsupported import references as allReferences
 from hoopx.config.unsupported import unsupported
+from hoopx.config.words import keyOf
 from hoopx.curator.pipes import spawner
 from hoopx.curator.process import Curator
 from hoopx.curator.settings import curatorSettings, dump, secretReferences, withSecrets
@@ -73,6 +74,7 @@ class Machine:
     def __init__(self, reactor: Any, settings: Any, parts: dict) -> None:
         self._reactor = reactor
         self._settings = settings
+        self._data = settings.gateway.data
         self._parts = parts
         self._undo: list = []
         self.tokens: Any = None
@@ -216,16 +218,24 @@ class Machine:
         broker.access = AccessPolicy(Grants(settings.grants))
         broker.targets = ConfiguredTargets(settings.targets)
         broker.limits = settings.gateway
-        broker.policyDigest = keepPolicy(settings, Path(old.gateway.data))
         if broker.tls.reload():
             said.append("certificates were read again")
         ended = broker.endWhere(lambda session: not _stillGranted(broker, session), "grant-lost")
+        try:
+            broker.policyDigest = keepPolicy(settings, Path(self._data))
+        except OSError as error:
+            # Who loses a grant loses it also on a full disk; there nobody is admitted under rules that are not kept.
+            broker.policyDigest = digestOf(settings)[0]
+            said.append(f"the rules could not be kept under {self._data}/policies: {error.strerror}")
         said.append(f"{len(settings.targets)} targets and {len(settings.grants)} grants are in force")
         if ended:
             said.append(f"{ended} sessions ended because their grant is gone")
         if self.curator is not None:
             told = self.curator.reload()
             told.addErrback(lambda failure: self.log.warn("the curator: {why}", why=failure.getErrorMessage()))
+        for name in ("name", "data", "diskReserve", "diskRefuseBelow"):
+            if getattr(old.gateway, name) != getattr(settings.gateway, name):
+                said.append(f"[gateway] {keyOf(name)} has changed: that takes a restart")
         for name in ("listeners", "recording", "state", "index", "tls", "metrics"):
             if getattr(old, name) != getattr(settings, name):
                 said.append(f"[{name}] has changed: that takes a restart")
@@ -269,14 +279,22 @@ def _stillGranted(broker: Any, session: Any) -> bool:
         grant = broker.access.admit(session.identity, session.claim, target)
     except Exception:
         return False
-    return grant.account.name == session.grant.account.name and grant.database == session.grant.database
+    had = session.grant
+    same = grant.account.name == had.account.name and grant.database == had.database
+    # What has been permitted is not asked for again while the session lives.
+    return same and grant.approval is None and set(had.permit) <= set(grant.permit)
+
+
+def digestOf(settings: Any) -> tuple[str, bytes]:
+    """@return: the SHA-256 of the rules, and the rules as they are kept."""
+    rules = {"grants": [asdict(grant) for grant in settings.grants]}
+    text = json.dumps(rules, sort_keys=True, default=str, separators=(",", ":")).encode()
+    return hashlib.sha256(text).hexdigest(), text
 
 
 def keepPolicy(settings: Any, data: Path) -> str:
     """Keep the rules in force under data/policies, named by their SHA-256, so that a recording's digest can be looked up."""
-    rules = {"grants": [asdict(grant) for grant in settings.grants]}
-    text = json.dumps(rules, sort_keys=True, default=str, separators=(",", ":")).encode()
-    digest = hashlib.sha256(text).hexdigest()
+    digest, text = digestOf(settings)
     folder = data / "policies"
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"{digest}.json"

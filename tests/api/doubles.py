@@ -78,6 +78,7 @@ class FakeTail:
         self.batches = list(batches)
         self.reads = 0
         self.closed = 0
+        self.behind = False
 
     def read(self) -> Any:
         self.reads += 1

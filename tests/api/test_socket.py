@@ -179,6 +179,11 @@ class RoutesTests(SocketCase):
         ):
             self.assertIn((await self.refused("issue", **wrong)).status, (400, 413), wrong)
 
+    async def test_issueForNothing(self) -> None:
+        """No targets are not all targets."""
+        error = await self.refused("_ask", "POST", "/tokens", {"user": "alice", "targets": []})
+        self.assertEqual((error.status, self.gateway.calls), (400, []))
+
     async def test_list(self) -> None:
         self.assertEqual(await self.ask("tokens"), [{"id": "id1", "user": "alice", "groups": ["g"]}])
         self.assertAudited("token.list")

@@ -50,6 +50,17 @@ class StreamTests(SynchronousTestCase):
         self.successResultOf(done)
         self.assertEqual((self.source.closed, self.request.producer, self.clock.getDelayedCalls()), (1, None, []))
 
+    def test_behind(self) -> None:
+        """Who has much to catch up with does not wait for more to come, but leaves room for others."""
+        self.stream([], [], ["a"], [])
+        self.source.behind = True
+        self.clock.advance(0.2)
+        self.assertEqual(self.source.reads, 2)
+        self.clock.advance(0.02)
+        self.assertEqual((self.source.reads, self.request.written), (3, b"a\n"))
+        self.clock.advance(0.01)
+        self.assertEqual(self.source.reads, 3)
+
     def test_readerWhoDoesNotRead(self) -> None:
         """Nothing is fetched for somebody who does not take it."""
         self.stream([], ["a"], ["b"])

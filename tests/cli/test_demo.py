@@ -62,7 +62,7 @@ class DemoTests(SynchronousTestCase):
 
     def test_once(self) -> None:
         said = self.finished(self.demo("--once", "--folder", str(self.folder)), 0)
-        for words in ("8. The export", "canceling statement due to user request", "COPY", "Lisbon"):
+        for words in ("8. The export", "9. The search", "10. The proof", "consistent", "canceling statement due to user request", "COPY", "Lisbon"):
             self.assertIn(words, said)
         self.assertTrue(said.rstrip().endswith(str(self.folder)), said)
         self.assertNotIn("\x1b", said)

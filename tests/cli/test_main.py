@@ -4,6 +4,8 @@ The front of the command line: what it lists, what it refuses, how it ends.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import subprocess
 import sys
 
@@ -43,9 +45,14 @@ def piped() -> None:
     raise click.Abort()
 
 
+@click.command()
+def closed() -> None:
+    raise PermissionError(13, "Permission denied", "/data/index.sqlite")
+
+
 class FrontTests(SynchronousTestCase):
     def setUp(self) -> None:
-        trials = {name: Lazy(f"tests.cli.test_main:{name}", "") for name in ("where", "wrong", "down", "denied", "piped")}
+        trials = {name: Lazy(f"tests.cli.test_main:{name}", "") for name in ("where", "wrong", "down", "denied", "piped", "closed")}
         self.patch(cli, "_lazy", {**COMMANDS, **trials})
 
     def end(self, *arguments: str) -> object:
@@ -88,6 +95,13 @@ class FrontTests(SynchronousTestCase):
         self.assertEqual(self.end("wrong"), 2)
         self.assertEqual(self.end("--nonsense"), 2)
         self.assertEqual(self.end("where", "superfluous"), 2)
+
+    def test_closed(self) -> None:
+        """Somebody else's files are no traceback."""
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(self.end("closed"), 1)
+        self.assertIn("hoopx: /data/index.sqlite: Permission denied\n", said.getvalue())
+        self.assertIn("gateway's own user", said.getvalue())
 
     def test_version(self) -> None:
         import hoopx

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 import zipfile
 
 import pyrage
@@ -142,6 +143,22 @@ class VerifyTests(VerifyCase):
             self.assertIn("no bundle", err)
         self.assertEqual((await self.hoopx(command, "--checkpoint", str(self.data / "none")))[0], 1)
 
+    async def test_noCheckpoint(self) -> None:
+        """Whoever names a wrong file is told so: nothing is tampered with."""
+        for content in (b"", b"no\n", self.world.checkpoints[2].split(b"\n\n")[0], b"\xff" + self.world.checkpoints[2]):
+            self.note.write_bytes(content)
+            status, out, err = await self.hoopx(command, "--checkpoint", str(self.note))
+            self.assertEqual((status, out), (2, ""), content)
+            self.assertIn("no checkpoint", err)
+
+    async def test_nothingThere(self) -> None:
+        """A wrong folder, or one that somebody has emptied, is not one in which everything is in order."""
+        empty = self.folder / "empty"
+        empty.mkdir()
+        status, out, err = await self.hoopx(command, str(empty))
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn(f"neither recordings nor a ledger are in {empty}", err)
+
 
 class BundleTests(VerifyCase):
     async def bundle(self, name: str) -> str:
@@ -205,6 +222,43 @@ class BundleTests(VerifyCase):
             status, out, err = await self.hoopx(command, "--json", self.changed(path, change), *self.keys[:4])
             self.assertEqual(status, 1, change)
         self.assertFalse((self.folder / "out").exists())
+
+    async def test_smuggled(self) -> None:
+        """Sessions in it that its proofs do not prove: one that claims to be older than the ledger, and one of which only a hold is proven."""
+        session = self.world.record("held", 1)
+        self.world.leaf("hold-set", session=session.id, audit="00" * 32)
+        self.world.sign()
+        path = await self.bundle("held")
+        name = f"{session.id}/000000.hxr"
+        with zipfile.ZipFile(path) as bundle:
+            proofs = sorted(name for name in bundle.namelist() if name.endswith(".tlog-proof"))
+        status, found, _ = await self.verified(self.changed(path, {proofs[0]: None}), *self.keys[:4])
+        self.assertEqual((status, found[0]["problem"]), (1, "the ledger does not know this session"))
+        self.world.now -= 10**6
+        older = self.world.record("older", 1)
+        with open(os.path.join(older.path, "000000.hxr"), "rb") as file:
+            other = self.changed(path, {name.replace(session.id, older.id): file.read()})
+        status, found, _ = await self.verified(other, *self.keys[:4])
+        self.assertEqual((status, sorted(line["state"] for line in found)), (1, ["TAMPERED", "complete", "consistent"]))
+
+    async def test_bomb(self) -> None:
+        """Entries that claim more than there is, or stand in it twice: nothing is unpacked."""
+        path = await self.bundle("plain")
+        with open(path, "rb") as file:
+            data = bytearray(file.read())
+        at = data.rfind(b"PK\x01\x02")
+        data[at + 20 : at + 28] = b"\xff\xff\xff\x7f" * 2
+        with open(path + ".big", "wb") as file:
+            file.write(data)
+        status, _, err = await self.hoopx(command, path + ".big")
+        self.assertEqual(status, 1)
+        self.assertIn("there is more in it than it has bytes", err)
+        with zipfile.ZipFile(path, "a") as bundle, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            bundle.writestr("README.txt", b"")
+        status, _, err = await self.hoopx(command, path)
+        self.assertEqual(status, 1)
+        self.assertIn("twice", err)
 
     async def test_refused(self) -> None:
         """Nothing in the ledger, an output that is there, formats: said, and nothing is written."""

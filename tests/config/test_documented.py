@@ -17,6 +17,7 @@ from hoopx.config.amounts import DURATIONS, SIZES
 from hoopx.config.shape import keys
 from hoopx.protocols.postgres.options import TargetOptions
 from hoopx.values import Reference
+from tests.config.test_unsupported import REFUSED
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "configuration.rst"
 
@@ -29,6 +30,9 @@ SECTIONS: dict[str, tuple[str, list[type]]] = {
     "targets.X.accounts.Y": ("[targets.X.accounts.Y]", [known.AccountSettings]),
     "grants": ("[[grants]]", [known.GrantSettings]),
     "recording": ("[recording]", [known.RecordingSettings]),
+    "recording.witnesses": ("[[recording.witnesses]]", [known.WitnessSettings]),
+    "recording.s3": ("[recording.s3]", [known.S3Settings]),
+    "retention": ("[[retention]]", [known.RetentionSettings]),
     "state": ("[state]", [known.StoreSettings]),
     "metrics": ("[metrics]", [known.MetricsSettings]),
     "index": ("[index]", [known.StoreSettings]),
@@ -107,3 +111,19 @@ class DocumentedTests(SynchronousTestCase):
         text = PAGE.read_text()
         for key in keys(known.Settings):
             self.assertRegex(text, rf"\[{key}[.\]]")
+
+    def test_later(self) -> None:
+        """What the page says is to come is what a gateway refuses to start with, and nothing else is."""
+        text = PAGE.read_text()
+        parts = re.split(r"^``(\[.*\])``\n-+\n", text, flags=re.MULTILINE)
+        marked = {
+            f"{title.strip('[]')}.{key}"
+            for title, page in zip(parts[1::2], parts[2::2])
+            for key in re.findall(r"^   \* - ``(\w+)``\n     - .*\n     - .*\n     - .*\*[Ll]ater\.\*", page, flags=re.MULTILINE)
+        }
+        self.assertEqual(marked, {"targets.X.via", "grants.mfa", "grants.approval", "recording.original"})
+        tables = re.findall(r"``\[+([\w.*]+)\]+``", parts[0].partition("So it is with the tables")[2])
+        refused = {place.partition("[")[0].removesuffix(".a") for _, place in REFUSED} | {"recording.original"}
+        self.assertLessEqual({table.removesuffix(".*") for table in tables}, refused)
+        self.assertFalse({"retention", "recording.s3", "metrics"} & {table.removesuffix(".*") for table in tables})
+        self.assertLessEqual({name.replace(".X", ".l") for name in marked}, refused | {"grants.mfa", "grants.approval"})

@@ -22,6 +22,7 @@ DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "reference"
 GUARD = "[[guards]]\nname='g'\naction='block'\nsql={ statements=['DROP'] }\n"
 RAW = "[targets.l]\nprotocol='raw'\nendpoint='tcp:a:1'\n"
 
+WITNESS = "w.example+5eda88e9+BDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop"
 AUDITOR = "age162pd8axdkzded2c5hgtr2tx9vt9p4megzu2wkjdvkmpvpsauzuvs4ae6y0"
 
 REFUSED = [
@@ -37,6 +38,7 @@ REFUSED = [
     ("[recording]\nwitness_quorum=1\n", "recording.witness_quorum"),
     ("[recording]\nlocal_keep='7d'\n", "recording.local_keep"),
     ("[[recording.witnesses]]\nurl='u'\nkey='k'\n", "recording.witnesses[0].key"),
+    (f"[[recording.witnesses]]\nurl='u'\nkey='{WITNESS}'\n" * 2, "recording.witnesses[1].key"),
     ("[[listeners]]\nprotocol='postgrs'\nendpoint='tcp:1'\n", "listeners[0].protocol"),
     (RAW + "via='b'\n", "targets.l.via"),
     (RAW.replace("raw", "ssh"), "targets.l.protocol"),

@@ -3,7 +3,7 @@
 import json
 import os
 
-from twisted.internet.defer import succeed
+from twisted.internet.defer import fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -63,6 +63,21 @@ class StoringTests(StoringBase):
         self.assertAlmostEqual(receipts[0].retainUntil, modified + 86400.0, places=3)
         storing.wake()
         self.assertEqual(len(self.backend.puts), 4)
+
+    def test_held(self):
+        """What is stored after the hold was set is held there, too; a store that can not do that is told of, and gets it all the same."""
+        held, free = self.recorded(2, 1)
+        self.book.hold(held.session, 1, True)
+        holds = []
+        self.backend.hold = lambda receipt, on: holds.append((receipt.name, on)) or succeed(None)
+        self.storing().start()
+        self.assertEqual(sorted(holds), [(name, True) for name in self.names(held, 2)])
+        self.assertEqual(len(self.backend.puts), 3)
+        (other,) = self.recorded(1)
+        self.book.hold(other.session, 1, True)
+        self.backend.hold = lambda receipt, on: fail(StorageRefused("no Object Lock"))
+        self.storing().start()
+        self.assertEqual((self.alarms, self.book.backlog()[0]), (["hold"], 0))
 
     def test_away(self):
         """Asked again with growing pauses; an alarm when it lasts; everything arrives when it is back."""

@@ -6,8 +6,13 @@ from hashlib import sha256
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator.tail import endsOf, endsOfStream, firstOf, headOf
-from hoopx.frames import DONE, SEAL, readSession, segmentName
+from hoopx.frames import DONE, RECOVERED, SEAL, encode, readSession, segmentName
+from hoopx.frames import pack as canonical
+from hoopx.recording.catalogue import summarise
+from hoopx.recording.scan import TOTALS
+from hoopx.values import CLIENT, PASSED
 from tests.curator.rig import Recorded
+from tests.recording.rig import KIB
 
 
 class TailTests(SynchronousTestCase):
@@ -27,6 +32,22 @@ class TailTests(SynchronousTestCase):
         for number, ends in enumerate(found):
             with open(os.path.join(recording.path, segmentName(number)), "rb") as file:
                 self.assertEqual(endsOfStream(file, "x"), ends)
+
+    def test_pretended(self):
+        """Somebody sends what looks like the end of a session, just before a seal: it is only what he has sent."""
+        recording = self.recorded.session(1, close=False)
+        value = {"reason": "client-left", "duration": 1.0, "wall": 1.0, **dict.fromkeys(TOTALS, 0)}
+        for kind in (DONE, RECOVERED):
+            end = encode(0, 1, 0, kind, payload=canonical(value))
+            recording.append(0, CLIENT, PASSED, bytes(70 * KIB) + end)
+            recording.append(0, CLIENT, PASSED, b"and on it goes")
+        for number in range(2):
+            path = os.path.join(recording.path, segmentName(number))
+            with open(path, "rb") as file:
+                self.assertIn(b"client-left", file.read())
+            self.assertEqual(endsOf(path).ended, "")
+            self.assertEqual(summarise(recording.path).state, "live")
+        recording.close("client-left")
 
     def test_notSealed(self):
         recording = self.recorded.session(1, close=False)

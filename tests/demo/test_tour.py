@@ -30,7 +30,7 @@ class Fake:
         program.chmod(0o755)
 
     def hoopx(self, *arguments: str) -> str:
-        return self.answers[arguments[1]]
+        return self.answers[arguments[arguments[0] in ("sessions", "tokens")]]
 
     def ask(self, text: str) -> str:
         return self.answers["ask"] if (self.folder / "ready").exists() else "0"
@@ -105,3 +105,30 @@ class TourTests(SynchronousTestCase):
         self.fails(self.tour.export, "holds the token")
         file.write_bytes(statement)
         self.tour.export()
+
+    def test_search(self) -> None:
+        self.tour._sessions = [{"session": "00"}]
+        found = {"session": "00", "kind": "command", "user": self.tour.user, "parameters": ["Oslo"]}
+        self.fake.answers["search"] = json.dumps([found])
+        self.fails(self.tour.search, "nobody")
+        found["parameters"] = ["Lisbon"]
+        self.fake.answers["search"] = json.dumps([found, {**found, "user": "eve"}])
+        self.fails(self.tour.search, "somebody else")
+        self.fake.answers["search"] = json.dumps([found])
+        self.tour.search()
+
+    def test_verify(self) -> None:
+        self.tour._sessions = [{"session": "00"}, {"session": "01"}]
+        one = {"session": "00", "state": "complete"}
+        ledger = {"session": None, "state": "consistent", "ledger": "demo.00", "size": 4, "pending": 0}
+        for said in (
+            [one, ledger],
+            [one, {"session": "01", "state": "TAMPERED"}, ledger],
+            [one, {**one, "session": "01"}, {**ledger, "pending": 1}],
+        ):
+            self.fake.answers["verify"] = json.dumps(said)
+            self.fails(self.tour.verify, "not every session")
+        self.fake.answers["verify"] = json.dumps([one, {**one, "session": "01"}, {**ledger, "state": "broken"}])
+        self.fails(self.tour.verify, "broken")
+        self.fake.answers["verify"] = json.dumps([one, {**one, "session": "01"}, ledger])
+        self.tour.verify()

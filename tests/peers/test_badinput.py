@@ -205,6 +205,20 @@ class BadInputTests(SynchronousTestCase):
             with self.ends() as connection:
                 connection.send(wire.startup({"user": "app", "database": "good"}, version))
 
+    def test_undecodable(self) -> None:
+        """Names that are no UTF-8 are refused in words, not by a fault; other values go to the target as they are."""
+        body = pack(">I", wire.VERSION) + b"user\0app\0database\0good\0"
+        for rest in (b"\xff\0001\0\0", b"_pq_.\xff\0001\0\0", b"\0001\0\0"):
+            with Wire(self.gateway.port) as connection:
+                connection.send(pack(">I", len(body + rest) + 4) + body + rest)
+                kind, raw = connection.receive()
+                self.assertEqual((kind, wire.fields(raw)["C"]), (b"E", "08P01"))
+        for name in (b"user\0a\xff\0database\0good\0\0", b"user\0app\0database\0go\xffod\0\0"):
+            with Wire(self.gateway.port) as connection:
+                connection.send(pack(">II", len(name) + 8, wire.VERSION) + name)
+                kind, raw = connection.receive()
+                self.assertEqual((kind, wire.fields(raw)["C"]), (b"E", "08P01"))
+
     def test_newer_protocol(self) -> None:
         with Wire(self.gateway.port) as connection:
             connection.send(wire.startup({"user": "app", "database": "good", "_pq_.unheard_of": "1"}, 0x30009))

@@ -254,6 +254,12 @@ class RefusalTests(TestCase):
         self.assertIn('startup parameter "application_name" is refused', str(error))
 
     @inlineCallbacks
+    def test_startupParameterInQuotes(self):
+        """A value can not end the text it is judged in."""
+        yield self.talk(lambda _: None, application_name="it's -- a")
+        self.assertIn("SET application_name = 'it''s -- a'", [command.text for command in self.policy.judged])
+
+    @inlineCallbacks
     def test_heldAndApproved(self):
         notices = []
 

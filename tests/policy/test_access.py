@@ -161,18 +161,18 @@ class AccessTests(SynchronousTestCase):
 
     def test_whom(self) -> None:
         bot = Identity("local", "bot", "bot", groups=("analysts",), kind="agent")
-        delegate = Identity("local", "alice", "alice@example.com", groups=("analysts",), kind="agent", actor="claude")
+        delegate = Identity("local", "alice", "alice@example.com", groups=("analysts",), kind="agent", actor="planner")
         for grant, alice, direct, delegated in [
             ({"groups": ("analysts",)}, True, True, False),
             ({"users": ("alice@example.com",)}, True, False, False),
             ({"users": ("*@example.com",)}, True, False, False),
-            ({"users": ("*@example.com", "claude")}, True, False, True),
+            ({"users": ("*@example.com", "planner")}, True, False, True),
             ({"kinds": ("agent",)}, False, True, True),
             ({"kinds": ("human",)}, True, False, False),
             ({"groups": ("analysts",), "kinds": ("agent",)}, False, True, True),
             ({"groups": ("others",), "kinds": ("agent",)}, False, False, False),
             ({"groups": ("others",), "users": ("bot",)}, False, True, False),
-            ({"users": ("claude",)}, False, False, False),
+            ({"users": ("planner",)}, False, False, False),
             ({"groups": ("analyst*",)}, False, False, False),
         ]:
             rule = GrantSettings("r", targets=("*",), **grant)

@@ -185,6 +185,23 @@ class FollowTests(Base):
             self.assertEqual(len([f for f in whole if f.kind == DATA]), 40)
             self.assertGreater(len(os.listdir(recording.path)), 3)
 
+    def test_little(self):
+        """No more is read in one step than was asked for; C{behind} says that there was more."""
+        rig = self.rig(size=64 * KIB)
+        recording = self.open(rig)
+        for _ in range(40):
+            recording.append(0, CLIENT, PASSED, b"x" * 4096)
+        follower = catalogue.follow(rig.data, recording.session)
+        found = []
+        for _ in range(100):
+            step = follower.step(16 * KIB)
+            self.assertLessEqual(sum(len(frame.payload) for frame in step), 32 * KIB)
+            found += step
+            if not follower.behind:
+                break
+        self.assertEqual(len([frame for frame in found if frame.kind == DATA]), 40)
+        follower.close()
+
     def test_tornWrite(self):
         """A frame that is being written comes when it is whole."""
         rig = self.rig()

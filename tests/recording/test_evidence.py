@@ -158,6 +158,49 @@ class AgainstTests(EvidenceBase):
         session.finish()
         self.assertWrong(self.look(), smuggled="the ledger does not know this session")
 
+    def test_spokenOf(self):
+        """That the ledger speaks of a session, of a hold on it, vouches for nothing that is in the recording."""
+        session = self.world.begin("held", opened=False)
+        self.names[session.id] = "held"
+        session.say(self.world.words)
+        session.finish()
+        self.world.leaf("hold-set", session=session.id, audit="00" * 32)
+        self.world.sign()
+        self.assertWrong(self.look(), held="the ledger does not know this session")
+        self.world.keep(session)
+        self.world.sign()
+        self.assertWrong(self.look())
+
+    def test_sealMoved(self):
+        """When and where the last seal stands is in no signature: the ledger has the whole file."""
+        for name, more in (("plain", {"at": 10**18}), ("plain", {"sequence": 10**6}), ("compressed", {"at": 10**18})):
+            path = os.path.join(self.path(name), segmentName(2))
+            with openSegment(path) as file:
+                frames = list(readSegment(file))
+            with open(path, "rb") as file:
+                kept = file.read()
+            os.remove(path)
+            with open(path, "wb") as file:
+                file.write(START + b"".join(encode(*frame) for frame in [*frames[:-1], frames[-1]._replace(**more)]))
+            self.assertWrong(self.look(), **{name: "000002.hxr: the stored file is not the one in the ledger"})
+            os.remove(path)
+            with open(path, "wb") as file:
+                file.write(kept)
+        self.assertWrong(self.look())
+
+    def test_pipe(self):
+        """A named pipe in a folder from elsewhere: nobody waits for what comes out of it."""
+        path = os.path.join(self.path("plain"), segmentName(0))
+        os.remove(path)
+        os.mkfifo(path)
+        self.assertWrong(self.look(), plain="not a regular file")
+
+    def test_strangeNames(self):
+        """What is a digit elsewhere is no number of a segment."""
+        with open(os.path.join(self.path("plain"), "00000\u00b2.hxr"), "wb"):
+            pass
+        self.assertWrong(self.look())
+
     def test_older(self):
         """From before the ledger: by its own keys, and not said to be logged."""
         self.world.now = BEGAN - 1000

@@ -15,7 +15,7 @@ import sys
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.frames import DATA, DONE, RECOVERED, readSession
-from hoopx.recording.signing import ledgerPublic
+from hoopx.ledger.keys import publicKey
 from hoopx.recording.verify import verifySession
 from tests.recording.rig import Rig
 
@@ -95,7 +95,7 @@ class KillTests(SynchronousTestCase):
             found = [frame.payload[:12].decode() for frame in frames if frame.kind == DATA]
             self.assertEqual(found[: len(expected)], expected)
             self.assertLessEqual(len(found), len(expected) + 1)  # recorded, not yet forwarded
-            verdict = verifySession(paths[session], ledgerPublic(data))
+            verdict = verifySession(paths[session], publicKey(data))
             self.assertEqual((verdict.state, verdict.problems), ("complete" if frames[-2].kind == DONE else "recovered", []))
             self.assertIn(frames[-2].kind, (DONE, RECOVERED))
         self.assertTrue(any(one.outcome == "recovered" for one in rig.store.recovered))

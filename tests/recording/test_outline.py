@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import os
 from hashlib import sha256
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.frames import DATA, DONE, HEAD, LIMIT, SEAL, START, encode, pack
+from hoopx.recording import outline as outlines
 from hoopx.recording import verify
-from hoopx.recording.outline import BLOCK, LONG, outline
+from hoopx.recording.outline import BLOCK, LONG, outline, stands
 from hoopx.recording.verify import verifySession
 from hoopx.values import CLIENT, PASSED
 from tests.recording.test_recovery import RecoveryBase
@@ -88,6 +90,19 @@ class OutlineTests(SynchronousTestCase):
             self.assertIsNone(outline(io.BytesIO(each)))
         for more in (b"x", longer[:40], data[len(START) :]):  # behind the seal, and read when the seal was found already
             self.assertIsNone(outline(Trickle(data + more, [len(data), len(data), 1 << 20])))
+
+
+class StandsTests(SynchronousTestCase):
+    @given(st.lists(st.integers(0, 90), max_size=20), st.integers(1, 200))
+    def test_split(self, sizes, step):
+        """At the beginnings of frames and nowhere else, however the file comes in."""
+        begins, data = [len(START)], START
+        for number, size in enumerate(sizes):
+            data += encode(0, number, 0, DATA, payload=bytes(size))
+            begins.append(len(data))
+        for at in range(len(START), len(data) + 40):
+            with patch.object(outlines, "BLOCK", step):
+                self.assertEqual(stands(io.BytesIO(data), at), at in begins)
 
 
 class SpeedTests(RecoveryBase):

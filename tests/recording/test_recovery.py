@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from hoopx.errors import RecordingFailed
 from hoopx.frames import DONE, OPEN, RECOVERED, SEAL, START, encode, pack, readSession, segmentName, unpack
+from hoopx.ledger.keys import loadKey, publicKey
 from hoopx.recording import catalogue, verify
 from hoopx.recording.files import Files
 from hoopx.recording.journal import entry
 from hoopx.recording.recovery import Recovery
-from hoopx.recording.signing import ledgerKey, ledgerPublic
 from hoopx.recording.verify import verifySession
 from hoopx.values import CLIENT, PASSED
 from tests.recording.rig import KIB, Killed, Rig, crash, letGo
@@ -46,7 +46,7 @@ class RecoveryBase(Base):
     def recovered(self, path, data):
         found = list(readSession(path))
         self.assertEqual([f.kind for f in found[-2:]], [RECOVERED, SEAL])
-        verdict = verifySession(path, ledgerPublic(data))
+        verdict = verifySession(path, publicKey(data))
         self.assertEqual([str(problem) for problem in verdict.problems], [])
         self.assertIn(verdict.state, ("recovered", "never connected"))
         self.assertNotIn(OPEN, os.listdir(path))
@@ -90,10 +90,10 @@ class RecoveryTests(RecoveryBase):
     def test_openedAndLost(self):
         """The ledger has its OPEN leaf, and the disk has lost all but HEAD: what happened is not known, but not that nothing did."""
         rig, path = self.crashed(payloads=())
-        key = ledgerKey(os.path.join(rig.data, "keys"), Files())
+        key = loadKey(os.path.join(rig.data, "keys"), Files())
         Recovery(Files(), rig.data, key, time.time, {os.path.basename(path)}.__contains__).run()
         self.recovered(path, rig.data)
-        public = ledgerPublic(rig.data)
+        public = publicKey(rig.data)
         self.assertEqual(verifySession(path, public).state, "recovered")
         self.patch(verify, "outline", lambda file: None)  # frame by frame
         self.assertEqual(verifySession(path, public).state, "recovered")
@@ -187,7 +187,7 @@ class RecoveryTests(RecoveryBase):
         found = [f.payload for f in readSession(recording.path) if f.kind == 3]
         self.assertEqual(found[: len(safe)], safe)
         self.assertLessEqual(len(found), len(safe) + 1)
-        verdict = verifySession(recording.path, ledgerPublic(rig.data))
+        verdict = verifySession(recording.path, publicKey(rig.data))
         self.assertEqual([str(problem) for problem in verdict.problems], [])
         self.assertIn(verdict.state, ("recovered", "complete", "never connected"))
         self.assertEqual({name for name in os.listdir(recording.path) if not name[0].isdigit()}, set())

@@ -8,7 +8,9 @@ import shutil
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hoopx.ledger.log import Ledger
-from hoopx.ledger.note import Cosigner, Verifier, split
+from hoopx.ledger.note import Cosigner, NoteError, Verifier, split
+from hoopx.ledger.reader import MAX_PROBLEMS, LedgerReader
+from hoopx.ledger.tail import Tail
 from hoopx.recording.register import isLedger, verifyLedger
 from tests.recording.test_evidence import EvidenceBase
 from tests.recording.world import publicHex
@@ -102,13 +104,59 @@ class RegisterTests(EvidenceBase):
         ledger.append(self.world.ledger.entries(0, 3))
         ledger.close()
         self.assertTrue(isLedger(self.directory))
-        register = self.verify()
+        register = self.verify(key=None)
         self.assertEqual((register.state, register.size, register.pending), ("consistent", 0, 3))
+        self.assertProblem(self.verify(), "nothing in it is signed by the key given")
         self.assertProblem(self.verify(checkpoint=self.world.checkpoints[0]), "rolled back")
         self.assertProblem(self.verify(witnesses=[self.witness]), "has signed none")
         shutil.rmtree(os.path.join(directory, "tile"))
         self.directory = directory
         self.assertProblem(self.verify(), "missing")
+
+    def test_nothingSigned(self):
+        """No checkpoint, and leaves that anybody could have written: the key given has signed none of that."""
+        os.remove(os.path.join(self.directory, "checkpoint"))
+        self.assertProblem(self.verify(), "it has no checkpoint: nothing in it is signed by the key given")
+        self.assertProblem(self.verify(key=None), "one was witnessed")
+        shutil.rmtree(self.directory)
+        self.assertProblem(self.verify(), "nothing in it is signed by the key given")
+
+    def test_unsignedLeaves(self):
+        """What stands behind the checkpoint may be anything: nobody has signed it."""
+        for line in (b"x", b"{}", b'{"at":1.0,"session":[],"type":"opened","v":1}', b'{"at":1.0,"session":"x","type":"sealed","v":1}'):
+            tail = Tail.prepare(self.directory, self.world.files, 0, [*self.world.ledger.entries(0, 100), line])
+            tail.commit(self.directory)
+            tail.close()
+            self.assertProblem(self.verify(), "tail: ")
+
+    def test_immense(self):
+        """A checkpoint that nobody has signed says a size: we do not look for so many leaves."""
+        path = os.path.join(self.directory, "checkpoint")
+        with open(path, "rb") as file:
+            note = file.read()
+        with open(path, "wb") as file:
+            file.write(note.replace(b"\n%d\n" % self.world.ledger.size, b"\n%d\n" % (10**18 - 1)))
+        looked = []
+
+        def read(name):
+            looked.append(name)
+            if len(looked) > 10 * MAX_PROBLEMS:
+                raise AssertionError("it would look for ever")
+            return LedgerReader(self.directory)._read(name)
+
+        self.assertRaises(NoteError, LedgerReader(read).checkpoint, [self.key])
+
+    def test_pipe(self):
+        """In a folder from elsewhere may be anything: opening it must not wait."""
+        path = os.path.join(self.directory, "checkpoint")
+        os.remove(path)
+        os.mkfifo(path)
+        self.assertRaises(OSError, self.verify)
+
+    def test_namesakes(self):
+        """Two witnesses of one name: what one has signed the other has not."""
+        other = Verifier.parse(Cosigner(self.witness.name, Ed25519PrivateKey.generate()).vkey)
+        self.assertProblem(self.verify(witnesses=[self.witness, other]), "has signed none")
 
     def test_witness(self):
         """Each one that is asked for must have signed; and its key be a witness's."""

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hoopx.frames import CHECK, DATA, DONE, HEAD, OPEN, RECOVERED, START, encode, readSegment, segmentName, unpack
-from hoopx.recording.signing import ledgerPublic, publicHex, sign
+from hoopx.ledger.keys import publicKey
+from hoopx.recording.signing import publicHex, sign
 from hoopx.recording.verify import verifySession
 from hoopx.values import CLIENT, PASSED
 from tests.recording.rig import KIB
@@ -118,6 +119,33 @@ class VerifyTests(RecoveryBase):
         self.write(path, segmentName(4), last)
         self.assertTampered(path, segmentName(4), "behind the end")
 
+    def test_gap(self):
+        """What is left of a segment, called open, before segments that were sealed later: nobody writes it, and it hides what is gone."""
+        path = self.recorded()
+        names = sorted(os.listdir(path))
+        self.assertGreater(len(names), 2)
+        frames = self.frames(path, names[-3])
+        os.remove(os.path.join(path, names[-3]))
+        self.write(path, OPEN, frames[:2])
+        verdict = verifySession(path)
+        self.assertEqual(verdict.state, "TAMPERED")
+        self.assertIn("the segment is missing", str(verdict.problems[0]))
+
+    def test_sealSpelled(self):
+        """One seal, one spelling: no other bytes say the same, also where no ledger has them."""
+        path = self.recorded()
+        name = sorted(os.listdir(path))[-1]
+        frames = self.frames(path, name)
+        signature = unpack(frames[-1].payload)["signature"].encode()
+        for more, reason in (
+            ({"payload": frames[-1].payload.replace(b'"frames":', b'"frames": ')}, "written otherwise than it is signed"),
+            ({"payload": frames[-1].payload.replace(signature, signature.upper())}, "the signature does not match"),
+            ({"channel": 7}, "has a channel, side, origin or flags"),
+            ({"flags": 1}, "has a channel, side, origin or flags"),
+        ):
+            self.write(path, name, [*frames[:-1], frames[-1]._replace(**more)])
+            self.assertTampered(path, name, reason)
+
     def test_resigned(self):
         """Sealed again with another key: it is not the key of HEAD; with HEAD changed, not the one published."""
         path = self.recorded()
@@ -168,7 +196,7 @@ class VerifyTests(RecoveryBase):
         value = {"session": os.path.basename(path), "segment": 3, "last": last, "cut": 0, "key": publicHex(key)}
         forged = cut[-1]._replace(kind=RECOVERED, sequence=last + 1, payload=sign(key, "recovered", value), side=0, origin=0)
         self.write(path, segmentName(3), cut + [forged])
-        self.assertTampered(path, segmentName(3), "another key than the ledger's", ledger=ledgerPublic(self.rig_.data))
+        self.assertTampered(path, segmentName(3), "another key than the ledger's", ledger=publicKey(self.rig_.data))
 
     def test_nothing(self):
         path = self.mktemp()

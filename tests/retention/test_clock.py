@@ -47,6 +47,16 @@ class ClockTests(SynchronousTestCase):
         self.wall -= DAY
         self.assertIn("forward", self.look())  # until a person says so
 
+    def test_littleByLittle(self):
+        """Steps that are each small enough, minute by minute."""
+        for _ in range(10):
+            self.look()
+            self.on(60)
+            self.wall += BOUND / 5
+        self.assertIn("forward", self.look())
+        ClockGuard(self.facts, lambda: self.wall, lambda: (self.boot, self.up)).confirm()
+        self.assertIsNone(self.look())
+
     def test_back(self):
         self.look()
         self.wall -= DAY

@@ -62,6 +62,17 @@ class ErasingTests(SynchronousTestCase):
             self.book, keeping, self.guard, lambda: WALL, scribe(self.ledger), Now(), lambda: self.now, Files(), backend, self.index
         )
 
+    def test_held(self):
+        """By the ledger's word, which an old copy of the state store knows nothing of; the last one counts."""
+        self.now = self.ended + KEEP
+        self.book.hold(self.session, 7, True)
+        self.book.relearn([(6, {"session": self.session, "type": "hold-lifted"}, "", WALL)], 8)
+        failure = self.failureResultOf(self.eraser.erase(self.session, AUDIT), NotErased)
+        self.assertIn("held", str(failure.value))
+        self.assertTrue(os.path.exists(self.recording.path))
+        self.book.relearn([(9, {"session": self.session, "type": "hold-lifted"}, "", WALL)], 10)
+        self.successResultOf(self.eraser.erase(self.session, AUDIT))
+
     def store(self):
         for number in range(2):
             self.backend.put(f"gw/{number}", os.path.join(self.recording.path, f"{number:06d}.hxr"), None).addCallback(

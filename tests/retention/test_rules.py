@@ -18,6 +18,12 @@ class KeepingTests(SynchronousTestCase):
         self.assertEqual(keeping.seconds("gone", {}), DEFAULT)
         self.assertEqual(Keeping([Rule(5.0)], {}).seconds("any", {}), 5.0)
 
+    def test_unknown(self):
+        """Nobody can tell which target it was: no rule is too long for it."""
+        keeping = Keeping([Rule(5.0), Rule(2 * DEFAULT, ("payments",))], {})
+        self.assertEqual(keeping.seconds("", {}), 2 * DEFAULT)
+        self.assertEqual(Keeping([Rule(5.0)], {}).seconds("", {}), DEFAULT)
+
 
 class HoldTests(SynchronousTestCase):
     HEAD = {"target": "orders", "protocol": "raw", "labels": {"run": "7"}, "identity": {"name": "alice@example.com"}}

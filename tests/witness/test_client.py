@@ -13,7 +13,7 @@ from twisted.web.client import ResponseDone, ResponseFailed
 
 from hoopx.ledger.note import Signer, openNote, split
 from hoopx.ledger.tree import consistency
-from hoopx.witness.client import MAX_ANSWER, TIMEOUT, TRIES, submit, submitAll, witnessKey
+from hoopx.witness.client import MAX_ANSWER, TIMEOUT, TRIES, submit, witnessKey
 from hoopx.witness.errors import WitnessRefused, WitnessUnavailable
 from tests.ledger.rig import key
 from tests.witness.rig import BIG, Cosigner, Here, checkpoint
@@ -179,24 +179,3 @@ class SubmitTests(Base):
         plain = Signer("w.example", key(4)).vkey
         self.assertEqual(witnessKey(plain).vkey, Cosigner("w.example", key(4)).vkey)
         self.assertRaises(ValueError, submit, Web(), URL, "nonsense", checkpoint(5), lambda old: [], clock=self.clock)
-
-
-class ManyTests(Base):
-    def test_all(self):
-        other = Here(os.path.join(self.mktemp(), "other"), "x.example")
-        self.addCleanup(other.close)
-
-        class Two:
-            def request(here, method, uri, headers, producer):
-                if b"down" in uri:
-                    return fail(ConnectionRefusedError())
-                end = other if b"x.example" in uri else self.here
-                web = Web(lambda body: Response(*end.witness.add(body)[:2]))
-                return web.request(method, uri, headers, producer)
-
-        witnesses = [("https://w.example", self.here.vkey), ("https://down.example", self.here.vkey), ("https://x.example", other.vkey)]
-        found = self.successResultOf(submitAll(Two(), witnesses, checkpoint(5), lambda old: [], clock=self.clock))
-        text, _ = split(checkpoint(5))
-        _, signatures = openNote(text + b"\n" + found[0] + found[2], [self.here.verifier, other.verifier])
-        self.assertEqual([one.name for one in signatures], ["w.example", "x.example"])
-        self.assertIsInstance(found[1], WitnessUnavailable)

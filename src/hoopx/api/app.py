@@ -121,6 +121,9 @@ def makeResource(gateway: Any, clock: Any, tail: Callable[[str], Any], peerOf: C
         asked |= fields(request, user=str, groups=list, kind=str, actor=str, targets=list, ttl=(int, float), note=str)
         if "user" not in asked:
             raise Problem(400, "say whose token: user")
+        if asked["targets"] == []:
+            # A script's list that came out empty must not become a token for everything.
+            raise Problem(400, "a token for no target is of no use: leave targets out for one that is not restricted")
         await audited(request, "token.issue", asked["user"][:256], **{name: asked[name] for name in asked if name != "user"})
         token, id = await gateway.issueToken(**asked)
         return answer(request, {"token": token, "id": id}, 201)

@@ -5,7 +5,7 @@ What the API asks of the gateway.
 
 from __future__ import annotations
 
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 
 class IControl(Interface):
@@ -70,6 +70,8 @@ class IControl(Interface):
 
 class ITail(Interface):
     """A live session's objects, as they come. Made by the C{tail} callable the API is given: C{tail(session id)}."""
+
+    behind = Attribute("C{True} when there was more than the last C{read} took.")
 
     def read():
         """

@@ -15,6 +15,9 @@ from zope.interface import implementer
 # How often is looked for more: soon enough for eyes.
 LOOK_SECONDS: Final = 0.2
 
+# What has much to catch up with leaves so much for everybody else between two looks.
+BREATH_SECONDS: Final = 0.02
+
 
 @implementer(IPushProducer)
 class Stream:
@@ -71,7 +74,8 @@ class Stream:
             self._request.write("".join(line + "\n" for line in lines).encode("utf-8", "replace"))
         if not self._paused:
             # Never at once: the reactor has others to serve, and a write tells us to pause only when it is back.
-            self._next = self._clock.callLater(0 if lines else LOOK_SECONDS, self._look)
+            pause = BREATH_SECONDS if self._source.behind else 0 if lines else LOOK_SECONDS
+            self._next = self._clock.callLater(pause, self._look)
 
     def _finish(self, why: Failure | None = None, atEnd: bool = False) -> None:
         done, self._done = self._done, None

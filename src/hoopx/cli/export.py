@@ -123,7 +123,7 @@ def _prove(place: Place, session: str, output: str | None) -> None:
     folder = catalogue.find(str(place.data), session)
     id = os.path.basename(folder)
     path = output or f"{id}.zip"
-    names = sorted(name for name in os.listdir(folder) if name.endswith(".hxr") and name[:-4].isdigit())
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".hxr") and name[:-4].isdecimal())
     try:
         count = bundle.write(path, id, names, folder, os.path.join(place.data, "ledger"))
     except (ValueError, LedgerError) as error:

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 import click
 
 import hoopx
-from hoopx.cli.output import EXIT_NO, EXIT_USAGE, complain
+from hoopx.cli.output import EXIT_NO, EXIT_USAGE, complain, say
 from hoopx.cli.place import Place
-from hoopx.errors import ConfigurationError, HoopxError
+from hoopx.errors import ConfigurationError, HoopxError, told
 
 
 class Lazy(NamedTuple):
@@ -122,5 +122,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         # Somebody closed our output (| head): nothing to say, and nobody to say it to.
         sys.stderr.close()
+        sys.exit(EXIT_NO)
+    except OSError as error:
+        complain(HoopxError(told(error)))
+        if isinstance(error, PermissionError):
+            say("       Run this as the gateway's own user, or as root.")
         sys.exit(EXIT_NO)
     sys.exit(status if isinstance(status, int) else 0)

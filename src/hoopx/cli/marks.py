@@ -32,7 +32,7 @@ def tag(place: Place, session: str, tags: tuple[str, ...], remove: bool, listed:
     if listed == bool(tags) or (listed and remove):
         raise click.UsageError("Give TAGS to put on, or with --remove to take off; or --list alone.")
     name = find(place, session).summary.session
-    with _marks(place) as marks:
+    with marksOf(place) as marks:
         if listed:
             show([_dated(row, as_json) for row in marks.tagged(name)], TAGS, as_json, "tags")
             return
@@ -57,7 +57,7 @@ def review(place: Place, session: str, sign_off: bool, note: str, listed: bool, 
     if listed and (sign_off or note):
         raise click.UsageError("--list stands alone.")
     summary = find(place, session).summary
-    with _marks(place) as marks:
+    with marksOf(place) as marks:
         if not listed:
             marks.review(summary.session, str(summary.line()["user"]), sign_off, note)
             say(f"{summary.session} is {'signed off' if sign_off else 'reviewed'}.")
@@ -66,7 +66,8 @@ def review(place: Place, session: str, sign_off: bool, note: str, listed: bool, 
 
 
 @contextmanager
-def _marks(place: Place) -> Iterator[Any]:
+def marksOf(place: Place) -> Iterator[Any]:
+    """@return: context manager of L{hoopx.state.marks.Marks}, in the name of whoever runs the command."""
     from hoopx.api.peer import myself
     from hoopx.state.marks import Marks
     from hoopx.state.store import Store

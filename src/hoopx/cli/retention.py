@@ -5,15 +5,14 @@ C{hoopx retention run}, C{hold}, C{release} and C{holds}
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final, Iterator
+from typing import Any, Final
 
 import click
 
 from hoopx.cli.gateway import client
 from hoopx.cli.listing import filtered
+from hoopx.cli.marks import marksOf
 from hoopx.cli.output import fail, json_option, say, show
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.recorded import find
@@ -57,7 +56,7 @@ def hold(place: Place, session: str | None, reason: str, **wanted: Any) -> None:
     if (session is None) == (not given):
         raise click.UsageError("Give a SESSION, or filters such as --user or --target.")
     name = None if session is None else find(place, session).summary.session
-    with _marks(place) as marks:
+    with marksOf(place) as marks:
         id, _ = marks.hold(reason, name, None if session is not None else given)
     say(f"Hold {id} is set.")
 
@@ -69,7 +68,7 @@ def release(place: Place, hold: int) -> None:
     """Lift a hold."""
     from hoopx.state.marks import MarkError
 
-    with _marks(place) as marks:
+    with marksOf(place) as marks:
         try:
             marks.lift(hold)
         except MarkError as error:
@@ -83,7 +82,7 @@ def release(place: Place, hold: int) -> None:
 @pass_place
 def holds(place: Place, everything: bool, as_json: bool) -> None:
     """List the holds."""
-    with _marks(place) as marks:
+    with marksOf(place) as marks:
         rows = marks.holding(everything)
     show(rows if as_json else [row | {"at": _moment(row["at"])} for row in rows], HOLDS, as_json, "holds")
 
@@ -94,16 +93,3 @@ def _row(line: dict[str, Any]) -> dict[str, Any]:
 
 def _moment(at: float) -> str:
     return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
-
-
-@contextmanager
-def _marks(place: Place) -> Iterator[Any]:
-    from hoopx.api.peer import myself
-    from hoopx.state.marks import Marks
-    from hoopx.state.store import Store
-
-    store = Store.open(place.settings.state.url, place.data)
-    try:
-        yield Marks(store, myself(), time.time)
-    finally:
-        store.close()

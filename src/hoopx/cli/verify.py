@@ -82,6 +82,9 @@ def command(
     except OSError as error:
         fail(f"{where} can not be read: {error.strerror or error}")
     told.end()
+    if told.register is None and not told.states:
+        # A wrong or an emptied folder must not look like one in which everything is in order.
+        fail(f"nothing was verified: neither recordings nor a ledger are in {where}")
     if not (told.states.keys() <= GOOD and (told.register is None or told.register.state == "consistent")):
         raise click.exceptions.Exit(EXIT_NO)
 
@@ -146,6 +149,13 @@ def _read(path: str) -> bytes:
         fail(f"the checkpoint {path} can not be read: {error.strerror}")
     if len(data) > MAX_CHECKPOINT:
         fail(f"{path} is too long to be a checkpoint")
+    from hoopx.ledger.note import NoteError, parseCheckpoint, split
+
+    try:
+        parseCheckpoint(split(data)[0])
+    except NoteError as error:
+        # Else the ledger would be called tampered with, for a slip of whoever looks.
+        raise click.BadParameter(f"{path} is no checkpoint: {error}", param_hint="--checkpoint") from None
     return data
 
 
@@ -159,6 +169,7 @@ class _Report:
         self._json = as_json
         self._lines = 0
         self._older = 0
+        self._unsigned = 0
 
     def ledger(self, register: Register | None) -> None:
         self.register = register
@@ -166,7 +177,11 @@ class _Report:
     def session(self, verdict: Verdict) -> None:
         self.states[verdict.state] += 1
         self.bytes += verdict.bytes
-        self._older += self.register is not None and not verdict.logged and verdict.connected
+        if self.register is not None and not verdict.logged and verdict.connected:
+            book = self.register.book
+            told = book is not None and book.attested(verdict.session).key is not None
+            self._unsigned += told
+            self._older += not told
         if self._json:
             self._object(line(verdict))
             return
@@ -192,7 +207,9 @@ class _Report:
             for text in _ledgerSaid(register):
                 say(harmless(text))
         if self._older:
-            say(f"{self._older} sessions are older than the ledger: they are checked by their own keys alone")
+            say(f"{self._older} sessions are older than the ledger, or it is not believed: they are checked by their own keys alone")
+        if self._unsigned:
+            say(f"{self._unsigned} sessions are in no signed checkpoint yet: they are checked by their own keys alone")
         counts = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
         say(f"{sum(self.states.values())} sessions ({self.bytes / 1e6:.1f} MB): {counts or 'none'}")
 

@@ -99,7 +99,7 @@ def _read(path: str) -> str:
         with open(path, "rb") as file:
             raw = file.read(LARGEST + 1)
     except OSError as error:
-        hint = "; write one with: hoopx init, or name another with: hoopx --config FILE" if error.errno == 2 else ""
+        hint = "; write one with: hoopx init, or name another with: --config FILE" if error.errno == 2 else ""
         raise ConfigurationErrors([ConfigurationError(f"can not be read: {error.strerror}{hint}", path)])
     if len(raw) > LARGEST:
         raise ConfigurationErrors([ConfigurationError(f"is longer than {LARGEST} bytes: not a configuration", path)])

@@ -20,7 +20,6 @@ from hoopx.errors import ConfigurationError
 from hoopx.tls.failures import ofShown
 from hoopx.tls.shown import load
 from hoopx.values import Account, Reference
-from hoopx.witness.client import witnessKey
 
 Place = tuple[Any, ...]
 
@@ -149,9 +148,15 @@ def _recording(recording: RecordingSettings) -> Iterator[tuple[Place, str]]:
     plain = RecordingSettings()
     if recording.original != plain.original:
         yield ("recording", "original"), LATER
+    known = set()
     for number, witness in enumerate(recording.witnesses):
+        from hoopx.witness.client import witnessKey  # late: few have witnesses, and every command comes by here
+
         try:
-            witnessKey(witness.key)
+            public = witnessKey(witness.key).public
+            if public in known:
+                yield ("recording", "witnesses", number, "key"), "the same witness twice: it would count twice for the quorum"
+            known.add(public)
         except ValueError as error:
             yield ("recording", "witnesses", number, "key"), str(error)
     if recording.witnessQuorum is not None and not 0 <= recording.witnessQuorum <= len(recording.witnesses):

@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS sessions (
     ended REAL, leaf INTEGER, erased INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS unstored ON segments (leaf) WHERE receipt IS NULL;
 CREATE INDEX IF NOT EXISTS removable ON segments (sealed) WHERE receipt IS NOT NULL AND here = 1;
+CREATE TABLE IF NOT EXISTS holds (session TEXT NOT NULL PRIMARY KEY, leaf INTEGER NOT NULL, held INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -177,6 +178,8 @@ class Book:
         with self._transaction() as database:
             for index, leaf, path, newest in rows:
                 session, kind = leaf["session"], leaf["type"]
+                if kind in ("hold-set", "hold-lifted"):
+                    database.execute(_HOLD, (session, index, kind == "hold-set"))
                 if kind not in ("sealed", "done", "recovered", "erased"):
                     continue
                 database.execute("INSERT OR IGNORE INTO sessions (session, path) VALUES (?, ?)", (session, path))
@@ -265,6 +268,15 @@ class Book:
                 return
             after = rows[-1][0]
 
+    def hold(self, session: str, leaf: int, on: bool) -> None:
+        """@param leaf: index of the leaf that says so. The latest one counts."""
+        with self._transaction() as database:
+            database.execute(_HOLD, (session, leaf, on))
+
+    def isHeld(self, session: str) -> bool:
+        """What the ledger has said last of holds on this session."""
+        return bool(self._rows("SELECT 1 FROM holds WHERE session = ? AND held = 1", session))
+
     def session(self, session: str) -> dict[str, Any] | None:
         """@return: C{session, path, target, labels, head, ended, erased}, or C{None}."""
         rows = self._rows(f"SELECT {_SESSION} FROM sessions WHERE session = ?", session)
@@ -293,6 +305,10 @@ class Book:
             database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, json.dumps(value)))
 
 
+_HOLD: Final = (
+    "INSERT INTO holds (session, leaf, held) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET leaf = excluded.leaf, held = excluded.held"
+    " WHERE excluded.leaf > leaf"
+)
 _SESSION: Final = "session, path, target, labels, head, ended, erased"
 
 

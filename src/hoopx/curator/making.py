@@ -13,7 +13,7 @@ from twisted.python.threadpool import ThreadPool
 
 from hoopx import registry
 from hoopx.config.settings import FilePath, GatewaySettings, Name, RecordingSettings, S3Settings, Settings
-from hoopx.curator.indexing import Indexing
+from hoopx.curator.apart import Apart
 from hoopx.curator.parts import Niced, Parts
 from hoopx.curator.settings import CuratorSettings
 from hoopx.curator.workshop import Workshop
@@ -97,7 +97,7 @@ class Maker:
         )
 
     def _index(self, settings: Any) -> Any:
-        return Indexing(settings, registry.protocols())
+        return Apart(settings)
 
     def _submit(self, url: str, vkey: str, checkpoint: bytes, proofFor: Any, old: int) -> Any:
         from twisted.web.client import Agent, HTTPConnectionPool

@@ -16,9 +16,9 @@ from twisted.internet.defer import Deferred
 from hoopx.recording.threads import Threads
 from hoopx.retention.clock import boot
 
-NICE: Final = 15
-"""Of the threads that pack and index, added to the gateway's own: theirs is what a busy machine has left over. The ledger's thread and the
-reactor's keep the gateway's: new sessions wait for them."""
+NICE: Final = 10
+"""Of the threads that pack, added to the gateway's own: a tenth of a busy processor, so that bulk is not slowed by its own packing. Not
+less: one that waits for the processor may have the interpreter, and the ledger's thread and the reactor's wait with it."""
 
 
 @define(eq=False)

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from hoopx.curator.book import Book, Unstored
 from hoopx.frames import segmentName
 from hoopx.recording.files import Files
-from hoopx.storage.errors import StorageConflict, StorageRefused, StorageUnavailable
+from hoopx.storage.errors import StorageConflict, StorageError, StorageRefused, StorageUnavailable
 from hoopx.storage.names import objectName
 
 BATCH: Final = 200
@@ -159,6 +159,12 @@ class Storing:
             self._alarm("store-conflict", f"{segment.session}: segment {segment.number} can not be stored: {error}")
             return False
         yield self._threads.call(self._book.stored, segment.session, segment.number, receipt)
+        # Looked for afterwards: who sets a hold meanwhile finds the receipt, or is found here.
+        if (yield self._threads.call(self._book.isHeld, segment.session)):
+            try:
+                yield self._backend.hold(receipt, True)
+            except StorageError as error:
+                self._alarm("hold", f"{segment.session}: the store does not hold segment {segment.number}: {error}")
         self.stored += 1
         self._well()
         return True

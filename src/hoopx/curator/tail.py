@@ -13,6 +13,7 @@ from zlib import crc32
 from attrs import frozen
 
 from hoopx.frames import DONE, HEAD, HEADER, LINK, RECOVERED, SEAL, START, Decoder, FrameError, readSegment, unpack
+from hoopx.recording.outline import stands
 from hoopx.values import Frame
 
 TAIL: Final = 16 * 1024
@@ -43,12 +44,16 @@ def endsOf(path: str) -> Ends:
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        file.seek(max(0, size - TAIL))
+        offset = file.seek(max(0, size - TAIL))
         data = file.read(TAIL)
-    last, at = _frameBefore(data, len(data))
-    if last is None or last.kind != SEAL:
-        raise ValueError(f"{os.path.basename(path)} is not sealed")
-    before, _ = _frameBefore(data, at)
+        last, at = _frameBefore(data, len(data))
+        if last is None or last.kind != SEAL:
+            raise ValueError(f"{os.path.basename(path)} is not sealed")
+        before, at = _frameBefore(data, at)
+        if before is not None and before.kind in (DONE, RECOVERED):
+            file.seek(0)
+            if not stands(file, offset + at):
+                before = None  # the end of what somebody has sent: the session is not over because he says so
     return _ends(last, before)
 
 

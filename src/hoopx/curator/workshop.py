@@ -268,6 +268,7 @@ class Workshop:
     def hold(self, session: str, on: bool, audit: str, row: int) -> Any:
         """A session is held, or no longer: in the ledger, and in the store, where that keeps objects from being removed."""
         indexes = yield self._append("hold-set" if on else "hold-lifted", session=session, audit=audit)
+        yield self._parts.book.call(self._book.hold, session, indexes[0], on)
         if self._backend is not None:
             receipts = yield self._parts.book.call(self._book.receipts, session)
             try:

@@ -57,6 +57,8 @@ class Tour:
             ("What was recorded: every byte, before it was forwarded", self.list),
             ("The replay of the prepared statement", self.replay),
             ("The export: exactly what the client sent", self.export),
+            ("The search: who has asked for Lisbon?", self.search),
+            ("The proof: nothing was changed, and no session is missing", self.verify),
         ]
         for number, (title, step) in enumerate(steps, 1):
             self._say.heading(f"{number}. {title}")
@@ -175,6 +177,33 @@ class Tour:
         secret = Path(self.passfile).read_text().strip().rpartition(":")[2].encode()
         _check(secret not in exported, "the export holds the token")
         self._say.output(f"{len(exported)} bytes in {file.name}, the statement among them, the token not")
+
+    def search(self) -> None:
+        found: list[dict[str, Any]] = []
+
+        def there() -> bool:
+            found[:] = json.loads(self._gateway.hoopx("search", CITY, "--json"))
+            return any(one["kind"] == "command" and CITY in one["parameters"] for one in found)
+
+        self._until(there, f"nobody is found to have asked for {CITY}")
+        _check(all(one["user"] == self.user for one in found), "somebody else is found to have asked")
+        self._say.command(f"hoopx search {CITY}")
+        self._say.output(self._gateway.hoopx("search", CITY))
+
+    def verify(self) -> None:
+        wanted = {one["session"]: "complete" for one in self._sessions}
+        ledger: dict[str, Any] = {}
+
+        def there() -> bool:
+            *sessions, last = json.loads(self._gateway.hoopx("verify", "--json"))
+            ledger.update(last)
+            return {one["session"]: one["state"] for one in sessions} == wanted and not last["pending"]
+
+        self._until(there, "not every session verifies as complete under a signed ledger")
+        _check(ledger["state"] == "consistent", f"the ledger is {ledger['state']}")
+        self._say.command("hoopx verify")
+        self._say.output(self._gateway.hoopx("verify"))
+        self._say.output(f"ledger {ledger['ledger']}: {ledger['state']}, {ledger['size']} leaves")
 
     def _until(self, there: Callable[[], bool], otherwise: str) -> None:
         until = time.monotonic() + PATIENCE

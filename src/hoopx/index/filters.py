@@ -48,7 +48,7 @@ def conditions(filters: Filters, dialect: str) -> list[ColumnElement[bool]]:
 
 
 def like(column: Any, pattern: str, dialect: str) -> ColumnElement[bool]:
-    """A condition that says what L{fnmatchcase} says."""
+    """A condition that says what C{fnmatch.fnmatchcase} says."""
     parts = list(_parts(pattern))
     if all(kind == "text" for kind, _ in parts):
         equal: ColumnElement[bool] = column == "".join(text for _, text in parts)

@@ -169,7 +169,7 @@ class Rebuild:
 def _sealed(path: str) -> list[int]:
     """Numbers of the sealed segments of a session, in order, without a gap."""
     try:
-        found = {int(name[:-4]) for name in os.listdir(path) if name != OPEN and name.endswith(".hxr") and name[:-4].isdigit()}
+        found = {int(name[:-4]) for name in os.listdir(path) if name != OPEN and name.endswith(".hxr") and name[:-4].isdecimal()}
     except FileNotFoundError:
         return []
     numbers: list[int] = []

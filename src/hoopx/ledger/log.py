@@ -132,7 +132,7 @@ class Ledger:
             raise LedgerFailed(f"{directory}: {error}") from error
         try:
             if not tryLock(lock):
-                raise Locked(f"{directory} is written by another process")
+                raise Locked(f"{directory} is written by another process: stop the gateway first")
             return cls(directory, key, name, files, wall, lock)
         except BaseException as error:
             os.close(lock)

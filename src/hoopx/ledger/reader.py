@@ -20,6 +20,7 @@ from hoopx.ledger.proof import Proof
 from hoopx.ledger.tail import TAIL, readTail
 from hoopx.ledger.tiles import ENTRIES, HEIGHT, WIDTH, Edge, Tiles, decodeBundle, tilePath, tilesOf, widthOf
 from hoopx.ledger.tree import HASH, ProofError, leafHash
+from hoopx.recording.files import openRegular
 
 MAX_PROBLEMS: Final = 1000
 """What L{LedgerReader.audit} tells before it gives up: a ledger that is all wrong is not told tile by tile."""
@@ -162,13 +163,19 @@ class LedgerReader:
         """
         Leaves behind the last L{checkpoint}: on the disk, and signed by nobody yet.
 
-        @raise LedgerDamaged: the tail can not be read.
+        @raise LedgerDamaged: the tail can not be read, or has something else than leaves in it.
         """
         data = self._read(TAIL)
         if data is None:
             return []
         start, leaves = readTail(data, TAIL)
-        return leaves[max(0, self._size - start) :]
+        found = leaves[max(0, self._size - start) :]
+        for line in found:
+            try:
+                parse(line)
+            except ValueError as error:
+                raise LedgerDamaged(f"{TAIL}: {error}") from None
+        return found
 
     def find(self, session: str) -> list[tuple[int, dict[str, Any]]]:
         """@return: index and fields of a session's leaves; bundles that can not be read are passed over."""
@@ -283,12 +290,18 @@ class LedgerReader:
 
     def _matching(self, part: bytes, size: int, here: int) -> Iterator[tuple[int, bytes]]:
         """Leaves that have it in them, of the first C{size} of a ledger that has C{here}."""
+        missed = 0
         for number in range(-(-size // WIDTH)):
             try:
-                if part not in self._either(ENTRIES, number, widthOf(0, number, here)):
+                bundle = self._either(ENTRIES, number, widthOf(0, number, here))
+                missed = 0
+                if part not in bundle:
                     continue
                 leaves = self._bundle(number, here)
             except LedgerDamaged:
+                missed += 1
+                if missed >= MAX_PROBLEMS:
+                    return  # the size is a lie: nobody has signed it yet, or nothing is left of what was signed
                 continue
             for at, line in enumerate(leaves, number * WIDTH):
                 if part in line and at < size:
@@ -298,7 +311,7 @@ class LedgerReader:
 def _directory(path: str) -> Callable[[str], bytes | None]:
     def read(name: str) -> bytes | None:
         try:
-            with open(os.path.join(path, name), "rb") as file:
+            with open(openRegular(os.path.join(path, name)), "rb") as file:
                 return file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None

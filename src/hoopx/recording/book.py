@@ -82,8 +82,9 @@ class Book:
             return erasing(session)
         if verdict.state not in ("complete", "recovered", "live", "interrupted"):
             return verdict
-        if session in self.sessions or self._older(session):
+        if self.attested(session).key is not None or verdict.vouched or self._older(session):
             return verdict  # if it was not opened here: under the ledger before this one
+        # That the ledger speaks of it otherwise, such as of a hold, says nothing of what is in the recording.
         if verdict.state in ("live", "interrupted") and not verdict.connected:
             return verdict  # its leaf comes before the target is called
         verdict.problems = [Problem(OPEN if verdict.state == "live" else segmentName(0), 0, "the ledger does not know this session")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from hoopx.ledger.proof import Proof, decode, encode, verify
 from hoopx.ledger.reader import LedgerReader, Signed
 from hoopx.ledger.tree import ProofError
 from hoopx.recording.book import Book
+from hoopx.recording.files import openRegular
 from hoopx.recording.register import Register
 
 README: Final = "README.txt"
@@ -141,13 +143,19 @@ def _unpack(path: str, folder: str) -> None:
     """@raise OSError: it is no bundle. What does not belong into one stays inside."""
     try:
         with zipfile.ZipFile(path) as bundle:
-            for entry in bundle.infolist():
+            entries = bundle.infolist()
+            # Nothing is compressed: entries that lie over each other, or are said to be bigger than they are, could fill a disk.
+            if sum(entry.file_size for entry in entries) > os.path.getsize(path):
+                raise OSError(0, f"{path} is no bundle: there is more in it than it has bytes")
+            if len({entry.filename for entry in entries}) < len(entries):
+                raise OSError(0, f"{path} is no bundle: something is in it twice")
+            for entry in entries:
                 if _KNOWN.fullmatch(entry.filename) is None:
                     raise OSError(0, f"{path} is no bundle: {entry.filename!r} is in it")
                 if entry.compress_type != zipfile.ZIP_STORED or (entry.file_size > LARGEST and not entry.filename.endswith(".hxr")):
                     raise OSError(0, f"{path} is no bundle: {entry.filename!r} is not stored as hoopx stores it")
                 bundle.extract(entry, folder)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, struct.error) as error:
         raise OSError(0, f"{path} is damaged, or no bundle: {error}") from None
 
 
@@ -177,8 +185,9 @@ def _prove(found: Register, folder: str, key: Verifier | None, checkpoint: bytes
     if not any(one.timestamp is None for one in signatures):
         raise ValueError("the checkpoint is not signed by the ledger's key")
     found.witnesses = {one.name: (claimed.size, one.timestamp) for one in signatures if one.timestamp is not None}
+    heard = {(one.name, one.keyId) for one in signatures}
     for witness in witnesses:
-        if witness.name not in found.witnesses:
+        if (witness.name, witness.keyId) not in heard:
             found.problems.append(f"the witness {witness.name} has not signed the checkpoint")
     if checkpoint is not None:
         if split(checkpoint)[0] != text:
@@ -195,6 +204,7 @@ def _prove(found: Register, folder: str, key: Verifier | None, checkpoint: bytes
             found.problems.append(f"{name}: {error}")
     try:
         found.book = Book(lines)
+        found.book.since = None  # a few leaves of many: what they do not prove is not older than the ledger
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"a leaf can not be read: {error}") from None
 
@@ -225,7 +235,7 @@ def _proofs(folder: str) -> Iterator[tuple[str, Proof]]:
 
 def _text(folder: str, name: str) -> bytes:
     try:
-        with open(os.path.join(folder, name), "rb") as file:
+        with open(openRegular(os.path.join(folder, name)), "rb") as file:
             return file.read(LARGEST)
     except OSError as error:
         raise ValueError(f"{name}: {error.strerror}") from None

@@ -31,6 +31,7 @@ from hoopx.frames import (
 )
 from hoopx.recording.follow import Follower
 from hoopx.recording.locks import isLocked
+from hoopx.recording.outline import stands
 from hoopx.recording.scan import TOTALS, scanSegment
 from hoopx.recording.stored import Encrypted, openSegment
 from hoopx.values import Frame
@@ -171,7 +172,7 @@ def summarise(path: str, opener: Opener = openSegment) -> Summary | None:
 
 
 def _summarise(path: str, session: str, opener: Opener) -> Summary | None:
-    names = sorted(name for name in os.listdir(path) if name.endswith(".hxr") and name[:-4].isdigit())
+    names = sorted(name for name in os.listdir(path) if name.endswith(".hxr") and name[:-4].isdecimal())
     if not names and not os.path.exists(os.path.join(path, OPEN)):
         return None
     head: dict[str, Any] | None = {}
@@ -226,35 +227,40 @@ def readHead(path: str, opener: Opener = openSegment) -> dict[str, Any] | None:
     return None
 
 
-def _readTail(path: str, opener: Opener) -> bytes:
-    """A packed segment has to be read from its beginning: some milliseconds for a megabyte."""
+def _readTail(path: str, opener: Opener) -> tuple[int, bytes]:
+    """
+    A packed segment has to be read from its beginning: some milliseconds for a megabyte.
+
+    @return: the last bytes, and where they begin.
+    """
     with opener(path) as file:
         if file.seekable():
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - TAIL))
-            return file.read()
-        tail = b""
+            return file.seek(max(0, size - TAIL)), file.read()
+        tail, size = b"", 0
         while data := file.read(CHUNK):
             tail = (tail + data)[-TAIL:]
-        return tail
+            size += len(data)
+        return size - len(tail), tail
 
 
 def _readEnd(path: str, opener: Opener) -> tuple[int, dict[str, Any], float] | None:
     """The session's last word before the last seal, found from the end of the file: its header ends in a rare pattern."""
-    tail = _readTail(path, opener)
+    offset, tail = _readTail(path, opener)
     for kind in (RECOVERED, DONE):  # a killed gateway may have written DONE and no seal
         pattern = bytes((0, 0, 0, 0, kind, 0, 0, 0))
         place = tail.rfind(pattern)
         while place >= 0:
-            frame = _lastWord(tail, place + len(pattern) - HEADER)
-            if frame is not None:
+            begin = place + len(pattern) - HEADER
+            frame = _lastWord(tail, begin)
+            if frame is not None and _stands(path, opener, offset + begin):
                 return kind, unpack(frame.payload), frame.at / 1e9
             place = tail.rfind(pattern, 0, place)
     return None
 
 
 def _lastWord(tail: bytes, begin: int) -> Frame | None:
-    """The frame at C{begin}, if nothing but it and the seal stands there: no payload can be taken for it."""
+    """The frame at C{begin}, if nothing but it and the seal stands there."""
     if begin < 0:
         return None
     decoder = Decoder()
@@ -265,3 +271,8 @@ def _lastWord(tail: bytes, begin: int) -> Frame | None:
     if decoder.finish() is not None or [frame.kind for frame in found[1:]] != [SEAL]:
         return None
     return found[0]
+
+
+def _stands(path: str, opener: Opener, at: int) -> bool:
+    with opener(path) as file:
+        return stands(file, at)

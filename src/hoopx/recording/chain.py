@@ -106,6 +106,8 @@ class Chain:
         value = verify(signer, kind, frame.payload)
         if value.get("session") != self.session or value.get("segment") != self.number:
             raise ValueError("the signature is of another session or segment")
+        if frame.channel or frame.side or frame.origin or frame.flags:
+            raise ValueError("the frame has a channel, side, origin or flags")
         if value.get("sha256") != sha.hexdigest():
             raise ValueError("the hash does not match what stands before")
         if kind == "seal" and self.attested is not None and self.number in self.attested.sealed:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from hoopx.recording.files import openRegular
 from hoopx.storage.errors import NotStored
 
 MARKER: Final = "stored.json"
@@ -49,7 +50,7 @@ def placed(path: str) -> Place:
     """
     session = os.path.basename(os.path.abspath(path))
     try:
-        with open(os.path.join(path, MARKER), "rb") as file:
+        with open(openRegular(os.path.join(path, MARKER)), "rb") as file:
             said = json.loads(file.read(LARGEST))
     except FileNotFoundError:
         return Place(session, path)

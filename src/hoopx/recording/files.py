@@ -6,12 +6,28 @@ The one place that touches the disk. Tests hand in another L{Files} to make it f
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
+import stat
 from typing import Final
+
+from hoopx.recording.locks import tryLock
 
 APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def openRegular(path: str | os.PathLike[str]) -> int:
+    """
+    Open a file of a folder that may come from anywhere: opening a named pipe would wait for ever.
+
+    @return: a descriptor to read from.
+    @raise OSError: it can not be opened, or is no regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+    return descriptor
 
 
 class Files:
@@ -38,8 +54,9 @@ class Files:
         return os.open(path, APPEND | flags, mode)
 
     def lock(self, descriptor: int) -> None:
-        """@raise BlockingIOError: somebody else holds the lock."""
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        """@raise BlockingIOError: somebody else holds the lock, and for longer than it takes to look at it."""
+        if not tryLock(descriptor):
+            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK))
 
     def writeAll(self, descriptor: int, data: bytes) -> None:
         """Write all of it, or raise."""

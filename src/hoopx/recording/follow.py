@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import IO
 
-from hoopx.frames import DONE, OPEN, RECOVERED, SEAL, Decoder, FrameError, Opener, Unreadable, readOn, segmentName
+from hoopx.frames import CHUNK, DONE, OPEN, RECOVERED, SEAL, Decoder, FrameError, Opener, Unreadable, readOn, segmentName
 from hoopx.recording.stored import openSegment
 from hoopx.values import Frame
 
@@ -19,7 +19,10 @@ class Follower:
 
     @param path: the session's directory.
     @param opener: opens segments.
+    @ivar behind: there was more than the last L{step} took.
     """
+
+    behind = False
 
     def __init__(self, path: str, opener: Opener = openSegment) -> None:
         self._path = path
@@ -31,23 +34,29 @@ class Follower:
         self._ended = False
         self._over = False
 
-    def step(self) -> list[Frame] | None:
+    def step(self, most: int = 16 * CHUNK) -> list[Frame] | None:
         """
-        @return: the frames since the last call, at most some megabytes of them; C{None} when the session has ended and all was
+        @param most: bytes to read.
+        @return: the frames since the last call, C{None} when the session has ended and all was
             returned.
         @raise hoopx.frames.FrameError: a segment is damaged.
         @raise hoopx.recording.stored.Encrypted: one is encrypted, and the opener has no identity for it.
         """
         found: list[Frame] = []
-        for _ in range(16):
-            if self._over:
+        self.behind = False
+        left = most
+        while not self._over:
+            if left <= 0:
+                self.behind = True
                 break
             if self._file is None and not self._next():
                 break
             assert self._file is not None
-            frames = readOn(self._file, self._decoder)
+            size = min(CHUNK, left)
+            frames = readOn(self._file, self._decoder, size)
             if frames is None:
                 break
+            left -= size
             found += frames
             for frame in frames:
                 self._sequence = frame.sequence

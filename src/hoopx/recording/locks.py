@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
+from typing import Final
 
 from hoopx.errors import HoopxError
+
+TRIES: Final = 100
+"""Times that a lock is tried, a millisecond apart. Who only looks whether there is an owner (L{isLocked}) holds it for a moment, and
+must not be taken for one."""
 
 
 class Locked(HoopxError):
@@ -24,9 +30,7 @@ def lockData(data: str) -> int:
     """
     path = os.path.join(data, "lock")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not tryLock(descriptor):
         owner = os.read(descriptor, 32).decode("ascii", "replace").strip()
         os.close(descriptor)
         who = f"process {owner}" if owner else "another process"
@@ -37,12 +41,19 @@ def lockData(data: str) -> int:
 
 
 def tryLock(descriptor: int) -> bool:
-    """@return: C{True} when the lock is ours now."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    """
+    May wait a tenth of a second: in a thread, or before anything runs.
+
+    @return: C{True} when the lock is ours now.
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if left:
+                time.sleep(0.001)
+    return False
 
 
 def isLocked(path: str) -> bool:

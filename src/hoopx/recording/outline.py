@@ -111,6 +111,29 @@ def outline(file: IO[bytes]) -> Outline | None:
     return Outline(first, last, frames, sealed, sha.hexdigest())
 
 
+def stands(file: IO[bytes], at: int) -> bool:
+    """
+    Does a frame begin there? Only the way from the first frame on tells: a payload can end with bytes that look like a frame, checksum and
+    all, and it is the client or the target that chooses them.
+
+    @param file: a plain segment, at its beginning.
+    @param at: offset in it.
+    """
+    position, base, rest = len(START), 0, b""
+    while position < at:
+        read = file.read(BLOCK)
+        if not read:
+            return False
+        data = rest + read
+        stop = base + len(data) - 4
+        while position < at and position <= stop:
+            position += HEADER + int.from_bytes(data[position - base : position - base + 4], "big")
+        passed = min(position - base, len(data))
+        rest = data[passed:]
+        base += passed
+    return position == at
+
+
 def _frame(data: memoryview) -> Frame | None:
     try:
         (frame,) = Decoder().feed(START + bytes(data))

@@ -187,7 +187,7 @@ class Recovery:
 
     def _behind(self, path: str, session: str, cut: int) -> Recovered:
         """Sealed segments stand, and nothing readable behind them."""
-        numbers = sorted(name for name in os.listdir(path) if name.endswith(".hxr") and name[:-4].isdigit())
+        numbers = sorted(name for name in os.listdir(path) if name.endswith(".hxr") and name[:-4].isdecimal())
         if not numbers:
             raise ValueError("there is no segment")
         try:

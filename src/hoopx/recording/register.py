@@ -18,6 +18,7 @@ from hoopx.ledger.reader import LedgerReader, Signed
 from hoopx.ledger.tail import TAIL
 from hoopx.ledger.tree import ProofError
 from hoopx.recording.book import Book
+from hoopx.recording.files import openRegular
 
 
 @define
@@ -67,6 +68,7 @@ class _Inquiry:
         self.reader = LedgerReader(path)
         self.key = key
         self.cosigners = list(witnesses)
+        self.heard: set[tuple[str, bytes]] = set()  # by name and key: two witnesses may have one name
         self.found = Register(origin=key.name if key is not None else "")
 
     def wrong(self, what: str) -> None:
@@ -85,6 +87,10 @@ class _Inquiry:
         if note is None:
             if given is not None:
                 self.wrong("it has no checkpoint any more: it was rolled back")
+            elif self.key is not None:
+                self.wrong("it has no checkpoint: nothing in it is signed by the key given")
+            elif self.file(WITNESSED) is not None:
+                self.wrong("it has no checkpoint any more, and one was witnessed")
             self.unsigned(start)
             return found
         try:
@@ -101,7 +107,7 @@ class _Inquiry:
             if other is not None:
                 self.older(other, chain, other is given)
         for witness in self.cosigners:
-            if witness.name not in found.witnesses:
+            if (witness.name, witness.keyId) not in self.heard:
                 self.wrong(f"the witness {witness.name} has signed none of the checkpoints that are here")
         if found.problems:
             found.book = None
@@ -154,6 +160,8 @@ class _Inquiry:
         except NoteError:
             return None
         for one in signatures:
+            if one.timestamp is not None:
+                self.heard.add((one.name, one.keyId))
             if one.timestamp is not None and checkpoint.size >= self.found.witnesses.get(one.name, (0, 0))[0]:
                 self.found.witnesses[one.name] = (checkpoint.size, one.timestamp)
         return checkpoint if any(one.timestamp is None for one in signatures) else None
@@ -179,7 +187,7 @@ class _Inquiry:
 
     def file(self, name: str) -> bytes | None:
         try:
-            with open(os.path.join(self.path, name), "rb") as file:
+            with open(openRegular(os.path.join(self.path, name)), "rb") as file:
                 return file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None

@@ -11,8 +11,6 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from hoopx.frames import pack, unpack
-from hoopx.ledger.keys import loadKey, publicKey
-from hoopx.recording.files import Files
 
 PREFIX: Final = "hoopx-{}-v1\0"
 """What is signed begins with it, so that no signature can be taken for one of another kind of frame."""
@@ -34,8 +32,12 @@ def verify(public: bytes, kind: str, payload: bytes) -> dict[str, Any]:
     @raise ValueError: no signed payload, or signed by another key.
     """
     value = unpack(payload)
+    if pack(value) != payload:
+        raise ValueError("the object is written otherwise than it is signed")
     signature = value.pop("signature", None)
     try:
+        if bytes.fromhex(signature).hex() != signature:
+            raise ValueError
         Ed25519PublicKey.from_public_bytes(public).verify(bytes.fromhex(signature), PREFIX.format(kind).encode() + pack(value))
     except (InvalidSignature, TypeError, ValueError):
         raise ValueError("the signature does not match") from None
@@ -45,11 +47,3 @@ def verify(public: bytes, kind: str, payload: bytes) -> dict[str, Any]:
 def publicHex(key: Ed25519PrivateKey) -> str:
     """The public half, as recordings hold it."""
     return key.public_key().public_bytes_raw().hex()
-
-
-def ledgerKey(directory: str, files: Files) -> Ed25519PrivateKey:
-    """L{hoopx.ledger.keys.loadKey}."""
-    return loadKey(directory, files)
-
-
-ledgerPublic = publicKey

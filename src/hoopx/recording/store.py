@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from hoopx.errors import RecordingFailed
 from hoopx.interfaces import IRecordings
+from hoopx.ledger.keys import loadKey
 from hoopx.recording.disk import Disk
 from hoopx.recording.files import DISK_FULL, Files
 from hoopx.recording.journal import Journal
@@ -24,7 +25,6 @@ from hoopx.recording.locks import lockData
 from hoopx.recording.opening import Opened, Opener
 from hoopx.recording.recovery import Recovered, Recovery
 from hoopx.recording.settings import RecordingSettings
-from hoopx.recording.signing import ledgerKey
 from hoopx.recording.writer import Recording
 
 DEFAULTS: Final = RecordingSettings()
@@ -134,7 +134,7 @@ class Recordings:
         return self.threads.call(self._recoverHere, progress)
 
     def _recoverHere(self, progress: Callable[[int, int], None] | None) -> list[Recovered]:
-        key = ledgerKey(os.path.join(self.data, "keys"), self.files)
+        key = loadKey(os.path.join(self.data, "keys"), self.files)
         return Recovery(self.files, self.data, key, self.wall).run(progress)
 
     def _letGo(self, failure: Failure) -> Failure:

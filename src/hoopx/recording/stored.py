@@ -16,6 +16,7 @@ import zstandard
 
 from hoopx.errors import HoopxError
 from hoopx.frames import CHUNK, MAGIC, Opener, Unreadable
+from hoopx.recording.files import openRegular
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -76,7 +77,7 @@ def openSegment(path: str | os.PathLike[str], identities: Sequence[Any] = ()) ->
     @raise Encrypted: no identity opens it.
     @raise Unreadable: it is damaged at its very beginning, or of a newer format of age.
     """
-    file = open(path, "rb", buffering=CHUNK)
+    file = open(openRegular(path), "rb", buffering=CHUNK)
     try:
         return unpacked(file, os.path.basename(path), identities)
     except BaseException:

@@ -50,6 +50,7 @@ class Verdict:
     @ivar bytes: that were read, as they lie on the disk.
     @ivar logged: the ledger knows the session.
     @ivar connected: the target was reached.
+    @ivar vouched: the ledger has the seal of each of its segments.
     """
 
     session: str
@@ -60,6 +61,7 @@ class Verdict:
     bytes: int = 0
     logged: bool = False
     connected: bool = False
+    vouched: bool = False
 
 
 class _Reader:
@@ -150,13 +152,16 @@ class _Reader:
         return found is not None and fits(self.chain, found)
 
     def packed(self, path: str) -> bool:
-        """A file that is not plain must be the very one that the ledger has."""
+        """
+        A file must be the very one that the ledger has: of SEAL, the last frame, the seal itself covers the object, not where and when it
+        stands.
+        """
         attested = self.chain.attested
         if attested is None or self.chain.number not in attested.sealed:
             return True
         with open(path, "rb") as file:
-            if kindOf(file.read(SNIFF)) == PLAIN:
-                return True  # plain: the seal has said it all
+            if kindOf(file.read(SNIFF)) == PLAIN and self.chain.before == attested.sealed[self.chain.number][1]:
+                return True  # plain: it was hashed anyway
             file.seek(0)
             return self.object(file, attested.sealed[self.chain.number][1])
 
@@ -189,7 +194,7 @@ class _Reader:
         chain, attested = self.chain, self.chain.attested
         count = chain.number
         later = sorted(int(name[:-4]) for name in os.listdir(self.path) if _numbered(name) and int(name[:-4]) >= count)
-        if later and not self.open:
+        if later and (not self.open or (later[-1] > count and not isLocked(os.path.join(self.path, OPEN)))):
             self.name = segmentName(count)
             self.wrong("the segment is missing")
         elif attested is not None and attested.sealed and max(attested.sealed) >= count:
@@ -219,6 +224,7 @@ class _Reader:
         verdict.key = chain.public.hex() if chain.public is not None else ""
         verdict.until = chain.until
         verdict.connected = chain.connected
+        verdict.vouched = chain.attested is not None and set(range(chain.number or 1)) <= chain.attested.sealed.keys()
         if verdict.problems:
             verdict.state = "TAMPERED"
         elif self.unchecked:
@@ -234,7 +240,7 @@ class _Reader:
 
 
 def _numbered(name: str) -> bool:
-    return name.endswith(".hxr") and name[:-4].isdigit()
+    return name.endswith(".hxr") and name[:-4].isdecimal()
 
 
 def _number(file: IO[bytes]) -> int | None:

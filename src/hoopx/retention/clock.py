@@ -49,7 +49,10 @@ class ClockGuard:
             doubt = self._judge(now, name, up, newest)
             if doubt is not None:
                 self._book.setFact(DOUBT, doubt)
-        self._book.setFact(SEEN, {"wall": now, "boot": name, "up": up})
+        seen = self._book.fact(SEEN)
+        # Of one start of the machine the first look counts: small steps, one after the other, add up.
+        began = _began(seen) if seen is not None and seen["boot"] == name else now - up
+        self._book.setFact(SEEN, {"wall": now, "boot": name, "up": up, "began": began})
         return doubt
 
     def _judge(self, now: float, name: str, up: float, newest: float | None) -> str | None:
@@ -61,7 +64,7 @@ class ClockGuard:
                 return f"the clock was set forward, or nothing ran: the newest leaf is {now - newest:.0f} s old"
             return None
         if seen["boot"] == name:
-            jump = now - seen["wall"] - (up - seen["up"])
+            jump = now - up - _began(seen)
             return None if abs(jump) <= BOUND else f"the clock was set {'forward' if jump > 0 else 'back'} by {abs(jump):.0f} s"
         if now < seen["wall"] - BOUND:
             return f"the clock was set back by {seen['wall'] - now:.0f} s at least"
@@ -74,3 +77,8 @@ class ClockGuard:
         self._book.setFact(DOUBT, None)
         name, up = self._uptime()
         self._book.setFact(SEEN, {"wall": self._wall(), "boot": name, "up": up})
+
+
+def _began(seen: Any) -> float:
+    """When the machine was started, by the wall clock of the first look since."""
+    return float(seen.get("began", seen["wall"] - seen["up"]))

@@ -117,6 +117,9 @@ class Eraser:
         row = self._book.session(session)
         if row is None or row["ended"] is None or row["erased"]:
             raise NotErased("there is no such session that is over")
+        if self._book.isHeld(session):
+            # The state store is asked before; one that was restored from an old copy does not know of it.
+            raise NotErased("the ledger says that it is held: hold it and release it, if it is not")
         if row["ended"] + self.keeping.seconds(row["target"], row["labels"]) > self._wall():
             raise NotErased("its time is not over")
         path: str = row["path"]

@@ -41,9 +41,12 @@ class Keeping:
 
     def seconds(self, target: str, labels: Mapping[str, str]) -> float:
         """
+        @param target: C{""} when nobody here can tell any more (the curator's list was lost): then it is kept as long as anything is.
         @param labels: of the run, as its HEAD says them; the target's own are added, and can not be talked away.
         @return: how long a session at this target is kept, counted from its end.
         """
+        if not target:
+            return max([DEFAULT, *(rule.keep for rule in self._rules)])
         known = {**labels, **self._labels.get(target, {})}
         return max((rule.keep for rule in self._rules if _matches(rule, target, known)), default=DEFAULT)
 

@@ -84,7 +84,7 @@ class FailedLogins:
         @param address: C{"host:port"} of the client.
         """
         self.total += 1
-        key = (_network(address), protocol)
+        key = (networkOf(address), protocol)
         if key not in self._counts and len(self._counts) >= MAX_ADDRESSES:
             key = (OTHERS, protocol)
         self._counts[key] = self._counts.get(key, 0) + 1
@@ -106,7 +106,7 @@ def _first(hashes: Any) -> Any:
     return hashes[0] if hashes else None
 
 
-def _network(address: str) -> str:
+def networkOf(address: str) -> str:
     """The address without its port; of IPv6 the /64, since one machine has all of it."""
     host = address.rpartition(":")[0].strip("[]") or address
     try:

@@ -6,11 +6,11 @@ Asks witnesses for their cosignatures.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -80,25 +80,6 @@ async def _submit(agent: Any, url: str, verifier: Verifier, checkpoint: bytes, p
             raise WitnessRefused("fork", url, f"it has witnessed {old} other leaves")
         old = int(known[1])
     raise WitnessUnavailable(url, "names another size each time: somebody else submits for this ledger", 409)
-
-
-def submitAll(
-    agent: Any, witnesses: Sequence[tuple[str, str]], checkpoint: bytes, proofFor: ProofFor, *, clock: Any, old: Sequence[int] = ()
-) -> Deferred[list[Any]]:
-    """
-    The same for any number, all at once. How many of them are enough is the caller's to say.
-
-    @param witnesses: URL and vkey of each.
-    @param old: the size that each is thought to know.
-    @return: a Deferred of each one's line, or its L{WitnessRefused}, L{WitnessUnavailable} or other exception.
-    """
-    sizes = list(old) or [0] * len(witnesses)
-    asked = [
-        submit(agent, url, vkey, checkpoint, proofFor, clock=clock, old=size).addErrback(lambda why: why.value)
-        for (url, vkey), size in zip(witnesses, sizes)
-    ]
-    gathered: Deferred[Any] = DeferredList(asked, consumeErrors=True)
-    return gathered.addCallback(lambda found: [value for _, value in found])
 
 
 def _cosignature(text: bytes, answer: bytes, verifier: Verifier, url: str) -> bytes:

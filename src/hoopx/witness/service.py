@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 
 from hoopx.witness.exchange import MAX_REQUEST
@@ -19,6 +20,9 @@ MAX_CONNECTIONS: Final = 200
 
 IDLE: Final = 60.0
 """Seconds without a byte until a connection is closed."""
+LIFE: Final = 120.0
+"""Seconds until it is closed in any case: who sends a byte now and then would keep a place for days, and all places keep everybody out.
+A ledger that asks again makes another."""
 
 log = Logger()
 
@@ -68,7 +72,7 @@ def makeResource(witness: Witness, name: str, vkey: str, threads: Any) -> Any:
 
 def makeSite(resource: Any, reactor: Any) -> Any:
     """@return: a factory whose requests and connections are bounded."""
-    from twisted.protocols.policies import WrappingFactory
+    from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
     from twisted.web.server import Request, Site
 
     class Bounded(Request):
@@ -90,7 +94,20 @@ def makeSite(resource: Any, reactor: Any) -> Any:
         def log(self, request: Any) -> None:
             """What matters is told by the alarm."""
 
+    class Mortal(ProtocolWrapper):
+        _end: Any = None
+
+        def connectionMade(self) -> None:
+            self._end = reactor.callLater(LIFE, self.abortConnection)
+            super().connectionMade()
+
+        def connectionLost(self, reason: Any = connectionDone) -> None:
+            if self._end is not None and self._end.active():
+                self._end.cancel()
+            super().connectionLost(reason)
+
     class Limited(WrappingFactory):
+        protocol = Mortal
         noisy = False
 
         def buildProtocol(self, addr: Any) -> Any:

@@ -107,6 +107,8 @@ class PostgresConversation:
             raise Refusal("tls-required", "this listener asks for TLS", "Connect with sslmode=require or better.")
         if not parameters.get("user"):
             raise Refusal("invalid", "the startup packet names no user", "Give the account to use as the user name.")
+        if not all(isText(parameters.get(name, "")) for name in ("user", "database")):
+            raise Refusal("invalid", "the startup packet's user or database is not UTF-8")
         self._parameters = parameters
         if door.certificate is not None or door.listener is not None:
             # AuthenticationOk comes as soon as the target's login has brought it.
@@ -136,7 +138,7 @@ class PostgresConversation:
             database = rest or None
         labels = {}
         if parameters.get("application_name"):
-            labels["application"] = parameters["application_name"][:LABEL_LIMIT]
+            labels["application"] = shown(parameters["application_name"][:LABEL_LIMIT])
         self.clientHandlers = {}
         door.admit(Claim("postgres", target, user, proof, database, labels, door.address))
 
@@ -149,7 +151,8 @@ class PostgresConversation:
         door, grant = self._door, session.grant
         parameters = {"user": credential.username, "database": grant.database or credential.username}
         parameters.update((key, value) for key, value in self._parameters.items() if key not in ("user", "database"))
-        session.note("startup", parameters=parameters, protocol=f"3.{self._version & 0xFFFF}")
+        said = {name: shown(value) for name, value in parameters.items()}
+        session.note("startup", parameters=said, protocol=f"3.{self._version & 0xFFFF}")
         if session.judged:
             self._judging = Judging(self, session)
             self._judging.startup(self._parameters)
@@ -177,6 +180,9 @@ class PostgresConversation:
     def _keyData(self, raw: bytes) -> None:
         """The process id stays the server's; the secret is the gateway's own."""
         process, secret = messages.readKeyData(raw)
+        if self._key is not None:
+            # Each one is remembered until the session ends.
+            raise ProtocolViolation("the target gives its cancel key twice")
         self._key = (process, secret)
         own = token_bytes(32 if self._version >= messages.VERSION_3_2 else 4)
         self._door.offer((process, own), self._cancelled)
@@ -224,3 +230,13 @@ class PostgresConversation:
         if self.lane.last == CLIENT:
             self._cancel()
         return errors.ended(reason, message, self._door.session.id)
+
+
+def isText(value: str) -> bool:
+    """C{False} for what was no UTF-8."""
+    return shown(value) == value
+
+
+def shown(value: str) -> str:
+    """A parameter with bytes that were no UTF-8 written out."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -12,22 +12,18 @@ pipeline, skipping to Sync and the transaction's state are so the server's own.
 
 from __future__ import annotations
 
-from collections import deque
 from secrets import token_hex
-from typing import Any, Final
+from typing import Any, Callable, Final
 
-from hoopx.errors import ProtocolViolation, Refusal
+from hoopx.errors import Refusal
 from hoopx.protocols.postgres import errors, messages
+from hoopx.protocols.postgres.flight import COPY_ENDS, Flight
 from hoopx.values import ALLOW, CLIENT, MADE, TARGET, Block, Command
 
 MARK: Final = "hoopx_refused_"
 """Begins the name of what does not exist at the target. With 16 hexadecimal digits it stays below a name's 63 bytes."""
-FLIGHT_LIMIT: Final = 10_000
-"""Messages sent ahead of their answers: psycopg's pipelines stay far below; each costs some 200 bytes here."""
-NAMES_LIMIT: Final = 10_000
-"""Prepared statements and portals that are remembered. One that is forgotten is not understood, and judged so."""
-TEXT_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes of their texts."""
+RENAMING: Final = ("PREPARE", "DEALLOCATE", "DISCARD", "EXECUTE", "DECLARE", "CLOSE")
+"""Words of statements that give names another meaning behind the protocol's back."""
 
 
 class Judging:
@@ -42,14 +38,18 @@ class Judging:
         self._session = session
         self._lane: Any = None
         self._refusals: dict[str, Block] = {}
-        self._flight: deque = deque()
-        self._names: dict[tuple[str, bytes], str | None] = {}
-        self._textBytes = 0
+        self._flight = flight = Flight()
         self.clientHandlers = {
             b"Q": self._query, b"P": self._parse, b"B": self._bind, b"E": self._execute, b"C": self._close, b"F": self._function,
-            b"S": self._sync,
+            b"S": self._counted, b"D": self._counted, b"c": self._copyEnds, b"f": self._copyEnds,
         }  # fmt: skip
-        self.targetHandlers = {b"1": self._done, b"2": self._done, b"E": self._failed, b"Z": self._ready}
+        self.targetHandlers = {
+            b"1": self._told(lambda: flight.done(b"P")), b"2": self._told(lambda: flight.done(b"B")),
+            b"3": self._told(lambda: flight.done(b"C")), b"n": self._told(lambda: flight.done(b"D")),
+            b"T": self._told(flight.described), b"C": self._told(flight.completed), b"I": self._told(flight.completed),
+            b"s": self._told(flight.completed), b"G": self._told(flight.copying), b"E": self._failed,
+            b"Z": self._told(flight.ready),
+        }  # fmt: skip
 
     def startup(self, parameters: dict[str, str]) -> None:
         """Startup parameters count as SET commands; a replication connection as opaque."""
@@ -61,7 +61,8 @@ class Judging:
                 if "opaque" not in self._session.grant.permit:
                     raise Refusal("denied", "replication can not be judged, and rules are in force for this session")
                 continue
-            verdict = policy.judge(Command(0.0, 0, "sql", f"SET {name} = '{value}'", fields={"startup": name}), self._session)
+            quoted = value.replace("'", "''")
+            verdict = policy.judge(Command(0.0, 0, "sql", f"SET {name} = '{quoted}'", fields={"startup": name}), self._session)
             if verdict is not ALLOW:
                 reason = verdict.reason if isinstance(verdict, Block) else "it would have to be approved"
                 raise Refusal("denied", f'startup parameter "{name}" is refused: {reason}')
@@ -73,19 +74,24 @@ class Judging:
 
     def _query(self, raw: bytes) -> None:
         text = self._text(raw[5:-1])
-        self._forgetIfRenamed(text)
-        self._lane.submit(raw, self._command(b"Q", text), self._sendQuery)
+
+        def send(raw: bytes) -> None:
+            self._forgetIfRenamed(text)
+            self._counted(raw)
+
+        self._lane.submit(raw, self._command(b"Q", text), send)
 
     def _function(self, raw: bytes) -> None:
         oid = int.from_bytes(raw[5:9], "big")
-        self._lane.submit(raw, self._command(b"F", f"function {oid}", understood=False), self._sendQuery)
+        self._lane.submit(raw, self._command(b"F", f"function {oid}", understood=False), self._counted)
 
-    def _sendQuery(self, raw: bytes) -> None:
-        self._note("ready", b"", None)
+    def _counted(self, raw: bytes) -> None:
+        self._flight.sent(raw[:1])
         self._lane.forward(CLIENT, raw)
 
-    def _sync(self, raw: bytes) -> None:
-        self._sendQuery(raw)
+    def _copyEnds(self, raw: bytes) -> None:
+        self._flight.sent(COPY_ENDS)
+        self._lane.forward(CLIENT, raw)
 
     def _parse(self, raw: bytes) -> None:
         (name, query), _ = messages.readStrings(raw, 2)
@@ -95,35 +101,38 @@ class Judging:
             self._lane.refuse(raw, self._command(b"P", text), verdict)
             return
         # A text to be held is held at Bind, where its parameters are known; Parse alone does nothing.
-        self._forgetIfRenamed(text)
-        self._note("statement", name, text)
+        self._flight.sent(b"P", name, text)
         self._lane.forward(CLIENT, raw)
 
     def _bind(self, raw: bytes) -> None:
         portal, statement, formats, values = messages.readBind(raw)
-        text = self._resolve("statement", statement)
+        text = self._flight.resolve(b"P", statement)
         shown = [_parameter(value, _format(formats, index)) for index, value in enumerate(values)]
         command = self._command(b"B", text or "", understood=text is not None, parameters=shown, portal=portal)
 
         def send(raw: bytes) -> None:
-            self._note("portal", portal, text)
+            self._flight.sent(b"B", portal, text)
             self._lane.forward(CLIENT, raw)
 
         self._lane.submit(raw, command, send)
 
     def _execute(self, raw: bytes) -> None:
         (portal,), _ = messages.readStrings(raw, 1)
-        if self._resolve("portal", portal) is not None:
-            self._lane.forward(CLIENT, raw)  # judged at its Bind
+        text = self._flight.resolve(b"B", portal)
+
+        def send(raw: bytes) -> None:
+            self._forgetIfRenamed(text)
+            self._counted(raw)
+
+        if text is not None or self._flight.skipping:
+            send(raw)  # judged at its Bind, or passed over by the server
         else:
-            command = self._command(b"E", "", understood=False)
-            self._lane.submit(raw, command, lambda raw: self._lane.forward(CLIENT, raw))
+            self._lane.submit(raw, self._command(b"E", "", understood=False), send)
 
     def _close(self, raw: bytes) -> None:
-        # Closed or not, the name is better not understood than misunderstood.
         (name,), _ = messages.readStrings(raw[:5] + raw[6:], 1)
-        self._names.pop(("statement" if raw[5:6] == b"S" else "portal", name), None)
-        self._lane.forward(CLIENT, raw)
+        self._flight.drop(b"P" if raw[5:6] == b"S" else b"B", name)
+        self._counted(raw)
 
     def _text(self, query: bytes) -> str:
         return query.decode("utf-8", "backslashreplace")
@@ -134,84 +143,54 @@ class Judging:
         fields = {"message": message, "understood": understood, "parse": parse, "portal": portal}
         return Command(0.0, self._lane.channel, "sql", text, tuple(parameters), fields=fields)
 
-    # Which text a name stands for. A name counts only once the target has confirmed it: a Parse that the server skipped after an
-    # error would otherwise put a harmless text over what the server really has.
+    def _forgetIfRenamed(self, text: str | None) -> None:
+        """SQL can give names another meaning behind the protocol's back. C{None}: who knows."""
+        upper = None if text is None else text.upper()
+        if upper is None or any(word in upper for word in RENAMING):
+            self._flight.forget()
 
-    def _note(self, kind: str, name: bytes, text: str | None) -> None:
-        if len(self._flight) >= FLIGHT_LIMIT:
-            raise ProtocolViolation(f"more than {FLIGHT_LIMIT} messages without an answer can not be judged")
-        self._flight.append((kind, name, text))
+    def _told(self, answered: Callable[[], None]) -> Callable[[bytes], None]:
+        """@return: a handler of the target's messages that counts them."""
 
-    def _resolve(self, kind: str, name: bytes) -> str | None:
-        """@return: the one text that the name can stand for, or C{None}."""
-        for entry in reversed(self._flight):
-            if entry[0] == "ready":
-                break
-            if entry[:2] == (kind, name):
-                return entry[2]
-        texts = {entry[2] for entry in self._flight if entry[:2] == (kind, name)}
-        texts.add(self._names.get((kind, name)))
-        return texts.pop() if len(texts) == 1 else None
+        def handle(raw: bytes) -> None:
+            answered()
+            self._lane.forward(TARGET, raw)
 
-    def _forgetIfRenamed(self, text: str) -> None:
-        """SQL can give names another meaning behind the protocol's back."""
-        upper = text.upper()
-        if "PREPARE" in upper or "DEALLOCATE" in upper or "DISCARD" in upper or "EXECUTE" in upper:
-            self._names.clear()
-            self._textBytes = 0
-
-    def _done(self, raw: bytes) -> None:
-        kind = "statement" if raw[:1] == b"1" else "portal"
-        if self._flight and self._flight[0][0] == kind:
-            _, name, text = self._flight.popleft()
-            self._textBytes += len(text or "")
-            if len(self._names) >= NAMES_LIMIT or self._textBytes > TEXT_LIMIT:
-                self._names.clear()
-                self._textBytes = len(text or "")
-            self._names[kind, name] = text
-        self._lane.forward(TARGET, raw)
-
-    def _ready(self, raw: bytes) -> None:
-        """Everything up to this answer's Sync is answered or was skipped."""
-        while self._flight:
-            kind, name, _ = self._flight.popleft()
-            if kind == "ready":
-                break
-            if kind == "refusal":
-                self._refusals.pop(name.decode(), None)
-        self._lane.forward(TARGET, raw)
+        return handle
 
     # Refusals.
 
     def refuse(self, command: Command, verdict: Block) -> None:
         """Send what the target will refuse, in the refused message's place."""
         name = MARK + token_hex(8)
-        self._refusals[name] = verdict
         kind = command.fields["message"]
-        self._note("refusal", name.encode(), None)
+        if not self._flight.skipping:
+            self._refusals[name] = verdict
+        # A refused Bind makes a portal of which nothing is known but that the server passes over its Execute: no second refusal.
+        self._flight.sent(b"Q" if kind == b"F" else kind, command.fields["portal"], "", name)
         if kind == b"P":
             replacement = messages.parse(b"", name.encode())
         elif kind == b"B":
             replacement = messages.bind(b"", name.encode())
-            # The Execute behind it is skipped by the server: no second refusal for one command.
-            self._note("portal", command.fields["portal"], "")
         elif kind == b"E":
             replacement = messages.execute(name.encode())
         else:
             replacement = messages.query(name.encode())
-            self._note("ready", b"", None)
         self._lane.forward(CLIENT, replacement, origin=MADE)
 
     def _failed(self, raw: bytes) -> None:
-        verdict = None
+        mark, verdict = "", None
         if self._refusals:
             text = messages.readFields(raw).get("M", "")
             start = text.find(MARK)
             if start >= 0:
-                verdict = self._refusals.pop(text[start : start + len(MARK) + 16], None)
+                mark = text[start : start + len(MARK) + 16]
+                verdict = self._refusals.pop(mark, None)
         if verdict is None:
+            self._flight.failed()
             self._lane.forward(TARGET, raw)
         else:
+            self._flight.refused(mark)
             self._lane.attempt(TARGET, raw)
             self._lane.forward(TARGET, errors.blocked(verdict, self._session.id), origin=MADE)
 

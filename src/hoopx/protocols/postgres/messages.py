@@ -104,7 +104,9 @@ def readStartup(raw: bytes) -> tuple[int, dict[str, str]]:
         raise ProtocolViolation("the startup packet has a parameter without a value")
     parameters = {}
     for key, value in zip(parts[::2], parts[1::2]):
-        name = key.decode("utf-8", "surrogateescape")
+        if not key.isascii() or not key:
+            raise ProtocolViolation("the startup packet has a parameter whose name can not be one")
+        name = key.decode("ascii")
         if name in parameters:
             raise ProtocolViolation("the startup packet names a parameter twice")
         parameters[name] = value.decode("utf-8", "surrogateescape")

@@ -54,7 +54,7 @@ class RawConversation:
         if session.target.tls == "off":
             self._begin(session)
         else:
-            door.startTLS(TARGET).addCallbacks(lambda _: self._begin(session), door.failed)
+            door.startTLS(TARGET).addCallback(lambda _: self._begin(session)).addErrback(door.failed)
 
     def _begin(self, session: Any) -> None:
         self._door.live()

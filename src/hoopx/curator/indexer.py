@@ -1,0 +1,44 @@
+# -*- test-case-name: tests.curator.test_apart -*-
+"""
+The index's own process: C{python -m hoopx.curator.indexer}, started by the curator (L{hoopx.curator.apart}), ended by the end of its input.
+
+A line of JSON each: first the settings, then questions, each of which is answered before the next one comes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import IO, Any
+
+from hoopx import registry
+from hoopx.curator.indexing import Indexing
+from hoopx.curator.settings import load
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints goes to the log
+    os.umask(0o077)
+    serve(source, sink, Indexing(load(source.readline()), registry.protocols()))
+
+
+def serve(source: IO[bytes], sink: IO[bytes], indexing: Any) -> None:
+    """
+    @param source: the questions.
+    @param sink: the answers.
+    @param indexing: L{Indexing}, or what stands for it.
+    """
+    for line in source:
+        question = json.loads(line)
+        try:
+            answer = {"answer": getattr(indexing, question["do"])(*question["with"])}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        sink.write(json.dumps(answer).encode() + b"\n")
+        sink.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""The index's process: it does what the index does, comes back when it was killed, and ends with the curator."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from sqlalchemy import text
+from twisted.trial.unittest import SynchronousTestCase
+
+from hoopx.curator.apart import NICE, Apart, IndexFailed, start
+from hoopx.curator.indexer import serve
+from hoopx.curator.settings import CuratorSettings, load
+from hoopx.frames import segmentName
+from hoopx.index.store import address, openForReading
+from tests.curator.rig import Recorded
+
+
+class ApartTests(SynchronousTestCase):
+    def setUp(self):
+        self.data = os.path.abspath(self.mktemp())
+        self.recording = Recorded(self.data).session(3)
+        self.children = []
+        self.apart = Apart(CuratorSettings(self.data, "gw"), self.spawn)
+
+    def spawn(self):
+        child = start()
+        self.children.append(child)
+        self.addCleanup(self.end, child)
+        return child
+
+    def end(self, child):
+        child.stdin.close()
+        self.assertIsNotNone(child.wait(60))
+        child.stdout.close()
+
+    def segment(self, number):
+        self.apart.segment(self.recording.session, os.path.join(self.recording.path, segmentName(number)), number)
+
+    def said(self, question):
+        engine = openForReading(address("sqlite:", Path(self.data)))
+        self.addCleanup(engine.dispose)
+        with engine.connect() as connection:
+            return connection.execute(text(question)).scalar()
+
+    def test_segments(self):
+        """It ends when its input does: L{end} would wait in vain."""
+        for number in (0, 0, 1, 2):
+            self.segment(number)
+        self.assertEqual(self.said("SELECT segments FROM sessions"), 3)
+        self.assertTrue(self.apart.erase(self.recording.session))
+        self.assertEqual(self.said("SELECT count(*) FROM sessions"), 0)
+        self.assertEqual(len(self.children), 1)
+
+    def test_killed(self):
+        """It is started again, and nothing is missing."""
+        self.segment(0)
+        self.children[0].send_signal(signal.SIGKILL)
+        self.children[0].wait()
+        self.segment(1)
+        self.assertEqual(self.said("SELECT segments FROM sessions"), 2)
+        self.assertEqual(len(self.children), 2)
+
+    def test_priority(self):
+        self.segment(0)
+        here = os.getpriority(os.PRIO_PROCESS, 0)
+        self.assertEqual(os.getpriority(os.PRIO_PROCESS, self.children[0].pid), min(19, here + NICE))
+
+    def test_streams(self):
+        """None of them is the curator's: the gateway waits for the end of those when the curator has ended."""
+        self.segment(0)
+        child = self.children[0]
+        theirs = [os.readlink(f"/proc/{child.pid}/fd/{number}") for number in (0, 1, 2)]
+        stdin, stderr = (os.readlink(f"/proc/self/fd/{stream.fileno()}") for stream in (child.stdin, child.stderr))
+        self.assertEqual(theirs, [stdin, stderr, stderr])
+
+    def test_fails(self):
+        """What goes wrong there is told here, and it goes on."""
+        missing = os.path.join(self.recording.path, segmentName(7))
+        error = self.assertRaises(IndexFailed, self.apart.segment, self.recording.session, missing, 7)
+        self.assertIn("FileNotFoundError", str(error))
+        self.segment(0)
+        self.assertEqual(len(self.children), 1)
+
+
+class DeadTests(SynchronousTestCase):
+    def test_givesUp(self):
+        """A process that dies at once is tried again once, and not for ever."""
+        children = []
+
+        def spawn():
+            children.append(subprocess.Popen([sys.executable, "-c", ""], stdin=-1, stdout=-1, stderr=-1))
+            return children[-1]
+
+        apart = Apart(CuratorSettings("/nowhere", "gw"), spawn)
+        self.assertRaises(IndexFailed, apart.segment, "S", "/nowhere/000000.hxr", 0)
+        self.assertEqual(len(children), 2)
+        self.assertTrue(all(child.returncode is not None for child in children))
+
+    def test_secrets(self):
+        """It is told the index's secret, and no other one."""
+        settings = CuratorSettings("/d", "gw", indexUrl="postgresql://u:p@h/d", signingKey=b"k", secrets={"s3.secret_key": b"s"})
+        told = load(Apart(settings)._settings)
+        self.assertEqual((told.indexUrl, told.signingKey, dict(told.secrets)), (settings.indexUrl, None, {}))
+
+
+class ServeTests(SynchronousTestCase):
+    def test_serve(self):
+        class Fake:
+            def segment(self, *arguments):
+                raise ValueError("no")
+
+            def erase(self, *sessions):
+                return len(sessions) == 2
+
+        asked = [{"do": "segment", "with": ["S", "p", 0]}, {"do": "erase", "with": ["S", "T"]}]
+        sink = io.BytesIO()
+        serve(io.BytesIO(b"".join(json.dumps(each).encode() + b"\n" for each in asked)), sink, Fake())
+        self.assertEqual([json.loads(each) for each in sink.getvalue().splitlines()], [{"error": "ValueError: no"}, {"answer": True}])
