@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 
 from twisted.internet import tcp
 from twisted.internet.error import ConnectionLost
@@ -403,6 +404,12 @@ class ReadTests(Fixture):
 
 
 class LoopTests(Fixture):
+    def test_clock(self) -> None:
+        """Timers go by the clock that nobody can set."""
+        call = self.reactor.callLater(1000, self.fail)
+        self.assertLess(abs(call.getTime() - time.monotonic() - 1000), 100)
+        self.assertLess(abs(self.reactor.seconds() - time.monotonic()), 100)
+
     """One selectable's exception is its own."""
 
     def test_exceptionIsolated(self) -> None:

@@ -51,6 +51,7 @@ class Gateway:
             ],
             "draining": broker.draining,
             "disk": broker.recordings.obstacle(),
+            "state": getattr(getattr(self._service.machine, "revocations", None), "trouble", None),
             "recordings": f"{settings.gateway.data}/recordings",
             "counters": dict(broker.counters),
             "curator": None if broker.ledger is None else broker.ledger.status(),

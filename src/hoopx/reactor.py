@@ -8,7 +8,9 @@ It differs from Twisted's own in what a relayed message costs, not in what it me
     C{recv}, one C{send} and its share of an C{epoll_wait}; what the socket does not take goes Twisted's way;
   - a readable transport is served without a logging context of its own; an exception in it is logged with its prefix all the
     same, and disconnects it alone;
-  - a turn of the main loop looks at the timers only when there is one to look at.
+  - a turn of the main loop looks at the timers only when there is one to look at;
+  - timers go by a clock that nobody can set. Twisted's go by the wall clock: set forward by a day they would all be due at once (sessions
+    at their maximum duration, logins too late), set back they would stand still for a day.
 
 UNIX sockets keep Twisted's transports: descriptors travel with bytes that still wait to be sent.
 """
@@ -18,6 +20,7 @@ from __future__ import annotations
 import errno
 import socket
 import sys
+import time
 from select import EPOLLIN
 from typing import Any, Sequence
 
@@ -208,6 +211,7 @@ class HoopxReactor(EPollReactor):
     """L{EPollReactor} with eager TCP transports and a lean loop."""
 
     _log = Logger()
+    seconds = staticmethod(time.monotonic)
 
     def listenTCP(self, port: Any, factory: Any, backlog: int = BACKLOG_DEFAULT, interface: str = "") -> EagerPort:
         listening = EagerPort(port, factory, BACKLOG if backlog == BACKLOG_DEFAULT else backlog, interface, self)

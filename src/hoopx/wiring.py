@@ -136,7 +136,7 @@ class Machine:
             policyDigest=keepPolicy(settings, data),
             protocols=protocols,
         )
-        self.revocations = Revocations(store, stateThread, reactor, self._revoked)
+        self.revocations = Revocations(store, stateThread, reactor, self._revoked, self._alarm)
         yield self.revocations.start()
         self._undo.append(self.revocations.stop)
         if self.curator is not None:

@@ -38,6 +38,10 @@ class StatusTests(GatewayCase):
         for words in ("gw1 (hoopx 1.0)", "1 d 01:01:01", "postgres on 127.0.0.1:15432", "yes"):
             self.assertIn(words, out)
 
+    async def test_stateDown(self) -> None:
+        _, out, _ = await self.said(state="the state store can not be asked")
+        self.assertIn("NO: the state store can not be asked", out)
+
     async def test_diskFull(self) -> None:
         code, out, _ = await self.said(disk="the disk is full")
         self.assertEqual(code, 1)

@@ -82,7 +82,9 @@ class RevocationsTests(SynchronousTestCase):
         self.assertEqual(self.told, [list("abcde"), list("cde")])
 
     def test_storeDown(self) -> None:
-        """Asked again every second; told once in the log; nothing is missed."""
+        """Asked again every second; told once, in the log and as an alarm; nothing is missed."""
+        alarms: list[str] = []
+        self.revocations._alarm = lambda alarm, fields: alarms.append(alarm)
         self.start()
         id = self.issue()
         self.successResultOf(self.other.revoke(id=id))
@@ -94,9 +96,11 @@ class RevocationsTests(SynchronousTestCase):
         self.revocations._threads = Broken()
         self.clock.pump([1] * 3)
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+        self.assertEqual((alarms, self.revocations.trouble), (["state"], "the state store can not be asked"))
         self.revocations._threads = Directly()
         self.clock.advance(1)
         self.assertEqual(self.told, [[id]])
+        self.assertIsNone(self.revocations.trouble)
 
     def test_faultyListener(self) -> None:
         """One session that can not be ended does not stop the questions."""

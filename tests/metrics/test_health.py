@@ -18,6 +18,7 @@ class HealthTests(SynchronousTestCase):
     def test_reasons(self) -> None:
         for change, said in (
             ({"disk": "the disk is read-only"}, "sessions can not be recorded: the disk is read-only"),
+            ({"state": "the state store can not be asked"}, "identities can not be checked: the state store can not be asked"),
             ({"draining": True}, "the gateway is stopping"),
             ({"listeners": []}, "not every listener is up"),
             ({"listeners": [{"address": None}]}, "not every listener is up"),

@@ -287,13 +287,14 @@ class BrokenTests(Base):
             self.assertSound(recording)
 
     def test_closeNeverFails(self):
-        """What can not be closed is left for recovery, the file and its lock are let go."""
+        """What can not be closed is left for recovery, the file and its lock are let go; new sessions wait until the disk works."""
         for name in ("write", "fdatasync", "rename", "fchmod", "fsync"):
             rig = self.rig()
             recording = self.open(rig)
             recording.append(0, CLIENT, PASSED, b"x")
             rig.files.faults[name] = errno.EIO
             self.close(recording)
+            self.assertEqual(rig.store.obstacle(), os.strerror(errno.EIO))
             self.assertEqual(recording._segment.descriptor, -1)
             self.assertNotIn(recording, rig.store._open)
 

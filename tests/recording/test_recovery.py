@@ -6,15 +6,18 @@ import errno
 import gc
 import os
 import shutil
+import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hoopx.errors import RecordingFailed
 from hoopx.frames import DONE, OPEN, RECOVERED, SEAL, START, encode, pack, readSession, segmentName, unpack
-from hoopx.ledger.keys import publicKey
-from hoopx.recording import catalogue
+from hoopx.ledger.keys import loadKey, publicKey
+from hoopx.recording import catalogue, verify
+from hoopx.recording.files import Files
 from hoopx.recording.journal import entry
+from hoopx.recording.recovery import Recovery
 from hoopx.recording.verify import verifySession
 from hoopx.values import CLIENT, PASSED
 from tests.recording.rig import KIB, Killed, Rig, crash, letGo
@@ -83,6 +86,19 @@ class RecoveryTests(RecoveryBase):
         self.again(rig.data)
         self.recovered(path, rig.data)
         self.assertEqual(verifySession(path).state, "never connected")
+
+    def test_openedAndLost(self):
+        """The ledger has its OPEN leaf, and the disk has lost all but HEAD: what happened is not known, but not that nothing did."""
+        rig, path = self.crashed(payloads=())
+        key = loadKey(os.path.join(rig.data, "keys"), Files())
+        Recovery(Files(), rig.data, key, time.time, {os.path.basename(path)}.__contains__).run()
+        self.recovered(path, rig.data)
+        public = publicKey(rig.data)
+        self.assertEqual(verifySession(path, public).state, "recovered")
+        self.patch(verify, "outline", lambda file: None)  # frame by frame
+        self.assertEqual(verifySession(path, public).state, "recovered")
+        (found,) = catalogue.sessions(rig.data)
+        self.assertEqual((found.state, found.reason), ("recovered", "recovered"))
 
     def test_idempotent(self):
         rig, path = self.crashed(roll=True)

@@ -40,6 +40,8 @@ def _said(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if "recordings" in found:
         yield "recordings", str(found["recordings"])
     yield "records", f"NO: {found['disk']}" if found.get("disk") else "yes"
+    if found.get("state"):
+        yield "identities", f"NO: {found['state']}"
     if found.get("curator"):
         yield from _curator(found["curator"])
     for name, count in sorted((found.get("counters") or {}).items()):

@@ -27,6 +27,10 @@ def main() -> None:
     os.umask(0o077)
     sys.setswitchinterval(SWITCH)
 
+    if sys.platform == "linux":
+        from hoopx.reactor import install
+
+        install()  # for its clock, that nobody can set
     from twisted.internet import reactor as running
     from twisted.internet.stdio import StandardIO
     from twisted.logger import globalLogBeginner

@@ -218,10 +218,13 @@ class Workshop:
         self._need()
         found: list[Any] = []
         if fresh:
-            recovery = Recovery(self._files, self.settings.data, self._key, self._wall)
+            ledger = self._ledger
+            recovery = Recovery(
+                self._files, self.settings.data, self._key, self._wall, lambda session: ledger.find("opened", session) is not None
+            )
             try:
                 found = yield self._parts.bench.call(recovery.run, self._progress)
-            except OSError as error:
+            except (OSError, HoopxError) as error:
                 raise CuratorFailed(f"what a crash left can not be recovered: {error}") from None
         self.survey()
         return found

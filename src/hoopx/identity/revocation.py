@@ -36,16 +36,26 @@ class Revocations:
     @param threads: where the store's calls run.
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
     @param onRevoked: callable(list of credential ids): ends their sessions. Told of a credential more than once.
+    @param alarm: callable(alarm, fields): the store can not be asked. Told once per outage.
+    @ivar trouble: why the store can not be asked, or C{None}. Whoever asks every second is the first to see it.
     """
 
     log = Logger()
 
-    def __init__(self, store: Store, threads: Threads, clock: Any, onRevoked: Callable[[list[str]], Any]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        threads: Threads,
+        clock: Any,
+        onRevoked: Callable[[list[str]], Any],
+        alarm: Callable[[str, dict[str, Any]], Any] = lambda alarm, fields: None,
+    ) -> None:
         self._store = store
         self._threads = threads
         self._onRevoked = onRevoked
         self._last = 0
-        self._failing = False
+        self._alarm = alarm
+        self.trouble: str | None = None
         self._clock = clock
         self._recent: dict[str, float] = {}
         self._loop = LoopingCall(self.poll)
@@ -88,7 +98,9 @@ class Revocations:
         return asked.addErrback(self._failed)
 
     def _answered(self, rows: list[tuple[int, str]]) -> Deferred[None] | None:
-        self._failing = False
+        if self.trouble is not None:
+            self.trouble = None
+            self.log.info("the state store answers again")
         if not rows:
             return None
         self._last = rows[-1][0]
@@ -102,6 +114,7 @@ class Revocations:
             self.log.failure("sessions of revoked credentials could not all be ended")
 
     def _failed(self, why: Failure) -> None:
-        if not self._failing:  # once per outage
-            self._failing = True
+        if self.trouble is None:  # once per outage
+            self.trouble = "the state store can not be asked"
             self.log.failure("the state store can not be asked for revocations; asking again every second", why)
+            self._alarm("state", {"why": f"{self.trouble}: identities can not be checked, and revocations are not seen"})

@@ -19,6 +19,8 @@ def unready(status: Mapping[str, Any]) -> list[str]:
         found.append("the gateway is stopping")
     if status.get("disk"):
         found.append(f"sessions can not be recorded: {status['disk']}")
+    if status.get("state"):
+        found.append(f"identities can not be checked: {status['state']}")
     listeners = status.get("listeners")
     if listeners is not None and (not listeners or not all(each.get("address") for each in listeners)):
         found.append("not every listener is up")

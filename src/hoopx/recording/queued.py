@@ -56,6 +56,7 @@ class Queued:
         "_slow",
         "_failure",
         "_closing",
+        "_lost",
         "_number",
     )
 
@@ -72,6 +73,7 @@ class Queued:
         self._busy = self._hashing = self._rolling = self._slow = False
         self._failure: RecordingFailed | None = None
         self._closing: Deferred[None] | None = None
+        self._lost: OSError | None = None
         self._number = 0
 
     @property
@@ -219,6 +221,8 @@ class Queued:
 
     def _closed(self) -> None:
         closing = self._closing
+        if self._lost is not None and self._failure is None:  # nobody has been told yet
+            self._store.failed(self, self._lost.errno in DISK_FULL, self._lost.strerror or str(self._lost))
         self._store.closed(self)
         if self._store.journal is not None:
             self._store.journal.release(self.session)

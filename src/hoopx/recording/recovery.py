@@ -47,11 +47,21 @@ class Recovery:
     Everything here blocks: run it in a thread, before sessions begin.
 
     @param key: the ledger key.
+    @param opened: callable(session) -> has it an OPEN leaf in the ledger? Then its target may have been reached, whatever of its recording
+        the disk has lost.
     """
 
     log = Logger()
 
-    def __init__(self, files: Files, data: str, key: Ed25519PrivateKey, wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        files: Files,
+        data: str,
+        key: Ed25519PrivateKey,
+        wall: Callable[[], float],
+        opened: Callable[[str], bool] = lambda session: False,
+    ) -> None:
+        self._opened = opened
         self._files = files
         self._data = data
         self._key = key
@@ -150,6 +160,7 @@ class Recovery:
             self._files.syncDirectory(path)
             return Recovered(session, path, "recovered", cut)
         tail = b""
+        scan.connected = scan.connected or self._opened(session)
         if scan.last != RECOVERED:
             tail = self._recoveredFrame(session, scan, cut)
             scan.digest.update(tail)

@@ -25,6 +25,7 @@ from hoopx.frames import (
     Decoder,
     FrameError,
     Unreadable,
+    unpack,
 )
 from hoopx.recording.chain import WRONG, Chain
 from hoopx.values import Frame
@@ -134,6 +135,7 @@ class Walk:
                 chain.until = frame.at
             elif frame.kind == RECOVERED:
                 self._signer = chain.recovered(frame, chain.sequence)
+                chain.connected = chain.connected or unpack(frame.payload).get("connected") is not False
                 chain.ended = RECOVERED
             elif frame.kind == DONE:
                 chain.end("done", frame)

@@ -340,6 +340,7 @@ class Recording(Queued):
                 segment.finish(done, sequence, at, totals)
         except OSError as error:
             segment.cut()
+            self._lost = error
             self.log.error(
                 "Recording {session} was not closed, the next start recovers it: {reason}.",
                 session=self.session,

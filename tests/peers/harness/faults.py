@@ -37,7 +37,8 @@ class FaultProxy:
         What happens to the next requests, each one once; then all is well again.
 
         @param faults: C{(status, code)}: this answer, unseen by the server; C{"cut"}: closed without an answer, unseen by the server;
-            C{"lose"}: the server answers, and nobody hears it; C{"stall"}: silence until L{stop}; C{"pass"}.
+            C{"lose"}: the server answers, and nobody hears it; C{"stall"}: silence until L{stop}; C{"forge"}: the signature is made
+            a wrong one, as with a wrong secret key; C{"pass"}.
         """
         self._faults = list(faults)
 
@@ -72,6 +73,8 @@ class FaultProxy:
             elif fault == "stall":
                 return
             elif fault != "cut":
+                if fault == "forge":
+                    head = re.sub(rb"(?i)(signature=)[0-9a-f]{64}", rb"\g<1>" + b"0" * 64, head)
                 self._forward(near, head, body, fault == "lose")
         except OSError:
             pass

@@ -147,6 +147,18 @@ class Process:
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
 
+def child(parent: int, of: bytes) -> int | None:
+    """@return: the process id of a child that has these bytes in its command line."""
+    for each in Path("/proc").iterdir():
+        try:
+            if each.name.isdigit() and int((each / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
+                if of in (each / "cmdline").read_bytes():
+                    return int(each.name)
+        except OSError:
+            continue
+    return None
+
+
 def _status(pid: int, key: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(key + ":"):

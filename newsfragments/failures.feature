@@ -1,0 +1,1 @@
+A wall clock that is set no longer ends sessions or holds up timers; an alarm, /readyz and status tell of a state database that is down; and docs/operations/failures shows what comes of each fault at each moment of a session.
