@@ -10,7 +10,7 @@ from hoopx.curator.commands import CuratorFailed
 from hoopx.curator.custody import SWEEP
 from hoopx.curator.parts import Parts
 from hoopx.curator.settings import CuratorSettings
-from hoopx.curator.workshop import ALARMS, LOCKED, Workshop
+from hoopx.curator.workshop import LOCKED, Workshop
 from hoopx.frames import segmentName
 from hoopx.ledger.leaf import parse
 from hoopx.ledger.reader import LedgerReader
@@ -224,15 +224,3 @@ class WorkshopTests(SynchronousTestCase):
         reader = LedgerReader(os.path.join(self.data, "ledger"))
         self.assertEqual(reader.audit(reader.checkpoint([reader.first()])), [])
         self.assertIn(b"\n3\n", workshop._ledger.published)
-
-    def test_alarms(self):
-        """A defect that meets every session does not fill the alarms."""
-        workshop = self.workshop()
-        for number in range(ALARMS + 5):
-            workshop._alarm("index", str(number))
-        self.assertEqual(len(self.alarms), ALARMS)
-        self.clock.advance(61)
-        workshop._alarm("index", "again")
-        self.assertEqual(len(self.alarms), ALARMS + 1)
-        workshop._alarm("other", "x")
-        self.assertEqual(len(self.alarms), ALARMS + 2)

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from hoopx.curator.alarms import Alarms
 from hoopx.curator.bench import Bench
 from hoopx.curator.book import Book
 from hoopx.curator.commands import CuratorFailed
@@ -26,6 +27,7 @@ from hoopx.curator.scribe import Scribe
 from hoopx.curator.settings import CuratorSettings
 from hoopx.curator.storing import Storing
 from hoopx.curator.survey import survey
+from hoopx.curator.watching import ClockWatch
 from hoopx.errors import HoopxError
 from hoopx.ledger.keys import keyring, loadKey
 from hoopx.ledger.leaf import leaf, parse
@@ -41,9 +43,6 @@ LOCKED: Final = 20.0
 """Seconds to wait for the ledger: the curator before this one may be ending."""
 NAMED: Final = 20
 """Quarantined sessions that the status names; the rest are counted."""
-ALARMS: Final = 10
-MINUTE: Final = 60.0
-"""Alarms of one kind in so many seconds."""
 SLICE: Final = 500
 """Sessions of a survey that are looked at before the reactor has its turn."""
 
@@ -69,8 +68,7 @@ class Workshop:
     ) -> None:
         self._clock = clock
         self._parts = parts
-        self._tell = alarm
-        self._told: dict[str, list[float]] = {}
+        self._alarm = Alarms(clock, alarm)
         self._progress = progress
         self._wall = wall
         self._files = Files() if files is None else files
@@ -84,9 +82,7 @@ class Workshop:
         self._surveyed = 0
         self._newest: float | None = None
         self._audited = 0
-        self._doubt: str | None = None
-        self._watching: Any = None
-        self._ending = False
+        self._watch: Any = None
         self.settings: Any = None
         self.scribe: Any = None
         self.pipeline: Any = None
@@ -163,7 +159,11 @@ class Workshop:
             self._book, keeping, self._guard, lambda: bench.newest or None, self.scribe, self._parts.book, self._wall, self._files,
             backend, index,
         )  # fmt: skip
-        self._watch()
+        threads, guard = self._parts.book, self._guard
+        self._watch = ClockWatch(
+            lambda: threads.call(guard.look, bench.newest or None), lambda: threads.call(guard.confirm), self._clock, self._alarm
+        )
+        self._watch.start()
         self._custody = Custody(
             self._book, backend, index, settings, self._eraser, self.scribe, self._parts, self._clock, self._wall, self._alarm
         )
@@ -175,29 +175,6 @@ class Workshop:
             self._storing.start()
         self._custody.start(settings)
         self.publisher.told()
-
-    def _alarm(self, alarm: str, text: str) -> None:
-        """A defect that meets every session is told a few times a minute; all of it is in the log."""
-        now = self._clock.seconds()
-        told = self._told[alarm] = [at for at in self._told.get(alarm, ()) if now - at < MINUTE]
-        if len(told) < ALARMS:
-            told.append(now)
-            self._tell(alarm, text)
-        else:
-            self.log.error("{alarm}: {text}", alarm=alarm, text=text)
-
-    def _watch(self) -> None:
-        """Look at the clock, again and again: what it does in between would not be seen."""
-
-        def done(doubt: Any) -> None:
-            doubt = doubt if isinstance(doubt, str) else None
-            if doubt is not None and doubt != self._doubt:
-                self._alarm("clock", f"{doubt}; nothing is erased until somebody says that it is right")
-            self._doubt = doubt
-            if not self._ending:
-                self._watching = self._clock.callLater(MINUTE, self._watch)
-
-        self._parts.book.call(self._guard.look, self._bench.newest or None).addBoth(done)
 
     def _aloud(self, alarm: str, text: str) -> None:
         """An alarm, from a thread."""
@@ -306,8 +283,7 @@ class Workshop:
     @inlineCallbacks
     def confirmClock(self) -> Any:
         self._need()
-        yield self._parts.book.call(self._guard.confirm)
-        self._doubt = None
+        yield self._watch.confirmed()
 
     def reload(self, settings: CuratorSettings) -> None:
         """New rules and labels come into force; what else has changed takes a restart."""
@@ -343,9 +319,7 @@ class Workshop:
         """Finish what is waiting, for so long at the most. @return: Deferred[None]"""
         if self.pipeline is None:
             return
-        self._ending = True
-        if self._watching is not None and self._watching.active():
-            self._watching.cancel()
+        self._watch.stop()
         idle = self.pipeline.whenIdle()
         yield idle.addTimeout(seconds, self._clock).addErrback(lambda _: None)
         yield self.pipeline.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
@@ -383,7 +357,7 @@ class Workshop:
             "quarantined": {"count": len(self.pipeline.quarantined), "sessions": names},
             "audit": self._audited,
             "unknown": self._custody.unknown,
-            "clock": self._doubt,
+            "clock": self._watch.doubt,
             "recipients": len(self.settings.encryptTo),
             "index": self.settings.index,
         }
