@@ -30,6 +30,13 @@ class ProgramTests(SynchronousTestCase):
         output, log = child.communicate(timeout=60)
         self.assertEqual((child.returncode, output), (0, b""), log)
 
+    def test_endsWithGateway(self):
+        """A gateway that is killed reads no log any more: the curator ends all the same, and lets go of the ledger."""
+        child = self.start()
+        for stream in (child.stderr, child.stdout, child.stdin):
+            stream.close()
+        self.assertEqual(child.wait(60), 0)
+
     def test_signals(self):
         """Ctrl-C reaches the whole process group: the gateway ends its sessions first, and needs the curator for it."""
         child = self.start()

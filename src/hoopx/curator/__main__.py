@@ -45,14 +45,20 @@ def main() -> None:
     pipe: Any = StandardIO
     pipe(Answers(maker.workshop, reactor.stop), source, sink, reactor=reactor)
     maker.start()
-    reactor.run(installSignalHandlers=False)
-    _exit()
+    try:
+        reactor.run(installSignalHandlers=False)
+    finally:
+        _exit()
 
 
 def _exit() -> None:
     """Leave what threads are at: whatever it is, the next start does it, and one that hangs in a system call would keep the process."""
-    sys.stderr.flush()
-    os._exit(0)
+    try:
+        sys.stderr.flush()
+    except OSError:  # who read it is gone, too
+        pass
+    finally:
+        os._exit(0)
 
 
 def _line(event: Any) -> None:
