@@ -183,7 +183,7 @@ class Machine:
         trail = AuditTrail(self._reactor, lambda row, limit: stateThread.call(store.auditAfter, row, limit), self.curator, self._alarm)
         marks = Marks(store, MYSELF, time.time)
         self.retention = Retention(
-            self._reactor, self.curator, lambda: stateThread.call(marks.holding), self.audit.write, self._alarm
+            self._reactor, self.curator, lambda: stateThread.call(marks.holding), self.audit.write, self._alarm, trail.caughtUp
         )
         holds = HoldsTold(self._reactor, lambda: stateThread.call(marks.holding), self.curator)
         for part in (trail, holds, self.retention):

@@ -47,6 +47,16 @@ class TrailTests(SynchronousTestCase):
         self.clock.advance(EVERY)
         self.assertEqual(len(self.said), 3)
 
+    def test_caughtUp(self):
+        """Who can not wait asks, and knows when it is through; or why not."""
+        self.known = {"audit": 4}
+        self.rows.append(self.row(6, "hold.lifted", "S"))
+        self.successResultOf(self.trail.caughtUp())
+        self.assertEqual(self.said, [("h5", 5), ("S", False, "h6", 6)])
+        self.rows.append(self.row(7))
+        self.down = True
+        self.failureResultOf(self.trail.caughtUp(), CuratorFailed)
+
     def test_many(self):
         self.known = {"audit": 0}
         self.rows = [self.row(number) for number in range(1, 2 * PAGE + 5)]

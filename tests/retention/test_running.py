@@ -1,6 +1,6 @@
 """Who is held stays; everything else is in the audit before it is erased."""
 
-from twisted.internet.defer import fail, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -19,7 +19,11 @@ class RunningTests(SynchronousTestCase):
         self.holds = []
         self.failure = None
         self.sessions = ["A", "B", "C"]
-        self.retention = Retention(self.clock, self, lambda: succeed(self.holds), self.audit, lambda name, fields: self.alarms.append(name))
+        self.behind = None
+        self.retention = Retention(
+            self.clock, self, lambda: succeed(self.holds), self.audit, lambda name, fields: self.alarms.append(name),
+            lambda: succeed(None) if self.behind is None else self.behind,
+        )  # fmt: skip
 
     def expired(self, after):
         if self.failure is not None:
@@ -47,6 +51,18 @@ class RunningTests(SynchronousTestCase):
             ("A", "erased", ""), ("B", "held", "a lawsuit"), ("C", "failed", "it is retained"),
         ])  # fmt: skip
         self.assertEqual(self.did, [("retention.erase", "A"), ("erase", "A", "hash of A"), ("retention.erase", "C")])
+
+    def test_caughtUp(self):
+        """Nothing is erased before the curator knows which holds there are; and nothing at all when it can not be told."""
+        self.behind = Deferred()
+        running = self.retention.run("root")
+        self.assertEqual(self.did, [])
+        self.behind.callback(None)
+        self.assertIn("erased", [line["done"] for line in self.successResultOf(running)])
+        del self.did[:]
+        self.behind = fail(HoopxError("the state store is away"))
+        self.failureResultOf(self.retention.run("root"), HoopxError)
+        self.assertEqual(self.did, [])
 
     def test_dry(self):
         told = self.successResultOf(self.retention.run("root", dry=True))

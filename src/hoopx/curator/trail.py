@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults, inlineCallbacks
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -46,6 +46,7 @@ class AuditTrail:
         self._rows = rows
         self._curator = curator
         self._position: int | None = None
+        self._turn = DeferredLock()
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
 
@@ -62,6 +63,14 @@ class AuditTrail:
             self._loop.stop()
         return ending(self._idle, self._clock)
 
+    def caughtUp(self) -> Deferred[None]:
+        """
+        What was written down by now is on its way no longer: a hold that was lifted a moment ago is lifted for the curator, too.
+
+        @return: Deferred[None]; fails with L{CuratorFailed}, or with what the state store says.
+        """
+        return self._turn.run(self._take)
+
     def _look(self) -> Any:
         idle = self._idle = Deferred()
 
@@ -69,7 +78,7 @@ class AuditTrail:
             self._idle = None
             idle.callback(None)
 
-        return self._take().addCallbacks(self._taken, self._failed).addBoth(over)
+        return self._turn.run(self._take).addCallbacks(self._taken, self._failed).addBoth(over)
 
     def _taken(self, _: Any) -> None:
         self._since = None

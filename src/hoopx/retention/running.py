@@ -27,13 +27,16 @@ class Retention:
     @param holding: callable() -> Deferred[rows of the holds that hold].
     @param audit: callable(actor, action, subject, details) -> Deferred[hash of the row].
     @param alarm: callable(alarm, fields).
+    @param caughtUp: callable() -> Deferred, when the curator knows of every hold that was set or lifted by now.
     """
 
     log = Logger()
 
     def __init__(
-        self, clock: Any, curator: Any, holding: Callable[[], Any], audit: Callable[..., Any], alarm: Callable[[str, Any], None]
-    ) -> None:
+        self, clock: Any, curator: Any, holding: Callable[[], Any], audit: Callable[..., Any], alarm: Callable[[str, Any], None],
+        caughtUp: Callable[[], Any],
+    ) -> None:  # fmt: skip
+        self._caughtUp = caughtUp
         self._curator = curator
         self._holding = holding
         self._audit = audit
@@ -73,6 +76,7 @@ class Retention:
             if confirm:
                 yield self._audit(by, "retention.confirm-clock", "", {})
                 yield self._curator.confirmClock()
+            yield self._caughtUp()
             told: list[dict[str, Any]] = []
             after = ""
             while True:
