@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator.commands import CuratorFailed
 from hoopx.curator.custody import SWEEP
+from hoopx.curator.making import Given
 from hoopx.curator.parts import Parts
 from hoopx.curator.settings import CuratorSettings
 from hoopx.curator.workshop import LOCKED, Workshop
@@ -15,7 +16,7 @@ from hoopx.frames import segmentName
 from hoopx.ledger.leaf import parse
 from hoopx.ledger.reader import LedgerReader
 from hoopx.recording.verify import verifySession
-from hoopx.values import CLIENT, PASSED
+from hoopx.values import CLIENT, PASSED, Reference
 from tests.curator.rig import WALL, FakeBackend, Now, Recorded
 from tests.recording.rig import crash, letGo
 
@@ -224,3 +225,11 @@ class WorkshopTests(SynchronousTestCase):
         reader = LedgerReader(os.path.join(self.data, "ledger"))
         self.assertEqual(reader.audit(reader.checkpoint([reader.first()])), [])
         self.assertIn(b"\n3\n", workshop._ledger.published)
+
+    def test_rotatedSecrets(self):
+        """New credentials reach the backend that was made with the old ones."""
+        workshop = self.workshop(secrets={"s3.access_key": b"old", "s3.secret_key": b"old too"})
+        given = Given(workshop.settings.secrets)
+        workshop.reload(CuratorSettings(self.data, "gw", secrets={"s3.access_key": b"new", "s3.secret_key": b"new too"}))
+        reference = Reference("given", "s3.access_key")
+        self.assertEqual(self.successResultOf(given.fetch(reference, None, None)), b"new")

@@ -55,7 +55,7 @@ class CuratorSettings:
     rules: tuple[Rule, ...] = ()
     labels: Mapping[str, Mapping[str, str]] = Factory(dict)
     signingKey: bytes | None = attrs.field(default=None, repr=False)
-    secrets: Mapping[str, bytes] = attrs.field(factory=dict, repr=False)
+    secrets: dict[str, bytes] = attrs.field(factory=dict, repr=False)
 
     @property
     def remote(self) -> bool:

@@ -286,8 +286,10 @@ class Workshop:
         yield self._watch.confirmed()
 
     def reload(self, settings: CuratorSettings) -> None:
-        """New rules and labels come into force; what else has changed takes a restart."""
+        """New rules, labels and secrets come into force; what else has changed takes a restart."""
         self._need()
+        self.settings.secrets.clear()  # the backend looks there again when the store refuses what it has
+        self.settings.secrets.update(settings.secrets)
         self._eraser.keeping = Keeping(settings.rules, settings.labels)
         self._custody.ruled(settings)
 
