@@ -40,7 +40,7 @@ class Apart:
     """
     Asks the index's process, which is started when it is needed. Blocks: in a thread, one at a time.
 
-    @param spawn: callable() -> L{subprocess.Popen}, see L{spawn}.
+    @param spawn: callable() -> L{subprocess.Popen}, see L{start}.
     """
 
     log = Logger()
