@@ -27,7 +27,7 @@ def patch(place: str) -> None:
     now = time.time
     time.time = lambda: now() + CONTROL.unpack_from(control)[0]
 
-    from hoopx.curator import process, storing, workshop
+    from hoopx.curator import process, storing, watching
     from hoopx.recording.files import Files
     from hoopx.storage import s3
 
@@ -48,7 +48,7 @@ def patch(place: str) -> None:
     storing.AWAY = 0.5  # type: ignore[misc]
     storing.FIRST = 0.2  # type: ignore[misc]
     storing.LONGEST = 0.5  # type: ignore[misc]
-    workshop.MINUTE = 1.0  # type: ignore[misc]
+    watching.EVERY = 1.0  # type: ignore[misc]
     process.LOOK = 0.1  # type: ignore[misc]
     s3.READ = 0.5  # type: ignore[misc]
 
