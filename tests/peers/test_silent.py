@@ -22,8 +22,10 @@ ALLOWED = 0.1
 """Seconds that a login may take longer."""
 BULK = 300 * 1024 * 1024
 GROWTH = 10 * 1024 * 1024
-STAYS = 8 * 1024 * 1024
-"""What may stay of it: the allocator keeps 4 MiB of each of two arenas, for results to come."""
+FLAT = 16 * 1024 * 1024
+"""Bytes that may be on their way when a big result is taken in as fast as it comes: some 6 MB are, on a busy machine 10."""
+STAYS = 12 * 1024 * 1024
+"""Bytes that the allocator may keep: two arenas of 4 MiB, and what is loaded at first use. What piled up kept 33 MB."""
 RESULTS = 3
 LOGINS = 15
 
@@ -76,7 +78,7 @@ class SilentTests(SynchronousTestCase):
                 connection.login("app", self.token, "shop")
                 connection.send(query(f"SELECT repeat('x', 1023) FROM generate_series(1, {BULK // 1024})"))
                 self.assertGreater(connection.drain(), BULK)
-        self.assertLess(process.peak() - before, GROWTH, "the gateway grew")
+        self.assertLess(process.peak() - before, FLAT, "the gateway grew")
         steady(lambda: process.memory() - before < STAYS, "the memory to be given back", 0.2)
 
     def test_deaf_client(self) -> None:
