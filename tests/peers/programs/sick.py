@@ -45,12 +45,12 @@ def patch(place: str) -> None:
     for name in CALLS:
         setattr(Files, name, staticmethod(sick(name, getattr(os, name, os.posix_fallocate))))
     # Nobody wants to wait a minute for an alarm.
-    storing.AWAY = 0.5  # type: ignore[misc]
-    storing.FIRST = 0.2  # type: ignore[misc]
-    storing.LONGEST = 0.5  # type: ignore[misc]
-    watching.EVERY = 1.0  # type: ignore[misc]
-    process.LOOK = 0.1  # type: ignore[misc]
-    s3.READ = 0.5  # type: ignore[misc]
+    for module, limit, seconds in (
+        (storing, "AWAY", 0.5), (storing, "FIRST", 0.2), (storing, "LONGEST", 0.5), (watching, "EVERY", 1.0), (process, "LOOK", 0.1),
+        (s3, "READ", 0.5),
+    ):  # fmt: skip
+        getattr(module, limit)  # one that has moved would be set in vain
+        setattr(module, limit, seconds)
 
 
 if __name__ == "__main__":
