@@ -51,6 +51,19 @@ class RegisterTests(EvidenceBase):
         found = self.look(inquire=self.verify)
         self.assertWrong(found)  # what the old key has recovered, too
 
+    def test_lastKeyOnly(self):
+        """Who was told the newest key alone is led back: to what the old one has recovered, and to checkpoints that it has signed."""
+        for number in range(2):
+            self.world.ledger.rotate(Ed25519PrivateKey.generate())
+            self.world.leaf("audit", audit=f"{number:064x}")
+        self.world.sign(witnessed=False)
+        self.key = Verifier.parse(self.world.ledger.vkey)
+        for note in (None, self.world.checkpoints[0], self.world.checkpoints[-1]):
+            register = self.verify(checkpoint=note, witnesses=[self.witness])
+            self.assertEqual(register.problems, [])
+        self.assertEqual(len(register.keys), 3)
+        self.assertWrong(self.look(inquire=self.verify))
+
     def test_forked(self):
         """Another ledger by the same key: it has its leaves, and the witness has signed other ones."""
         lines = self.world.ledger.entries(0, 100)

@@ -11,12 +11,12 @@ from typing import Any, Final, NamedTuple
 
 from hoopx.ledger import tree
 from hoopx.ledger.errors import LedgerDamaged, LedgerError
-from hoopx.ledger.keys import verifyRotation
 from hoopx.ledger.leaf import parse
 from hoopx.ledger.log import CHECKPOINT, ORIGIN, WITNESSED
 from hoopx.ledger.lookup import ROTATED
 from hoopx.ledger.note import COSIGNATURE, ED25519, Checkpoint, NoteError, Signature, Verifier, openNote, parseCheckpoint, split
 from hoopx.ledger.proof import Proof
+from hoopx.ledger.succession import following, former
 from hoopx.ledger.tail import TAIL, readTail
 from hoopx.ledger.tiles import ENTRIES, HEIGHT, WIDTH, Edge, Tiles, decodeBundle, tilePath, tilesOf, widthOf
 from hoopx.ledger.tree import HASH, ProofError, leafHash
@@ -24,6 +24,9 @@ from hoopx.recording.files import openRegular
 
 MAX_PROBLEMS: Final = 1000
 """What L{LedgerReader.audit} tells before it gives up: a ledger that is all wrong is not told tile by tile."""
+
+
+_ROTATION: Final = b'"' + ROTATED.encode() + b'"'
 
 
 class Problem(NamedTuple):
@@ -85,17 +88,15 @@ class LedgerReader:
         return self._chain(start, here if size is None else min(size, here), here)
 
     def _chain(self, start: Verifier, size: int, here: int) -> list[tuple[int, Verifier]]:
-        found = [(0, start)]
-        for at, line in self._matching(b'"' + ROTATED.encode() + b'"', size, here):
-            try:
-                value = parse(line)
-                following = Verifier.parse(value["key"])
-                verifyRotation(found[-1][1].public, value["key"], value["signature"])
-            except (KeyError, TypeError, ValueError):
-                continue  # not this key's word
-            if value["type"] == ROTATED and following.name == start.name and following.kind == ED25519:
-                found.append((at + 1, following))
-        return found
+        return following(start, self._matching(_ROTATION, size, here))
+
+    def former(self, start: Verifier) -> list[Verifier]:
+        """
+        The keys before this one, in the tree of the last L{checkpoint}, the newest first. They count when L{audit} has found nothing.
+
+        @raise LedgerError: it does not say which key it was begun with.
+        """
+        return former(start, self.first(), self._matching(_ROTATION, self._size, self._size))
 
     def checkpoint(self, verifiers: Iterable[Verifier] = (), witnessed: bool = False) -> Signed:
         """

@@ -17,12 +17,11 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from hoopx.frames import unpack
 from hoopx.ledger.errors import LedgerError
-from hoopx.ledger.keys import verifyRotation
 from hoopx.ledger.note import Verifier, openNote, parseCheckpoint, split
 from hoopx.ledger.proof import Proof, decode, encode, verify
 from hoopx.ledger.reader import LedgerReader, Signed
+from hoopx.ledger.succession import following, former
 from hoopx.ledger.tree import ProofError
 from hoopx.recording.book import Book
 from hoopx.recording.files import openRegular
@@ -175,8 +174,10 @@ def _prove(found: Register, folder: str, key: Verifier | None, checkpoint: bytes
     found.origin = start.name
     note = _text(folder, CHECKPOINT)
     proofs = sorted(_proofs(folder), key=lambda each: each[1].index)
-    chain = _chain(start, [proof for _, proof in proofs])
-    found.keys = frozenset(one.public for one in chain)
+    leaves = [(proof.index, proof.extra or b"") for _, proof in proofs]
+    chain = [one for _, one in following(start, leaves)]
+    before = former(start, Verifier.parse(_text(folder, KEYS).decode("utf-8")), leaves)  # each leaf is proven below
+    found.keys = frozenset(one.public for one in (*chain, *before))
     claimed = parseCheckpoint(split(note)[0])
     found.size = claimed.size
     if claimed.origin != start.name:
@@ -207,20 +208,6 @@ def _prove(found: Register, folder: str, key: Verifier | None, checkpoint: bytes
         found.book.since = None  # a few leaves of many: what they do not prove is not older than the ledger
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"a leaf can not be read: {error}") from None
-
-
-def _chain(start: Verifier, proofs: Sequence[Proof]) -> list[Verifier]:
-    """The key's rotations, as far as they are in here."""
-    chain = [start]
-    for proof in proofs:
-        try:
-            value = unpack(proof.extra or b"")
-            if value.get("type") == "key-rotated":
-                verifyRotation(chain[-1].public, value["key"], value["signature"])
-                chain.append(Verifier.parse(value["key"]))
-        except (ValueError, KeyError, TypeError):
-            continue
-    return chain
 
 
 def _proofs(folder: str) -> Iterator[tuple[str, Proof]]:

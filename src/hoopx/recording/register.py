@@ -98,7 +98,7 @@ class _Inquiry:
             return found
         try:
             signed = self.reader.checkpoint([start, *self.cosigners])
-            chain = [one for _, one in self.reader.chain(start)]
+            chain = [*[one for _, one in self.reader.chain(start)], *self.reader.former(start)]
         except (LedgerError, NoteError, ProofError) as error:
             self.wrong(self.explained(error, start))
             return found
