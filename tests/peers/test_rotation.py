@@ -60,15 +60,15 @@ class RotationTests(EvidenceBase):
         return run.returncode, json.loads(run.stdout)[-1]
 
     def test_rotated(self) -> None:
-        port, memory = freePort(), folder("witness")
-        argv = [sys.executable, "-c", HOOPX, "witness", "--data", str(memory), "--name", "w.example.com", "--vkey"]
+        port, cosigned = freePort(), folder("witness")
+        argv = [sys.executable, "-c", HOOPX, "witness", "--data", str(cosigned), "--name", "w.example.com", "--vkey"]
         vkey = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
         gateway = self.made(
             f'signing_key = {{ file = "{self.pem}" }}\nwitness_quorum = 1\n'
             f'\n[[recording.witnesses]]\nurl = "http://127.0.0.1:{port}/"\nkey = "{vkey}"\n'
         ).start()
         first = gateway.hoopx("ledger", "keys")
-        witness = self.witness(memory, port, first)
+        witness = self.witness(cosigned, port, first)
 
         def witnessed() -> bool:
             found = self.status(gateway)["ledger"]
@@ -99,12 +99,18 @@ class RotationTests(EvidenceBase):
         # The witness knows the old key alone: it does not sign what that has not signed.
         until(lambda: "403" in json.dumps(self.status(gateway)["ledger"]["witnesses"]), "the witness to refuse", 60)
         witness.stop()
-        self.witness(memory, port, gateway.hoopx("ledger", "keys"))
+        self.witness(cosigned, port, gateway.hoopx("ledger", "keys"))
         until(witnessed, "the witness to follow", 60)
+        with Wire(gateway.port) as connection:  # one that goes on is no shortcoming
+            connection.login("app", gateway.token(), "shop")
+            connection.value("select 'still here'")
+            memory = str(self.secrets / "seen")
+            status, register = self.verified(gateway, "--witness-key", vkey, "--ledger-key", last, "--strict", "--remember", memory)
+            self.assertEqual((status, register["state"], register["short"]), (0, "consistent", None))
         gateway.stop()
 
         for arguments in ([], ["--ledger-key", first.strip()], ["--ledger-key", last]):
-            status, register = self.verified(gateway, "--witness-key", vkey, *arguments)
+            status, register = self.verified(gateway, "--witness-key", vkey, "--remember", memory, *arguments)
             self.assertEqual((status, register["problem"]), (0, None), arguments)
             self.assertEqual(register["witnesses"]["w.example.com"]["size"], register["size"])
         self.assertIn("recovered", [one["state"] for one in gateway.sessions()])

@@ -25,7 +25,7 @@ from hoopx.ledger.succession import following, former
 from hoopx.ledger.tree import ProofError
 from hoopx.recording.book import Book
 from hoopx.recording.files import openRegular
-from hoopx.recording.register import Register
+from hoopx.recording.register import Register, unheard
 
 README: Final = "README.txt"
 KEYS: Final = "ledger.vkey"
@@ -120,7 +120,9 @@ class Opened:
 
 
 @contextmanager
-def opened(path: str, key: Verifier | None, checkpoint: bytes | None, witnesses: Sequence[Verifier]) -> Iterator[Opened | None]:
+def opened(
+    path: str, key: Verifier | None, checkpoint: bytes | None, witnesses: Sequence[Verifier], quorum: int | None = None
+) -> Iterator[Opened | None]:
     """
     Open a bundle, unpacking it if need be.
 
@@ -129,13 +131,13 @@ def opened(path: str, key: Verifier | None, checkpoint: bytes | None, witnesses:
     """
     if os.path.isdir(path):
         if os.path.isdir(os.path.join(path, PROOFS)) and os.path.exists(os.path.join(path, README)):
-            yield Opened(path, lambda: _inquire(path, key, checkpoint, witnesses))
+            yield Opened(path, lambda: _inquire(path, key, checkpoint, witnesses, quorum))
         else:
             yield None
         return
     with tempfile.TemporaryDirectory(prefix="hoopx-") as folder:
         _unpack(path, folder)
-        yield Opened(folder, lambda: _inquire(folder, key, checkpoint, witnesses))
+        yield Opened(folder, lambda: _inquire(folder, key, checkpoint, witnesses, quorum))
 
 
 def _unpack(path: str, folder: str) -> None:
@@ -158,10 +160,12 @@ def _unpack(path: str, folder: str) -> None:
         raise OSError(0, f"{path} is damaged, or no bundle: {error}") from None
 
 
-def _inquire(folder: str, key: Verifier | None, checkpoint: bytes | None, witnesses: Sequence[Verifier]) -> Register:
+def _inquire(
+    folder: str, key: Verifier | None, checkpoint: bytes | None, witnesses: Sequence[Verifier], quorum: int | None
+) -> Register:
     found = Register(origin=key.name if key is not None else "")
     try:
-        _prove(found, folder, key, checkpoint, witnesses)
+        _prove(found, folder, key, checkpoint, witnesses, quorum)
     except (ValueError, KeyError, TypeError, OSError) as error:
         found.problems.append(str(error))
     if found.problems:
@@ -169,7 +173,9 @@ def _inquire(folder: str, key: Verifier | None, checkpoint: bytes | None, witnes
     return found
 
 
-def _prove(found: Register, folder: str, key: Verifier | None, checkpoint: bytes | None, witnesses: Sequence[Verifier]) -> None:
+def _prove(
+    found: Register, folder: str, key: Verifier | None, checkpoint: bytes | None, witnesses: Sequence[Verifier], quorum: int | None
+) -> None:
     start = key or Verifier.parse(_text(folder, KEYS).decode("utf-8"))
     found.origin = start.name
     note = _text(folder, CHECKPOINT)
@@ -186,10 +192,9 @@ def _prove(found: Register, folder: str, key: Verifier | None, checkpoint: bytes
     if not any(one.timestamp is None for one in signatures):
         raise ValueError("the checkpoint is not signed by the ledger's key")
     found.witnesses = {one.name: (claimed.size, one.timestamp) for one in signatures if one.timestamp is not None}
-    heard = {(one.name, one.keyId) for one in signatures}
-    for witness in witnesses:
-        if (witness.name, witness.keyId) not in heard:
-            found.problems.append(f"the witness {witness.name} has not signed the checkpoint")
+    found.heard = {(one.name, one.keyId): (claimed.size, one.timestamp) for one in signatures if one.timestamp is not None}
+    found.note = note
+    found.problems += unheard(witnesses, found.heard, quorum)
     if checkpoint is not None:
         if split(checkpoint)[0] != text:
             found.problems.append("the checkpoint given is another one than the bundle's: between the two nothing is proven")

@@ -6,8 +6,8 @@ Whether a ledger is what was signed, witnessed and written down elsewhere; and w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Sequence
+from typing import Any, Final
 
 from attrs import Factory, define
 
@@ -20,6 +20,9 @@ from hoopx.ledger.tree import ProofError
 from hoopx.recording.book import Book
 from hoopx.recording.files import openRegular
 
+GIVEN: Final = "the checkpoint given"
+REMEMBERED: Final = "the checkpoint remembered"
+
 
 @define
 class Register:
@@ -29,8 +32,11 @@ class Register:
     @ivar origin: the ledger's name.
     @ivar size: leaves that its checkpoint covers; C{pending}: those behind it, which nobody has signed yet.
     @ivar state: C{"consistent"} or C{"TAMPERED"}.
-    @ivar against: C{"checkpoint"}: it has grown out of the one that was given; C{"itself"}: it does not contradict itself.
+    @ivar against: C{"checkpoint"}: it has grown out of the one that was given; C{"remembered"}: out of the one that was seen the last
+        time; C{"itself"}: it does not contradict itself.
     @ivar witnesses: name -> size of the newest checkpoint that the witness has cosigned, and when (seconds since the epoch).
+    @ivar heard: the same by name and key, for two witnesses may have one name.
+    @ivar note: its newest checkpoint, as signed; empty when it has none.
     @ivar problems: what is wrong.
     @ivar keys: public keys that have signed it, 32 bytes each.
     @ivar book: what it says of sessions. Of a ledger that is not sound nothing is believed: then C{None}.
@@ -42,6 +48,8 @@ class Register:
     state: str = "consistent"
     against: str = "itself"
     witnesses: dict[str, tuple[int, int]] = Factory(dict)
+    heard: dict[tuple[str, bytes], tuple[int, int]] = Factory(dict)
+    note: bytes = b""
     problems: list[str] = Factory(list)
     keys: frozenset[bytes] = frozenset()
     book: Book | None = None
@@ -63,19 +71,21 @@ class Register:
 
 
 class _Inquiry:
-    def __init__(self, path: str | Callable[[str], bytes | None], key: Verifier | None, witnesses: Sequence[Verifier]) -> None:
+    def __init__(
+        self, path: str | Callable[[str], bytes | None], key: Verifier | None, witnesses: Sequence[Verifier], quorum: int | None
+    ) -> None:
         self.path = path
         self.reader = LedgerReader(path)
         self.key = key
         self.cosigners = list(witnesses)
-        self.heard: set[tuple[str, bytes]] = set()  # by name and key: two witnesses may have one name
+        self.quorum = quorum
         self.found = Register(origin=key.name if key is not None else "")
 
     def wrong(self, what: str) -> None:
         self.found.problems.append(what)
         self.found.state = "TAMPERED"
 
-    def run(self, given: bytes | None) -> Register:
+    def run(self, given: bytes | None, remembered: Callable[[str], bytes | None]) -> Register:
         found = self.found
         try:
             start = self.key or self.reader.first()
@@ -83,12 +93,13 @@ class _Inquiry:
             self.wrong(str(error))
             return found
         found.origin = start.name
+        seen = remembered(start.name)
         note = self.file(CHECKPOINT)
         if note is None:
             if callable(self.path):
                 self.wrong("the store has no checkpoint of it")
                 return found
-            if given is not None:
+            if given is not None or seen is not None:
                 self.wrong("it has no checkpoint any more: it was rolled back")
             elif self.key is not None:
                 self.wrong("it has no checkpoint: nothing in it is signed by the key given")
@@ -102,20 +113,19 @@ class _Inquiry:
         except (LedgerError, NoteError, ProofError) as error:
             self.wrong(self.explained(error, start))
             return found
-        found.size = signed.checkpoint.size
+        found.size, found.note = signed.checkpoint.size, signed.note
         found.keys = frozenset(one.public for one in chain)
         self.leaves(signed)
         self.cosigned(signed.note, chain)
-        for other in (self.file(WITNESSED), given):
+        for name, other in ((f"the file {WITNESSED}", self.file(WITNESSED)), (GIVEN, given), (REMEMBERED, seen)):
             if other is not None:
-                self.older(other, chain, other is given)
-        for witness in self.cosigners:
-            if (witness.name, witness.keyId) not in self.heard:
-                self.wrong(f"the witness {witness.name} has signed none of the checkpoints that are here")
+                self.older(name, other, chain)
+        for what in unheard(self.cosigners, found.heard, self.quorum):
+            self.wrong(what)
         if found.problems:
             found.book = None
-        elif given is not None:
-            found.against = "checkpoint"
+        else:
+            found.against = "checkpoint" if given is not None else "remembered" if seen is not None else "itself"
         return found
 
     def explained(self, error: Exception, start: Verifier) -> str:
@@ -136,8 +146,8 @@ class _Inquiry:
             return
         self.found.pending = len(pending)
         self.found.keys = frozenset((start.public,))
-        for witness in self.cosigners:
-            self.wrong(f"the witness {witness.name} has signed none of the checkpoints that are here")
+        for what in unheard(self.cosigners, {}, self.quorum):
+            self.wrong(what)
         if not self.found.problems:
             self.found.book = Book(pending=pending)
 
@@ -164,14 +174,14 @@ class _Inquiry:
             return None
         for one in signatures:
             if one.timestamp is not None:
-                self.heard.add((one.name, one.keyId))
-            if one.timestamp is not None and checkpoint.size >= self.found.witnesses.get(one.name, (0, 0))[0]:
-                self.found.witnesses[one.name] = (checkpoint.size, one.timestamp)
+                told = (checkpoint.size, one.timestamp)
+                key = one.name, one.keyId
+                self.found.heard[key] = max(told, self.found.heard.get(key, told))
+                self.found.witnesses[one.name] = max(told, self.found.witnesses.get(one.name, told))
         return checkpoint if any(one.timestamp is None for one in signatures) else None
 
-    def older(self, note: bytes, chain: Sequence[Verifier], given: bool) -> None:
+    def older(self, name: str, note: bytes, chain: Sequence[Verifier]) -> None:
         """A checkpoint that is out in the world: the ledger must have grown out of it."""
-        name = "the checkpoint given" if given else f"the file {WITNESSED}"
         try:
             claimed = parseCheckpoint(split(note)[0])
         except NoteError as error:
@@ -186,7 +196,7 @@ class _Inquiry:
         try:
             self.reader.compare(claimed)
         except (ProofError, LedgerError) as error:
-            self.wrong(str(error) if given else f"{name}: {error}")
+            self.wrong(str(error) if name == GIVEN else f"{name}: {error}")
 
     def file(self, name: str) -> bytes | None:
         if callable(self.path):
@@ -207,6 +217,8 @@ def verifyLedger(
     key: Verifier | None = None,
     checkpoint: bytes | None = None,
     witnesses: Sequence[Verifier] = (),
+    quorum: int | None = None,
+    remembered: Callable[[str], bytes | None] = lambda origin: None,
 ) -> Register:
     """
     Make the whole tree anew from the leaves, and compare it with what was signed.
@@ -214,9 +226,24 @@ def verifyLedger(
     @param path: the ledger's directory, or a callable(name of a file) -> bytes or C{None}.
     @param key: the ledger's key (its first, or a later one), written down elsewhere. Without it, the one that it names itself.
     @param checkpoint: a signed note from elsewhere that the ledger must have grown out of.
-    @param witnesses: whose cosignatures have to be there.
+    @param witnesses: whose cosignatures have to be there; C{quorum}: of how many of them, C{None} for all.
+    @param remembered: the newest checkpoint that was seen the last time, of the ledger of that name.
     """
     for witness in witnesses:
         if witness.kind != COSIGNATURE:
             raise ValueError(f"{witness.vkey} is no key of a witness")
-    return _Inquiry(path, key, witnesses).run(checkpoint)
+    return _Inquiry(path, key, witnesses, quorum).run(checkpoint, remembered)
+
+
+def unheard(witnesses: Sequence[Verifier], heard: Container[tuple[str, bytes]], quorum: int | None) -> list[str]:
+    """
+    @param heard: name and key of those who have signed.
+    @return: what is wrong with that.
+    """
+    absent = [one.name for one in witnesses if (one.name, one.keyId) not in heard]
+    if quorum is None or quorum == len(witnesses):
+        return [f"the witness {name} has signed none of the checkpoints that are here" for name in absent]
+    signed = len(witnesses) - len(absent)
+    if signed >= quorum:
+        return []
+    return [f"{signed} of the witnesses given have signed a checkpoint that is here, not {quorum}: {', '.join(absent)} have not"]

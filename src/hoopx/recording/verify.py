@@ -52,6 +52,9 @@ class Verdict:
     @ivar logged: the ledger knows the session.
     @ivar connected: the target was reached.
     @ivar vouched: the ledger has the seal of each of its segments.
+    @ivar behind: how many sealed segments there are that the ledger has not.
+    @ivar tail: frames behind the first one of the segment that is not sealed.
+    @ivar last: nanoseconds since session start of the last frame, as far as it can be read.
     """
 
     session: str
@@ -63,6 +66,9 @@ class Verdict:
     logged: bool = False
     connected: bool = False
     vouched: bool = False
+    behind: int = 0
+    tail: int = 0
+    last: int = 0
 
 
 class _Reader:
@@ -135,8 +141,10 @@ class _Reader:
                     return False
                 if self.open:
                     file.seek(0)
-                if not Walk(chain, self.open, self.wrong).run(file, self.name):
+                walk = Walk(chain, self.open, self.wrong)
+                if not walk.run(file, self.name):
                     return False
+                self.verdict.tail = max(0, walk.frames - 1) if self.open else 0
                 return self.open or self.packed(path)
         except Encrypted as error:
             return self.closed(path, str(error))
@@ -225,6 +233,8 @@ class _Reader:
         verdict.key = chain.public.hex() if chain.public is not None else ""
         verdict.until = chain.until
         verdict.connected = chain.connected
+        verdict.last = chain.at
+        verdict.behind = len(set(range(chain.number)) - (chain.attested.sealed.keys() if chain.attested is not None else set()))
         verdict.vouched = chain.attested is not None and set(range(chain.number or 1)) <= chain.attested.sealed.keys()
         if verdict.problems:
             verdict.state = "TAMPERED"
