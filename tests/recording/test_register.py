@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from hoopx.ledger import reader
 from hoopx.ledger.log import Ledger
 from hoopx.ledger.note import Cosigner, NoteError, Verifier, split
 from hoopx.ledger.reader import MAX_PROBLEMS, LedgerReader
@@ -159,12 +161,38 @@ class RegisterTests(EvidenceBase):
 
         self.assertRaises(NoteError, LedgerReader(read).checkpoint, [self.key])
 
-    def test_pipe(self):
-        """In a folder from elsewhere may be anything: opening it must not wait."""
-        path = os.path.join(self.directory, "checkpoint")
-        os.remove(path)
-        os.mkfifo(path)
-        self.assertRaises(OSError, self.verify)
+    def test_noFiles(self):
+        """In a folder from elsewhere may be anything: opening it must not wait, and what is no file is no ledger's."""
+        bundle = os.path.join("tile", "entries", "000.p", "31")
+        for name in ("checkpoint", "witnessed", "origin", "tail", bundle, os.path.join("tile", "0", "000.p", "31")):
+            path = os.path.join(self.directory, name)
+            os.rename(path, path + ".kept")
+            for make in (os.mkfifo, os.mkdir, lambda path: os.symlink(path, path)):
+                make(path)
+                self.assertProblem(self.verify(), f"{name}: ")
+                os.rmdir(path) if os.path.isdir(path) and not os.path.islink(path) else os.remove(path)
+            os.rename(path + ".kept", path)
+        self.assertEqual(self.verify().problems, [])
+
+    def test_mayNotBeRead(self):
+        """That is nobody's tampering."""
+        def refuse(path):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+
+        self.patch(reader, "openRegular", refuse)
+        self.assertRaises(PermissionError, self.verify)
+
+    def test_tooMuch(self):
+        """A partial tile or bundle has as many as its name says: what stands behind them nobody has signed."""
+        for name, more in (("0", b"\0" * 32), ("entries", b"\0\x02{}")):
+            path = os.path.join(self.directory, "tile", name, "000.p", "31")
+            with open(path, "rb") as file:
+                kept = file.read()
+            with open(path, "wb") as file:
+                file.write(kept + more)
+            self.assertProblem(self.verify(), f"tile/{name}/000.p/31: ")
+            with open(path, "wb") as file:
+                file.write(kept)
 
     def test_namesakes(self):
         """Two witnesses of one name: what one has signed the other has not."""

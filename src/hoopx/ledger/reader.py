@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from errno import EINVAL, ELOOP, ENXIO
 from typing import Any, Final, NamedTuple
 
 from hoopx.ledger import tree
@@ -58,7 +59,7 @@ class LedgerReader:
     """
 
     def __init__(self, source: str | Callable[[str], bytes | None]) -> None:
-        self._read = source if callable(source) else _directory(source)
+        self._read = source if callable(source) else directory(source)
         self._size = 0
         self._tiles = Tiles(self._tile, lambda: self._size)
 
@@ -262,27 +263,32 @@ class LedgerReader:
             problems.append(Problem(tilePath(level, number, width), what))
 
     def _tile(self, level: int, number: int, width: int) -> bytes:
-        data = self._either(level, number, width)
-        if len(data) < width * HASH or len(data) % HASH:
+        data, full = self._either(level, number, width)
+        if len(data) < width * HASH or len(data) % HASH or (len(data) > width * HASH and not full):
             raise LedgerDamaged(f"{tilePath(level, number, width)}: of the wrong length")
         return data
 
     def _bundle(self, number: int, size: int) -> list[bytes]:
         width = widthOf(0, number, size)
+        data, full = self._either(ENTRIES, number, width)
         try:
-            entries = decodeBundle(self._either(ENTRIES, number, width))
+            entries = decodeBundle(data)
         except ValueError as error:
             raise LedgerDamaged(f"{tilePath(ENTRIES, number, width)}: {error}") from None
-        if len(entries) < width:
+        if len(entries) < width or (len(entries) > width and not full):
             raise LedgerDamaged(f"{tilePath(ENTRIES, number, width)}: {len(entries)} entries, not {width}")
         return entries[:width]
 
-    def _either(self, level: int | str, number: int, width: int) -> bytes:
-        """A partial one may have become full, or become full and gone, while it was looked for."""
+    def _either(self, level: int | str, number: int, width: int) -> tuple[bytes, bool]:
+        """
+        A partial one may have become full, or become full and gone, while it was looked for.
+
+        @return: its bytes, and C{True} when it is the full one, which has more in it than was asked for.
+        """
         for wide in (width, WIDTH):
             data = self._read(tilePath(level, number, wide))
             if data is not None:
-                return data
+                return data, wide == WIDTH
         raise LedgerDamaged(f"{tilePath(level, number, width)}: missing")
 
     def _claimed(self) -> int:
@@ -294,7 +300,7 @@ class LedgerReader:
         missed = 0
         for number in range(-(-size // WIDTH)):
             try:
-                bundle = self._either(ENTRIES, number, widthOf(0, number, here))
+                bundle, _ = self._either(ENTRIES, number, widthOf(0, number, here))
                 missed = 0
                 if part not in bundle:
                     continue
@@ -309,12 +315,21 @@ class LedgerReader:
                     yield at, line
 
 
-def _directory(path: str) -> Callable[[str], bytes | None]:
+def directory(path: str) -> Callable[[str], bytes | None]:
+    """
+    @return: callable(name of a file of the ledger there) -> bytes, or C{None} when it is missing; raises L{LedgerDamaged} where something
+        else than a file is in its place, and L{OSError} where it may not be read.
+    """
+
     def read(name: str) -> bytes | None:
         try:
             with open(openRegular(os.path.join(path, name)), "rb") as file:
                 return file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            if error.errno in (EINVAL, ELOOP, ENXIO):
+                raise LedgerDamaged(f"{name}: {error.strerror}") from None
+            raise
 
     return read

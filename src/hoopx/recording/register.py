@@ -14,11 +14,10 @@ from attrs import Factory, define
 from hoopx.ledger.errors import LedgerError
 from hoopx.ledger.log import CHECKPOINT, ORIGIN, WITNESSED
 from hoopx.ledger.note import COSIGNATURE, Checkpoint, NoteError, Verifier, openNote, parseCheckpoint, split
-from hoopx.ledger.reader import LedgerReader, Signed
+from hoopx.ledger.reader import LedgerReader, Signed, directory
 from hoopx.ledger.tail import TAIL
 from hoopx.ledger.tree import ProofError
 from hoopx.recording.book import Book
-from hoopx.recording.files import openRegular
 
 GIVEN: Final = "the checkpoint given"
 REMEMBERED: Final = "the checkpoint remembered"
@@ -75,6 +74,7 @@ class _Inquiry:
         self, path: str | Callable[[str], bytes | None], key: Verifier | None, witnesses: Sequence[Verifier], quorum: int | None
     ) -> None:
         self.path = path
+        self.file = path if callable(path) else directory(path)
         self.reader = LedgerReader(path)
         self.key = key
         self.cosigners = list(witnesses)
@@ -86,12 +86,17 @@ class _Inquiry:
         self.found.state = "TAMPERED"
 
     def run(self, given: bytes | None, remembered: Callable[[str], bytes | None]) -> Register:
-        found = self.found
         try:
-            start = self.key or self.reader.first()
+            return self.compared(given, remembered)
         except LedgerError as error:
             self.wrong(str(error))
-            return found
+            self.found.book = None
+            return self.found
+
+    def compared(self, given: bytes | None, remembered: Callable[[str], bytes | None]) -> Register:
+        """@raise LedgerError: it can not even be read."""
+        found = self.found
+        start = self.key or self.reader.first()
         found.origin = start.name
         seen = remembered(start.name)
         note = self.file(CHECKPOINT)
@@ -197,15 +202,6 @@ class _Inquiry:
             self.reader.compare(claimed)
         except (ProofError, LedgerError) as error:
             self.wrong(str(error) if name == GIVEN else f"{name}: {error}")
-
-    def file(self, name: str) -> bytes | None:
-        if callable(self.path):
-            return self.path(name)
-        try:
-            with open(openRegular(os.path.join(self.path, name)), "rb") as file:
-                return file.read()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
 
 
 def isLedger(path: str) -> bool:

@@ -6,6 +6,7 @@ Whether a recording is what was written: the chain of LINK, CHECK and SEAL, and 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from hashlib import sha256
 from typing import IO, Final
@@ -202,6 +203,11 @@ class _Reader:
         """Is anything missing at the end?"""
         chain, attested = self.chain, self.chain.attested
         count = chain.number
+        strange = sorted(name for name in os.listdir(self.path) if name.endswith(".hxr") and name != OPEN and not _numbered(name))
+        if strange:
+            self.name = strange[0]
+            self.wrong("no segment has such a name")
+            return
         later = sorted(int(name[:-4]) for name in os.listdir(self.path) if _numbered(name) and int(name[:-4]) >= count)
         if later and (not self.open or (later[-1] > count and not isLocked(os.path.join(self.path, OPEN)))):
             self.name = segmentName(count)
@@ -251,7 +257,7 @@ class _Reader:
 
 
 def _numbered(name: str) -> bool:
-    return name.endswith(".hxr") and name[:-4].isdecimal()
+    return re.fullmatch(r"[0-9]{6,20}\.hxr", name) is not None and segmentName(int(name[:-4])) == name
 
 
 def _number(file: IO[bytes]) -> int | None:
