@@ -17,6 +17,7 @@ from hoopx.recording.evidence import GOOD, Evidence
 from hoopx.recording.folder import sessionsBelow
 from hoopx.recording.packing import pack
 from hoopx.recording.register import verifyLedger
+from hoopx.recording.segment import NEXT
 from hoopx.recording.signing import sign
 from hoopx.recording.stored import openSegment
 from hoopx.recording.verify import STOPS, Problem, Verdict, verifySession
@@ -205,7 +206,7 @@ class AgainstTests(EvidenceBase):
             self.assertWrong(found, plain="no segment has such a name")
             self.assertEqual(found["plain"].problems[0].segment, name)
             os.remove(path)
-        for name in ("note.txt", "000001.hxr.new", ".000001.hxr.swp"):
+        for name in ("note.txt", "000001.hxr.new", ".000001.hxr.swp", NEXT):
             with open(os.path.join(self.path("plain"), name), "wb"):
                 pass
         self.assertWrong(self.look())

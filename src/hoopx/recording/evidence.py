@@ -20,6 +20,7 @@ from hoopx.recording.elsewhere import MARKER, Place, away, inStore, placed, toge
 from hoopx.recording.files import openRegular
 from hoopx.recording.folder import isData, sessionsBelow
 from hoopx.recording.register import Register
+from hoopx.recording.segment import NEXT
 from hoopx.recording.stored import openSegment
 from hoopx.recording.verify import Problem, Verdict, verifySession
 
@@ -108,7 +109,7 @@ class Evidence:
         except FileNotFoundError:
             names = []
         for name in names:
-            if name.endswith(".hxr") and not self._sealed(os.path.join(str(place.path), name), name, said.sealed):
+            if name.endswith(".hxr") and name != NEXT and not self._sealed(os.path.join(str(place.path), name), name, said.sealed):
                 why = "the ledger says that this session is erased, and this is none of its segments"
                 return Verdict(place.session, "TAMPERED", [Problem(name, None, why)], logged=True)
         return Verdict(place.session, "erased", logged=True)

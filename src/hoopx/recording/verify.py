@@ -17,6 +17,7 @@ from hoopx.frames import DONE, OPEN, RECOVERED, FrameError, Opener, Unreadable, 
 from hoopx.recording.chain import WRONG, Attested, Chain
 from hoopx.recording.locks import isLocked
 from hoopx.recording.outline import fits, outline
+from hoopx.recording.segment import NEXT
 from hoopx.recording.stored import PLAIN, SNIFF, Encrypted, kindOf, openSegment
 from hoopx.recording.walk import Walk
 
@@ -203,12 +204,12 @@ class _Reader:
         """Is anything missing at the end?"""
         chain, attested = self.chain, self.chain.attested
         count = chain.number
-        strange = sorted(name for name in os.listdir(self.path) if name.endswith(".hxr") and name != OPEN and not _numbered(name))
-        if strange:
+        names = [name for name in os.listdir(self.path) if name.endswith(".hxr") and name not in (OPEN, NEXT)]
+        if strange := sorted(name for name in names if not _numbered(name)):
             self.name = strange[0]
             self.wrong("no segment has such a name")
             return
-        later = sorted(int(name[:-4]) for name in os.listdir(self.path) if _numbered(name) and int(name[:-4]) >= count)
+        later = sorted(int(name[:-4]) for name in names if int(name[:-4]) >= count)
         if later and (not self.open or (later[-1] > count and not isLocked(os.path.join(self.path, OPEN)))):
             self.name = segmentName(count)
             self.wrong("the segment is missing")
@@ -257,6 +258,7 @@ class _Reader:
 
 
 def _numbered(name: str) -> bool:
+    """Is it a sealed segment's name?"""
     return re.fullmatch(r"[0-9]{6,20}\.hxr", name) is not None and segmentName(int(name[:-4])) == name
 
 
