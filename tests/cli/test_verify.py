@@ -291,6 +291,16 @@ class BundleTests(VerifyCase):
                     new.writestr(name, data)
         return other
 
+    async def test_rotated(self) -> None:
+        """What an earlier key has recovered is believed by who knows the newest key alone, in a bundle, too."""
+        self.world.ledger.rotate(key())
+        self.world.leaf("audit", audit="00" * 32)
+        self.world.sign()
+        path = await self.bundle("recovered")
+        for vkey in (self.world.vkey, self.world.ledger.vkey):
+            status, found, _ = await self.verified(path, "--ledger-key", vkey, *self.keys[2:4])
+            self.assertEqual((status, found[0]["state"], found[-1]["problem"]), (0, "recovered", None))
+
     async def test_forged(self) -> None:
         path = await self.bundle("plain")
         other = await self.bundle("compressed")
