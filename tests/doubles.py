@@ -11,7 +11,8 @@ from zope.interface import implementer
 
 from hoopx.errors import RecordingFailed
 from hoopx.frames import DATA, DONE, EVENT, HEAD, pack, ulid, unpack
-from hoopx.interfaces import IRecording, IRecordings
+from hoopx.interfaces import IRecording, IRecordings, ISessionView
+from hoopx.protocols.raw.view import RawView
 from hoopx.values import ATTEMPTED, CLIENT, MADE, ORIGINAL, PASSED, TARGET, Frame
 
 
@@ -142,3 +143,13 @@ class MemoryRecordings:
 
     def obstacle(self) -> str | None:
         return self.trouble
+
+
+@implementer(ISessionView)
+class Picky(RawView):
+    """Falls over what a view is never to get."""
+
+    def feed(self, frame: Frame) -> list[Any]:
+        if frame.kind == DATA and (frame.origin == ORIGINAL or not frame.payload):
+            raise AssertionError(f"a view was given {frame}")
+        return super().feed(frame)

@@ -97,7 +97,7 @@ class Door:
     def __getattr__(self, name: str) -> Any:
         return lambda *arguments, **more: self.said.append((name, *arguments, *more.values()))
 
-    def lane(self, channel: int) -> "Door":
+    def lane(self, channel: int, masks: tuple = ()) -> "Door":
         return self
 
     target = SimpleNamespace(tls="off")
