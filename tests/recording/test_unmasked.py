@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 from hoopx.frames import DATA, EVENT, LIMIT, Unreadable, readSession, unpack
 from hoopx.recording import unmasked as module
+from hoopx.recording.auditors import identities
 from hoopx.recording.originals import NotSealed
 from hoopx.recording.stored import Encrypted, WrongIdentity
 from hoopx.recording.unmasked import Unmasked, unmasked
+from hoopx.recording.verify import verifySession
 from hoopx.values import ATTEMPTED, CLIENT, MADE, ORIGINAL, PASSED, TARGET
 from tests.recording.packed import AUDITOR, OTHER, RECIPIENT, PackedBase
 from tests.recording.rig import crash
+
+FIXTURE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "fixtures", "recordings", "originals")
 
 
 class UnmaskedTests(PackedBase):
@@ -124,3 +129,24 @@ class UnmaskedTests(PackedBase):
         (sealed,) = [frame for frame in frames if frame.origin == ORIGINAL]
         wrong = sealed._replace(payload=sealed.payload[:-1] + bytes([sealed.payload[-1] ^ 1]))
         self.assertRaises(Unreadable, Unmasked(head, [AUDITOR]).feed, wrong)
+
+    def test_fixture(self):
+        """Made once; it stays as it is, and is read for ever."""
+        (auditor,) = identities([os.path.join(FIXTURE, "auditor.key")])
+        frames = list(readSession(FIXTURE))
+        head = unpack(frames[0].payload)
+        found = [(frame.channel, frame.side, frame.origin, frame.payload) for frame in unmasked(frames, head, [auditor]) if frame.kind == DATA]
+        self.assertEqual(
+            found,
+            [
+                (0, CLIENT, PASSED, b"GET card\n"),
+                (0, TARGET, PASSED, b"4111 2222 3333 4444\n"),
+                (0, TARGET, PASSED, b"kept back\n"),
+                (7, TARGET, ATTEMPTED, b"never told"),
+                (0, TARGET, MADE, b"the session ends\n"),
+            ],
+        )
+        place = os.path.join(self.mktemp(), head["session"])
+        shutil.copytree(FIXTURE, place)
+        verdict = verifySession(place)
+        self.assertEqual((verdict.state, verdict.problems), ("complete", []))

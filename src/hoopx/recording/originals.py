@@ -6,9 +6,10 @@ as ciphertext, in the open segment too.
 One AES-256-GCM key a session (NIST SP 800-38D), made in memory, wrapped by age in HEAD under C{original}:
 C{{"cipher": "AES-256-GCM", "key": base64 of an age file that holds the key's 32 bytes}}. A DATA frame of origin ORIGINAL holds 8 bytes,
 big-endian, the sealed frame's number in the session (from 0, over all channels and sides, without a gap), then ciphertext and tag
-(16 bytes). What became of the bytes is said by the next DATA frame of this channel and side that is no original: MADE was sent in their
-place, ATTEMPTED (without bytes) tells that nothing was. The nonce is 4 zero bytes and that number, so it comes once under a key; the associated data is C{hoopx-original-v1}, a zero
-byte, the session id, number (u64), channel (u32) and side (u8): a sealed frame can not be shown as another one's.
+(16 bytes). What became of the bytes is said by the next DATA frame of this channel and side that is no original: MADE was sent in
+their place, ATTEMPTED (without bytes) tells that nothing was. The nonce is 4 zero bytes and that number, so it comes once under a key;
+the associated data is C{hoopx-original-v1}, a zero byte, the session id, number (u64), channel (u32) and side (u8): a sealed frame can
+not be shown as another one's.
 """
 
 from __future__ import annotations
