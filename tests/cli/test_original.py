@@ -143,7 +143,7 @@ class OriginalTests(Case):
         session = self.recorded(damage=True)
         status, out, err = await self.sessions("show", session, "--original", *self.key())
         self.assertEqual(status, 1)
-        self.assertIn("sealed original 1 does not decrypt", err)
+        self.assertIn("the recording is damaged here: sealed original 1 does not decrypt", err)
         self.assertIn("4111 2222", out)
         out_ = self.data / "exported"
         status, _, err = await self.sessions("export", session, "--format", "raw", "--from", "target", "-o", str(out_), "--original", *self.key())

@@ -286,8 +286,8 @@ class OriginalsTests(SynchronousTestCase):
         stranger = Keeper()
         self.assertRaises(subprocess.CalledProcessError, Documented, path, stranger)
 
-        (verdict,) = json.loads(gateway.hoopx("verify", "--json", "--identity", self.auditor.path))
-        self.assertEqual((verdict["session"], verdict["state"]), (session, "complete"))
+        verdicts = json.loads(gateway.hoopx("verify", "--json", "--identity", self.auditor.path))
+        self.assertEqual([one["state"] for one in verdicts if one.get("session") == session], ["complete"])
         self.assertHidden(gateway)
 
     def test_synced(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
-from hoopx.frames import DATA, EVENT, LIMIT, Unreadable, readSession, unpack
+from hoopx.frames import DATA, EVENT, LIMIT, RECOVERED, Unreadable, readSession, unpack
 from hoopx.recording import unmasked as module
 from hoopx.recording.auditors import identities
 from hoopx.recording.originals import NotSealed
@@ -14,7 +14,7 @@ from hoopx.recording.unmasked import Unmasked, unmasked
 from hoopx.recording.verify import verifySession
 from hoopx.values import ATTEMPTED, CLIENT, MADE, ORIGINAL, PASSED, TARGET
 from tests.recording.packed import AUDITOR, OTHER, RECIPIENT, PackedBase
-from tests.recording.rig import crash
+from tests.recording.rig import Rig, crash, letGo
 
 FIXTURE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "fixtures", "recordings", "originals")
 
@@ -106,6 +106,27 @@ class UnmaskedTests(PackedBase):
         self.rig_.store.sleep(recording)
         crash(recording)
         self.assertEqual(self.read(recording), [(0, TARGET, PASSED, b"4111"), (0, TARGET, ATTEMPTED, b"4222")])
+
+    def test_recovered(self):
+        """The same, once the next start has put an end to it: what was not forwarded stands before the end."""
+        recording = self.begin()
+        recording.seal(0, TARGET, b"4222")
+        crash(recording)
+        letGo(self.rig_.store)
+        again = Rig(self.rig_.data)
+        self.successResultOf(again.store.start())
+        head, frames = self.frames(recording)
+        kinds = [(frame.kind, frame.origin) for frame in unmasked(frames, head, [AUDITOR]) if frame.kind in (DATA, RECOVERED)]
+        self.assertEqual(kinds, [(DATA, ATTEMPTED), (RECOVERED, 0)])
+        self.successResultOf(again.store.stop())
+
+    def test_nothing(self):
+        """What a mask has added where nothing was: nothing is in its place."""
+        recording = self.begin()
+        recording.seal(0, TARGET, b"")
+        recording.append(0, TARGET, MADE, b"added")
+        self.close(recording)
+        self.assertEqual(self.read(recording), [(0, TARGET, PASSED, b"")])
 
     def test_bound(self):
         """More than any unit can be is not waited for."""
