@@ -41,6 +41,10 @@ TAIL: Final = 64 * 1024
 """How much of the last segment is read to find DONE: it stands before the seal, and both are short."""
 
 
+LAST: Final = 253402214400
+"""Seconds since the epoch: the last day of the year 9999, wherever one is."""
+
+
 class NotFound(HoopxError):
     """There is no such session."""
 
@@ -243,8 +247,18 @@ def readHead(path: str, opener: Opener = openSegment) -> dict[str, Any] | None:
             if found:
                 if found[0].kind != HEAD:
                     raise FrameError(os.path.basename(path), 0, 0, "the first frame is not HEAD")
-                return unpack(found[0].payload)
+                return _believed(unpack(found[0].payload))
     return None
+
+
+def _believed(head: dict[str, Any]) -> dict[str, Any]:
+    """@raise ValueError: signed or not, nobody can list or show it."""
+    started, identity = head.get("started"), head.get("identity")
+    if isinstance(started, bool) or not isinstance(started, (int, float)) or not 0 <= started <= LAST:
+        raise ValueError("its HEAD says no time")
+    if identity is not None and not isinstance(identity, dict):
+        raise ValueError("its HEAD says of nobody who it is")
+    return head
 
 
 def _readTail(path: str, opener: Opener) -> tuple[int, bytes]:
