@@ -66,7 +66,8 @@ class AnsweringTests(SynchronousTestCase):
     def spawn(self, pipes):
         self.pipe = Pipe(pipes, Answers(self.workshop, lambda: self.over.append(True)))
 
-    def workshop(self, alarm, progress):
+    def workshop(self, alarm, progress, renew):
+        self.renew = renew
         parts = Parts(Now(), Now(), Now(), lambda function, *arguments: function(*arguments))
         workshop = Workshop(self.clock, parts, alarm, progress, wall=lambda: WALL)
         self.workshops.append(workshop)
