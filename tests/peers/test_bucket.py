@@ -14,6 +14,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.recording.elsewhere import MARKER
+from tests.peers.harness.faults import TokenProxy
 from tests.peers.harness.finding import requireModule
 from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.postgres import embedded
@@ -26,18 +27,21 @@ _numbers = itertools.count(int(time.time()))
 
 
 class BucketTests(SynchronousTestCase):
-    def begin(self, bucket: str, lock: str) -> None:
+    def begin(self, bucket: str, lock: str, port: int | None = None, access: str = ACCESS, token: str = "") -> None:
+        """@param port: of a proxy before the server."""
         requireModule("boto3")
         self.server = seaweedfs()
         self.bucket, self.prefix = bucket, f"b{next(_numbers)}/"
         secrets = folder("s3")
-        for name, secret in (("access", ACCESS), ("secret", SECRET)):
+        for name, secret in (("access", access), ("secret", SECRET), ("token", token)):
             (secrets / name).write_text(secret)
             (secrets / name).chmod(0o600)
+        self.secrets = secrets
         more = (
             f'[recording]\nstore = "s3:{bucket}/{self.prefix[:-1]}"\nsegment = {{ size = "16KiB", age = "1s" }}\n[recording.s3]\n'
-            f'endpoint = "http://127.0.0.1:{self.server.port}"\nobject_lock = "{lock}"\n'
+            f'endpoint = "http://127.0.0.1:{port or self.server.port}"\nobject_lock = "{lock}"\n'
             f'access_key = {{ file = "{secrets}/access" }}\nsecret_key = {{ file = "{secrets}/secret" }}\n'
+            + (f'session_token = {{ file = "{secrets}/token" }}\n' if token else "") +
             '[[retention]]\nkeep = "400d"\n'
         )
         self.gateway = Gateway([target("shop", embedded(), account("app"))], more=more, name="bucket").start()
@@ -154,3 +158,37 @@ class BucketTests(SynchronousTestCase):
             os.remove(os.path.join(path, name))
         self.assertEqual(self.gateway.show(session), shown)
         self.assertEqual({line["session"] for line in self.gateway.sessions()}, {session, later})
+
+    def test_expired(self) -> None:
+        """Temporary credentials end: an alarm in words, and nothing else waits; when the files hold others, all arrives by itself."""
+        proxy = TokenProxy(seaweedfs().port, ACCESS, SECRET)
+        self.addCleanup(proxy.stop)
+        proxy.known = {("ASIA1", "token 1")}
+        self.begin(PLAIN, "none", proxy.port, "ASIA1", "token 1")
+        first = self.work(1)
+        proxy.known = {("ASIA2", "token 2")}
+        with Wire(self.gateway.port) as connection:
+            connection.login("app", self.token, "shop")
+            connection.send(query("SELECT 1"))
+            connection.untilReady()
+            name = connection.address
+        second = self.gateway.session(name)["session"]
+        until(lambda: "store-refused" in self.gateway.log(), "the alarm", 30.0)
+        self.assertIn("the credentials have expired (ExpiredToken)", self.gateway.log())
+        self.assertFalse([key for key in self.keys() if second in key])
+        for name, secret in (("access", "ASIA2"), ("secret", "anything"), ("token", "token 2")):
+            (self.secrets / name).write_text(secret)
+        until(lambda: [key for key in self.keys() if second in key], "what waited to arrive", 90.0)
+
+        # In time, nobody hears of it.
+        alarms, refused = self.gateway.log().count("store-refused"), proxy.expired
+        proxy.known = {("ASIA3", "token 3")}
+        for name, secret in (("access", "ASIA3"), ("token", "token 3")):
+            (self.secrets / name).write_text(secret)
+        third = self.work(1)
+        self.assertGreater(proxy.expired, refused)
+        self.assertEqual(self.gateway.log().count("store-refused"), alarms)
+        for secret in ("token 1", "token 2", "token 3", SECRET):
+            self.assertNotIn(secret, self.gateway.log())
+        self.gateway.stop()
+        self.assertEqual({line["session"] for line in self.verify()}, {first, second, third, None})

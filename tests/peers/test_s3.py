@@ -15,7 +15,8 @@ from hoopx.errors import TargetFailed
 from hoopx.storage import s3, s3login
 from hoopx.storage.errors import NotStored, StorageConflict, StorageRefused, StorageUnavailable
 from hoopx.storage.s3 import S3Backend
-from tests.peers.harness.faults import FaultProxy
+from hoopx.values import Reference
+from tests.peers.harness.faults import FaultProxy, TokenProxy
 from tests.peers.harness.finding import requireModule
 from tests.peers.harness.seaweedfs import ACCESS, LOCKED, PLAIN, READER, READER_SECRET, SECRET, SeaweedFS, seaweedfs
 from tests.recording.rig import Now
@@ -194,6 +195,40 @@ class CredentialTests(CredentialCase):
         self.assertEqual(self.successResultOf(backend.list("")), [])
         text = str(self.failureResultOf(backend.put(NAME, self.file(), None), StorageRefused).value)
         self.assertIn("forbidden", text)
+
+
+class TokenTests(SynchronousTestCase):
+    """Temporary credentials."""
+
+    setUp = S3Case.setUp
+    made = S3Case.made
+    bucket = LOCKED
+    lock = "COMPLIANCE"
+    file = UnlockedTests.file
+
+    def test_expired(self) -> None:
+        """They end, and others take their place: not noticed. While there are none, refused, in words, and nothing is stored."""
+        proxy = TokenProxy(self.server.port, ACCESS, SECRET)
+        self.addCleanup(proxy.stop)
+        proxy.known = {("ASIA1", "token 1")}
+        secrets = Secrets("ASIA1", "secret 1")
+        secrets.known["token"] = "token 1"
+        backend = self.made(secrets, proxy.port, sessionToken=Reference("file", "token"))
+        first = self.successResultOf(backend.put(NAME, self.file(), time.time() + 3600))
+        proxy.known = {("ASIA2", "token 2")}
+        second = NAME.replace("000000.hxr", "000001.hxr")
+        for _ in range(2):
+            text = str(self.failureResultOf(backend.put(second, self.file(), None), StorageRefused).value)
+            self.assertIn("the credentials have expired (ExpiredToken)", text)
+            self.assertNotIn("token 1", text)
+        self.assertEqual(len(self.successResultOf(self.made().list(""))), 1)
+        secrets.known.update(access="ASIA2", secret="secret 2", token="token 2")
+        before = secrets.fetched
+        self.successResultOf(backend.put(second, self.file(), None))
+        with self.successResultOf(backend.open(first)) as file:
+            self.assertEqual(file.read(), CONTENT)
+        self.assertEqual([each.name for each in self.successResultOf(backend.list(""))], [NAME, second])
+        self.assertEqual(secrets.fetched, before + 3)
 
 
 class TroubleTests(SynchronousTestCase):

@@ -168,8 +168,9 @@ class Answers(commands.Peer):
         """@return: Deferred, fired when the secrets are those that there are now; fails when they can not be had."""
         if self.transport is None:
             return fail(CuratorFailed("the gateway is gone"))
-        asked: Deferred[Any] = self.callRemote(commands.Renew)
-        return asked
+        told: Deferred[Any] = Deferred()  # one of AMP's own that nobody looks at yet would end the connection when it fails
+        self.callRemote(commands.Renew).addCallbacks(told.callback, told.errback)
+        return told
 
 
 def _index(indexes: list[int]) -> dict[str, int]:
