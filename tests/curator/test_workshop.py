@@ -177,6 +177,7 @@ class WorkshopTests(SynchronousTestCase):
         workshop = self.workshop(store="fake:")
         self.successResultOf(workshop.recover(True))
         self.clock.advance(0)
+        self.assertEqual(self.backend.puts.pop(0), "gw/ledger/origin")
         self.assertEqual(len(self.backend.puts), 2)
         self.assertEqual(self.backend.puts[0].split("/")[-2:], [recording.session, segmentName(0)])
         workshop.status()

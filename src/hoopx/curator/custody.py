@@ -93,6 +93,12 @@ class Custody:
         if self._shipping is not None:
             self._shipping.published(size, note)
 
+    def claim(self) -> Deferred[None]:
+        """The name is this gateway's in the store. @return: see L{Shipping.claim}."""
+        assert self._shipping is not None
+        claimed: Deferred[None] = self._shipping.claim()
+        return claimed
+
     def stored(self, session: str) -> None:
         """A segment of it is stored."""
         if self._locking is not None:

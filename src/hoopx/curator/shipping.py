@@ -78,6 +78,15 @@ class Shipping:
         self._newest = size, note
 
     @inlineCallbacks
+    def claim(self) -> Any:
+        """
+        Put up, or find, what says whose the name is: the ledger's first key. Of several gateways that try, one succeeds.
+
+        @return: Deferred[None]; fails with L{StorageConflict} when the name is another ledger's.
+        """
+        yield self._backend.put(ledgerName(self._node, ORIGIN), self._path(ORIGIN), self._wall() + self._keep())
+
+    @inlineCallbacks
     def stop(self) -> Any:
         """Store what was published last. @return: Deferred[None]"""
         if self._call is not None and self._call.active():
