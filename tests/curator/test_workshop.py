@@ -194,7 +194,7 @@ class WorkshopTests(SynchronousTestCase):
         self.clock.pump([1.0] * 120)
         stored = {name for name in self.backend.objects if "/ledger/" in name}
         self.assertGreater(len(stored), 3)
-        self.assertEqual({until for name, until in self.backend.retained if "/ledger/" in name}, {WALL + 31 * 86400.0})
+        self.assertEqual({until for name, until in self.backend.retained if "/ledger/" in name}, {WALL + 395 * 86400.0})
         workshop.reload(CuratorSettings(self.data, "gw", store="fake:", rules=(Rule(9000 * 86400.0, (), {}),)))
         self.clock.pump([1.0] * 61)
         untils = {name: until for name, until in self.backend.retained if "/ledger/" in name}

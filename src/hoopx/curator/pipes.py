@@ -78,10 +78,11 @@ class Listener(commands.Peer):
 
     @commands.Renew.responder
     def renew(self) -> Deferred[dict[str, Any]]:
-        def failed(failure: Failure) -> None:
-            raise CuratorFailed((failure.getErrorMessage() or failure.type.__name__)[: commands.SAID])
+        def failed(failure: Failure) -> Failure:
+            return Failure(CuratorFailed((failure.getErrorMessage() or failure.type.__name__)[: commands.SAID]))
 
-        return maybeDeferred(self._curator.reload).addCallbacks(lambda _: {}, failed)
+        asked: Deferred[Any] = maybeDeferred(self._curator.reload)
+        return asked.addCallbacks(lambda _: {}, failed)
 
 
 def spawner(reactor: Any) -> Callable[[Any], Any]:

@@ -50,9 +50,10 @@ def inStore(
         mine = [name for name in names if name.startswith(f"{node}/")]
         source = StoredLedger(objects, mine, node)
         called = _origin(source) if len(nodes) > 1 else None
-        its = [(key if called in (None, key.name) else None) if key is not None else None, note if called in (None, origin) else None]
+        its = key if key is not None and called in (None, key.name) else None
+        known = note if called in (None, origin) else None
         wanted.pop(called or "", None)
-        yield Evidence("", partial(verifyLedger, source, *its, list(witnesses)), opener, objects, mine)
+        yield Evidence("", partial(verifyLedger, source, its, known, list(witnesses)), opener, objects, mine)
     if not nodes and witnesses:
         wanted.setdefault("", "a witness")
     if len(nodes) != 1 and inquire is None:
