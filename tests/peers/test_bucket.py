@@ -8,8 +8,11 @@ import itertools
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from typing import Any
+from zipfile import ZipFile
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -158,6 +161,34 @@ class BucketTests(SynchronousTestCase):
             os.remove(os.path.join(path, name))
         self.assertEqual(self.gateway.show(session), shown)
         self.assertEqual({line["session"] for line in self.gateway.sessions()}, {session, later})
+        self.proven(session, names)
+
+    def proven(self, session: str, names: list[str]) -> None:
+        """A bundle of what is only in the store is all that somebody needs who has nothing else; without the store there is none."""
+        bundle = folder("proof") / "session.zip"
+        self.gateway.hoopx("sessions", "export", session, "--proof", "-o", str(bundle))
+        with ZipFile(bundle) as file:
+            self.assertTrue(all(any(each.endswith(name) for each in file.namelist()) for name in names))
+        vkey = self.gateway.hoopx("ledger", "show", "--vkey").strip()
+        bare = folder("bare")
+        done = subprocess.run(
+            [sys.executable, "-c", "from hoopx.cli.main import main; main()", "verify", "--json", "--ledger-key", vkey, str(bundle)],
+            cwd=bare, env={"PATH": os.environ["PATH"], "HOME": str(bare), "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True,
+            text=True,
+        )  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        found = {line["session"]: line["state"] for line in json.loads(done.stdout)}
+        self.assertEqual(found, {session: "complete", None: "consistent"})
+
+        text = self.gateway.path.read_text()
+        self.gateway.path.write_text(text.replace(f"127.0.0.1:{self.server.port}", "127.0.0.1:1"))
+        again = bundle.with_name("again.zip")
+        done = subprocess.run(
+            [sys.executable, "-c", "from hoopx.cli.main import main; main()", "sessions", "export", session, "--proof", "-o", str(again)],
+            env=self.gateway.environment, capture_output=True, text=True,
+        )  # fmt: skip
+        self.assertEqual((done.returncode, again.exists()), (1, False), done.stderr)
+        self.assertIn(f"are in {self.place}, and can not be fetched", " ".join(done.stderr.split()))
 
     def test_expired(self) -> None:
         """Temporary credentials end: an alarm in words, and nothing else waits; when the files hold others, all arrives by itself."""
