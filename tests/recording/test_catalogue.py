@@ -108,7 +108,10 @@ class CatalogueTests(Base):
 
     def test_forged(self):
         """A HEAD that says no time, or of nobody who it is, breaks no list: that session is damaged, and the others are told."""
-        for head in ({"started": "x"}, {"started": float("nan")}, {"started": 10**400}, {"started": -1}, {"started": True}, {}, {"started": 5, "identity": "x"}):
+        for head in (
+            {"started": "x"}, {"started": float("nan")}, {"started": 10**400}, {"started": -1}, {"started": True}, {},
+            {"started": 5, "identity": "x"}, {"started": 5, "protocol": []}, {"started": 5, "target": 7}, {"started": 5, "labels": ["a"]},
+        ):  # fmt: skip
             rig = self.rig()
             self.close(self.open(rig, HEADS), "client-left")
             path = os.path.join(rig.data, "recordings", "2026", "01", "02", "01KE0000000000000000000000")

@@ -44,6 +44,11 @@ TAIL: Final = 64 * 1024
 LAST: Final = 253402214400
 """Seconds since the epoch: the last day of the year 9999, wherever one is."""
 
+_SHAPES: Final[dict[type, tuple[str, ...]]] = {
+    str: ("session", "target", "account", "protocol", "database", "client"), dict: ("identity", "labels"),
+}  # fmt: skip
+"""Of what is shown, asked for and looked up."""
+
 
 class NotFound(HoopxError):
     """There is no such session."""
@@ -253,11 +258,13 @@ def readHead(path: str, opener: Opener = openSegment) -> dict[str, Any] | None:
 
 def _believed(head: dict[str, Any]) -> dict[str, Any]:
     """@raise ValueError: signed or not, nobody can list or show it."""
-    started, identity = head.get("started"), head.get("identity")
+    started = head.get("started")
     if isinstance(started, bool) or not isinstance(started, (int, float)) or not 0 <= started <= LAST:
         raise ValueError("its HEAD says no time")
-    if identity is not None and not isinstance(identity, dict):
-        raise ValueError("its HEAD says of nobody who it is")
+    for kind, names in _SHAPES.items():
+        for name in names:
+            if not isinstance(head.get(name), (kind, type(None))):
+                raise ValueError(f"its HEAD has a {name} that is none")
     return head
 
 
