@@ -89,7 +89,7 @@ class AskTests(SynchronousTestCase):
             (
                 "put_object",
                 {
-                    "Bucket": "bucket", "Key": "pre/" + NAME, "IfNoneMatch": "*", "ChecksumSHA256": SUM,
+                    "Bucket": "bucket", "Key": "pre/" + NAME, "IfNoneMatch": "*", "ChecksumSHA256": SUM, "ChecksumAlgorithm": "SHA256",
                     "ContentType": "application/octet-stream", "ObjectLockMode": "COMPLIANCE",
                     "ObjectLockRetainUntilDate": datetime.fromtimestamp(self.now + DAY, timezone.utc),
                 },

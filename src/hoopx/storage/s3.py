@@ -131,9 +131,9 @@ class S3Backend:
             size = os.fstat(file.fileno()).st_size
             digest = checksum or _digest(file)
             try:
-                said = s3.put_object(
-                    **self._where(name), **lock, Body=file, IfNoneMatch="*", ChecksumSHA256=_base64(digest),
-                    ContentType="application/octet-stream",
+                said = s3.put_object(  # with Object Lock some want the algorithm by its name, too
+                    **self._where(name), **lock, Body=file, IfNoneMatch="*", ChecksumAlgorithm="SHA256",
+                    ChecksumSHA256=_base64(digest), ContentType="application/octet-stream",
                 )  # fmt: skip
             except Exception as error:
                 if codeOf(error) in DIGEST and _digest(file) != digest:
