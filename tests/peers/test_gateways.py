@@ -129,6 +129,18 @@ class GatewaysTests(SynchronousTestCase):
             key = self.vkey(node)
             self.assertEqual(self.verify(south, "--ledger-key", key), whole)
 
+        # Who has copied the bucket into a folder sees the same there.
+        copy = folder("copy")
+        for key in self.objects():
+            path = copy / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            body = self.server.client().get_object(Bucket=PLAIN, Key=self.prefix + key)["Body"]
+            path.write_bytes(body.read())
+        place, self.place = self.place, str(copy)
+        self.assertEqual(self.verify(south), whole)
+        self.assertEqual(self.verify(south, "--gateway", "south"), [line for line in whole if line["ledger"] == ledgers["south"]["ledger"]])
+        self.place = place
+
         # What is done to the one says nothing against the other.
         s3 = self.server.client()
         key = next(key for key in self.of("south") if mine["south"][0] in key)

@@ -68,6 +68,8 @@ def command(
     key = _verifier(ledger_key, "--ledger-key") if ledger_key else None
     cosigners = [_verifier(vkey, "--witness-key", witness=True) for vkey in witnesses]
     note = _read(checkpoint) if checkpoint else None
+    if not (ledger or store) and _isStore(where):
+        where = f"file:{os.path.abspath(where)}"  # a store's copy, or a folder that is one
     if gateway is not None and os.path.exists(where):
         raise click.UsageError("--gateway belongs to a store, such as s3:BUCKET/PREFIX or file:/FOLDER: this is a folder of one gateway's.")
     told = _Report(as_json)
@@ -101,6 +103,18 @@ def _run(evidence: Any, told: _Report, advance: Callable[[Verdict], object]) -> 
     for verdict in evidence.run(told.ledger):
         advance(verdict)
         told.session(verdict)
+
+
+def _isStore(where: str) -> bool:
+    """Is it a folder with what gateways have stored: C{<gateway>/ledger/checkpoint/<size>}, and so on?"""
+    from hoopx.recording.register import isLedger
+
+    if not os.path.isdir(where) or isLedger(os.path.join(where, "ledger")):
+        return False
+    try:
+        return any(os.path.isdir(os.path.join(where, each, "ledger", "checkpoint")) for each in os.listdir(where))
+    except OSError:  # told when it is read
+        return False
 
 
 @contextmanager
