@@ -228,7 +228,7 @@ class IStorageBackend(IPlugin):
         """Keep until then (seconds since the epoch); never shorter than before. @return: Deferred[None]"""
 
     def list(prefix):
-        """@return: Deferred[list of L{hoopx.values.Receipt}], all versions, sorted by name; delete markers too."""
+        """@return: Deferred[list of L{hoopx.values.Receipt}], all versions and delete markers, sorted by name, of each the newest first."""
 
 
 class IEventSink(IPlugin):
