@@ -144,7 +144,7 @@ class VerifyTests(VerifyCase):
         self.assertEqual((status, err, [line["short"] for line in found if line["short"]]), (0, "", []))
         status, found, _ = await self.verified(*full[2:])
         self.assertEqual((status, found[-1]["state"]), (1, "consistent"))
-        self.assertIn("no key was given", found[-1]["short"])
+        self.assertIn("no key of it was given", found[-1]["short"])
         status, found, _ = await self.verified(*full, "--grace", "30s")
         short = {line["session"]: line["short"] for line in found if line["short"]}
         self.assertEqual((status, set(short)), (1, {self.world.sessions["live"], self.world.sessions["opening"]}))

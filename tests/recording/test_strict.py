@@ -26,7 +26,7 @@ class StrictTests(EvidenceBase):
 
     def judge(self, ledger=True, **changed):
         """@return: session name -> what it falls short of; and what the ledger does."""
-        strict = Strict(True, self.cosigners, len(self.cosigners), self.world.now + self.later)
+        strict = Strict(self.key.name, self.cosigners, len(self.cosigners), self.world.now + self.later)
         strict = evolve(strict, **changed)
         key = self.key if strict.key else None
         inquire = (lambda: verifyLedger(os.path.join(self.data, "ledger"), key, None, strict.witnesses, strict.quorum)) if ledger else None
@@ -44,9 +44,9 @@ class StrictTests(EvidenceBase):
         self.assertEqual(self.judge(), ({}, []))
 
     def test_notGiven(self):
-        found, ledger = self.judge(key=False, witnesses=[], quorum=0)
+        found, ledger = self.judge(key=None, witnesses=[], quorum=0)
         self.assertEqual(found, {})
-        self.assertEqual([text.partition(":")[0] for text in ledger], ["no key was given", "no witness was given"])
+        self.assertEqual([text.partition(":")[0] for text in ledger], ["no key of it was given", "no witness was given"])
 
     def test_noLedger(self):
         found, ledger = self.judge(ledger=False)
@@ -127,7 +127,7 @@ class StrictTests(EvidenceBase):
         register = verifyLedger(os.path.join(self.data, "ledger"), self.key, None, self.cosigners, 1)
         second = self.cosigners[1]
         register.heard[second.name, second.keyId] = (20, int(self.world.now - 5000))
-        strict = Strict(True, self.cosigners, 2, self.world.now + 700)
+        strict = Strict(self.key.name, self.cosigners, 2, self.world.now + 700)
         self.assertEqual(strict.ledger(register), ["11 leaves, from leaf 20 on, are under no checkpoint that the quorum has signed"])
         self.assertEqual(evolve(strict, quorum=1).ledger(register), [])
         self.assertEqual(evolve(strict, fresh=3600.0).ledger(register)[1:], ["the quorum's newest signatures are not of the last 3600 seconds"])

@@ -62,7 +62,8 @@ class Report:
         short = self._strict.session(verdict, self.register) if self._strict is not None else None
         self.short += short is not None
         if self._json:
-            self._object({**line(verdict), "short": short})
+            ledger = None if self.register is None else self.register.origin
+            self._object({**line(verdict), "ledger": ledger, "short": short})
             return
         until = f", signed until {verdict.until / 1e9:.3f} s" if verdict.state in ("recovered", "live", "interrupted") else ""
         click.echo(f"{harmless(verdict.session)}  {verdict.state}{until}")

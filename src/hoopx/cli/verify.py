@@ -17,7 +17,7 @@ import click
 from attrs import frozen
 
 from hoopx.cli.harmless import harmless
-from hoopx.cli.output import EXIT_NO, fail, json_option, say
+from hoopx.cli.output import EXIT_NO, EXIT_USAGE, fail, json_option, say
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.recorded import identity_option, openerOf
 from hoopx.cli.tokens import Duration
@@ -46,6 +46,7 @@ MAX_CHECKPOINT: Final = 1 << 20
 @click.option("--strict", is_flag=True, help="What is in order, and not logged, sealed, signed and witnessed, is a failure, too.")
 @click.option("--grace", metavar="10m", type=Duration(), help="With --strict: what is younger may not be there yet.  [default: 10m]")
 @click.option("--max-age", "fresh", metavar="1h", type=Duration(), help="With --strict: the witnesses must have signed since.")
+@click.option("--gateway", metavar="NAME", help="In a store that several gateways share: what is that one's.")
 @identity_option
 @json_option
 @pass_place
@@ -62,6 +63,7 @@ def command(
     strict: bool,
     grace: float | None,
     fresh: float | None,
+    gateway: str | None,
     identities: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -76,6 +78,7 @@ def command(
     """
     from hoopx.cli.stores import stored
     from hoopx.cli.verdicts import Report, progress
+    from hoopx.recording.bucket import inStore
     from hoopx.recording.evidence import GOOD, Evidence
 
     where = path or str(place.data)
@@ -86,6 +89,10 @@ def command(
     if (grace is not None or fresh is not None) and not strict:
         raise click.UsageError("--grace and --max-age are for --strict.")
     note = _read(checkpoint) if checkpoint else None
+    if not (ledger or store) and _isStore(where):
+        where = f"file:{os.path.abspath(where)}"  # a store's copy, or a folder that is one
+    if gateway is not None and os.path.exists(where):
+        raise click.UsageError("--gateway belongs to a store, such as s3:BUCKET/PREFIX or file:/FOLDER: this is a folder of one gateway's.")
     memory = _memory(remember) if remember else None
     ask = _Asked(key, note, cosigners, quorum, memory)
     told = Report(as_json, _strict(ask, grace, fresh) if strict else None)
@@ -97,7 +104,10 @@ def command(
                 evidence = Evidence(where, inquire, opener, stored(place, store) if store else None)
             elif isinstance(found, str):
                 evidence = None
-                for each in _inStore(place, found, ledger, ask, opener):
+                objects = stored(place, found)
+                alone = _inquiry("", ledger, ask) if ledger else None
+                remembered = memory if memory is not None else _nothing
+                for each in inStore(objects, opener, key, note, cosigners, gateway, alone, quorum, remembered):
                     _run(each, told, advance)
             else:
                 evidence = Evidence(found.folder, found.inquire, opener)
@@ -105,7 +115,7 @@ def command(
                 _run(evidence, told, advance)
     except OSError as error:
         fail(f"{where} can not be read: {error.strerror or error}")
-    if memory is not None:
+    if memory is not None and gateway is None:
         told.gone = memory.gone(told.registers)
     told.end()
     if memory is not None:
@@ -116,6 +126,10 @@ def command(
     sound = told.states.keys() <= GOOD and all(register.state == "consistent" for register in told.registers.values())
     if not sound or told.short or told.gone:
         raise click.exceptions.Exit(EXIT_NO)
+
+
+def _nothing(origin: str) -> bytes | None:
+    return None
 
 
 @frozen
@@ -141,7 +155,8 @@ def _strict(asked: _Asked, grace: float | None, fresh: float | None) -> Strict:
     from hoopx.recording.strict import GRACE, Strict
 
     quorum = len(asked.witnesses) if asked.quorum is None else asked.quorum
-    return Strict(asked.key is not None, asked.witnesses, quorum, time.time(), GRACE if grace is None else grace, fresh)
+    name = asked.key.name if asked.key is not None else None
+    return Strict(name, asked.witnesses, quorum, time.time(), GRACE if grace is None else grace, fresh)
 
 
 def _memory(path: str) -> Remembered:
@@ -160,6 +175,8 @@ def _memory(path: str) -> Remembered:
 
 def _remember(memory: Remembered, registers: dict[str, Register]) -> None:
     """Keep what was seen, of ledgers that are sound."""
+    if len(registers) > 1 and not memory.many:
+        fail(f"there are {len(registers)} ledgers: --remember has to be a folder, that is there", EXIT_USAGE)
     try:
         for register in registers.values():
             if memory.keep(register):
@@ -174,22 +191,16 @@ def _run(evidence: Any, told: Report, advance: Callable[[Verdict], object]) -> N
         told.session(verdict)
 
 
-def _inStore(place: Place, reference: str, ledger: str | None, asked: _Asked, opener: Any) -> Iterator[Any]:
-    """@return: iterator of L{hoopx.recording.evidence.Evidence}: of each gateway whose ledger is in the store, and of what is nobody's."""
-    from hoopx.cli.stores import stored
-    from hoopx.recording.evidence import Evidence
-    from hoopx.storage.reading import StoredLedger, ledgers
+def _isStore(where: str) -> bool:
+    """Is it a folder with what gateways have stored: C{<gateway>/ledger/checkpoint/<size>}, and so on?"""
+    from hoopx.recording.register import isLedger
 
-    objects = stored(place, reference)
-    names = objects.names()
-    nodes = [] if ledger else ledgers(names)
-    for node in nodes:
-        mine = [name for name in names if name.startswith(f"{node}/")]
-        inquire = partial(_of, asked, StoredLedger(objects, mine, node))
-        yield Evidence("", inquire, opener, objects, mine)
-    rest = [name for name in names if name.partition("/")[0] not in nodes]
-    if rest or not nodes:
-        yield Evidence("", None if nodes else _inquiry("", ledger, asked), opener, objects, rest)
+    if not os.path.isdir(where) or isLedger(os.path.join(where, "ledger")):
+        return False
+    try:
+        return any(os.path.isdir(os.path.join(where, each, "ledger", "checkpoint")) for each in os.listdir(where))
+    except OSError:  # told when it is read
+        return False
 
 
 @contextmanager

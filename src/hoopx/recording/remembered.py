@@ -21,11 +21,12 @@ SUFFIX: Final = ".checkpoint"
 class Remembered:
     """
     @param path: a file, for one ledger; or a folder that is there, with a file for each.
+    @ivar many: it is a folder.
     """
 
     def __init__(self, path: str, files: Files | None = None) -> None:
         self._path = path
-        self._many = os.path.isdir(path)
+        self.many = os.path.isdir(path)
         self._files = files or Files()
 
     def __call__(self, origin: str) -> bytes | None:
@@ -38,14 +39,14 @@ class Remembered:
 
     def origins(self) -> list[str]:
         """@return: the ledgers that are remembered."""
-        if self._many:
+        if self.many:
             return sorted(unquote(name[: -len(SUFFIX)]) for name in os.listdir(self._path) if name.endswith(SUFFIX))
         note = self._read(self._path)
         return [] if note is None else [parseCheckpoint(split(note)[0]).origin]
 
     def gone(self, seen: Collection[str]) -> list[str]:
         """@return: ledgers that are remembered in a folder, and were not there. Of a file the one that was there is asked."""
-        return [origin for origin in self.origins() if origin not in seen] if self._many else []
+        return [origin for origin in self.origins() if origin not in seen] if self.many else []
 
     def keep(self, register: Register) -> bool:
         """
@@ -73,7 +74,7 @@ class Remembered:
         return before is None
 
     def _file(self, origin: str) -> str:
-        return os.path.join(self._path, quote(origin, safe="") + SUFFIX) if self._many else self._path
+        return os.path.join(self._path, quote(origin, safe="") + SUFFIX) if self.many else self._path
 
     def _read(self, path: str) -> bytes | None:
         try:

@@ -23,14 +23,14 @@ GRACE: Final = 600.0
 @frozen
 class Strict:
     """
-    @ivar key: a key of the ledger was given.
+    @ivar key: name of the ledger whose key was given, or C{None}: none was.
     @ivar witnesses: keys that were given; C{quorum}: how many of them have to have signed.
     @ivar now: seconds since the epoch.
     @ivar grace: seconds, see L{GRACE}.
     @ivar fresh: seconds that the quorum's newest signatures may be old, or C{None}: an idle ledger gets no new ones.
     """
 
-    key: bool
+    key: str | None
     witnesses: Sequence[Verifier]
     quorum: int
     now: float
@@ -44,8 +44,8 @@ class Strict:
         if register.state != "consistent":
             return []
         found = []
-        if not self.key:
-            found.append("no key was given: the ledger's own word for its key was taken")
+        if self.key != register.origin:
+            found.append("no key of it was given: the ledger's own word for its key was taken")
         if not self.witnesses:
             found.append("no witness was given: whoever holds the ledger's key can have rolled it back")
         if not register.size:
