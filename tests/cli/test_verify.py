@@ -64,6 +64,26 @@ class VerifyTests(VerifyCase):
         self.assertIn("consistent with itself only", err)
         self.assertIn("5 complete", err)
 
+    async def test_noOpening(self) -> None:
+        """One that was refused needs none, and nothing is said of it; one that is older than the ledger is told."""
+        refused = self.world.begin("refused", opened=False)
+        refused.finish("refused")
+        end = self.world.end(refused)
+        self.world.keep(refused, compress=True)
+        self.world.done(refused, end=end)
+        self.world.sign()
+        status, _, err = await self.hoopx(command)
+        self.assertEqual(status, 0)
+        self.assertNotIn("older", err)
+        now, self.world.now = self.world.now, self.world.now - 10_000
+        older = self.world.begin("older", opened=False)
+        self.world.now = now
+        older.say(self.world.words)
+        older.finish(frames_from_client=6, frames_from_target=6)
+        status, _, err = await self.hoopx(command)
+        self.assertEqual(status, 0)
+        self.assertIn("1 session is older than the ledger", err)
+
     async def test_tampered(self) -> None:
         name = os.path.join(self.path("plain"), "000001.hxr")
         with open(name, "rb") as file:

@@ -62,8 +62,9 @@ class Session:
         self.sequence += 2
         self.sealed += 1
 
-    def finish(self):
-        self.segment.finish(pack({**TOTALS, "reason": "client-left", "duration": 1.0}), self.sequence, self.sequence * 10**6, TOTALS)
+    def finish(self, reason="client-left", **totals):
+        end = {**TOTALS, **totals, "reason": reason, "duration": 1.0}
+        self.segment.finish(pack(end), self.sequence, self.sequence * 10**6, TOTALS)
         self.sealed += 1
 
 

@@ -13,6 +13,7 @@ import click
 from hoopx.cli.gateway import client
 from hoopx.cli.output import dump, harmless, json_option
 from hoopx.cli.place import Place, pass_place
+from hoopx.metrics.health import unrecordable
 
 
 @click.command("status")
@@ -26,7 +27,7 @@ def command(place: Place, as_json: bool) -> None:
     else:
         for name, text in _said(found):
             click.echo(f"{name:12} {harmless(text)}")
-    if found.get("disk"):
+    if unrecordable(found):
         raise click.exceptions.Exit(1)
 
 
@@ -39,7 +40,8 @@ def _said(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "listens", f"{listener.get('protocol', '')} on {listener.get('address') or listener.get('endpoint', '')}"
     if "recordings" in found:
         yield "recordings", str(found["recordings"])
-    yield "records", f"NO: {found['disk']}" if found.get("disk") else "yes"
+    why = unrecordable(found)
+    yield "records", f"NO: {'; '.join(why)}" if why else "yes"
     if found.get("state"):
         yield "identities", f"NO: {found['state']}"
     if found.get("curator"):

@@ -223,11 +223,15 @@ class _Report:
             for text in _ledgerSaid(register):
                 say(harmless(text))
         if self._older:
-            say(f"{self._older} sessions are older than the ledger, or it is not believed: they are checked by their own keys alone")
+            say(f"{_sessions(self._older)} older than the ledger, or it is not believed: checked by their own keys alone")
         if self._unsigned:
-            say(f"{self._unsigned} sessions are in no signed checkpoint yet: they are checked by their own keys alone")
+            say(f"{_sessions(self._unsigned)} in no signed checkpoint yet: checked by their own keys alone")
         counts = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
         say(f"{sum(self.states.values())} sessions ({self.bytes / 1e6:.1f} MB): {counts or 'none'}")
+
+
+def _sessions(count: int) -> str:
+    return "1 session is" if count == 1 else f"{count} sessions are"
 
 
 def line(verdict: Verdict) -> dict[str, Any]:
