@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from typing import Any
+from unittest.mock import patch
 
 from attrs import evolve
 
@@ -71,6 +72,19 @@ class BeginningTests(LedgerCase):
         status, out, err = await self.hoopx(command, "proof", SESSION[:-1])
         self.assertEqual((status, out), (1, ""))
         self.assertIn(f"could be any of {9:026d}, {8:026d}, ", err)
+
+
+class PermissionTests(LedgerCase):
+    async def test_others(self) -> None:
+        """Somebody who may not read it is told who may."""
+        self.fill()
+        error = PermissionError(13, "Permission denied", "/d/ledger/checkpoint")
+        for words in (["show"], ["proof", SESSION]):
+            with patch("hoopx.ledger.reader.LedgerReader.checkpoint", side_effect=error):
+                status, out, err = await self.hoopx(command, *words)
+            self.assertEqual((status, out), (1, ""))
+            self.assertIn("/d/ledger/checkpoint: Permission denied", err)
+            self.assertIn("the gateway's own user", err)
 
 
 class ShowTests(LedgerCase):

@@ -186,6 +186,8 @@ def _told(work: Any) -> Any:
 
     try:
         return work()
+    except PermissionError:  # what to do about it is said for all commands
+        raise
     except (HoopxError, OSError, ValueError) as error:
         fail(str(error))
 
