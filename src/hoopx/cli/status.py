@@ -20,7 +20,7 @@ from hoopx.metrics.health import unrecordable
 @json_option
 @pass_place
 def command(place: Place, as_json: bool) -> None:
-    """Show how the running gateway is. Exit status 1 when none runs, or when it can not record."""
+    """Show how the running gateway is. Exit status 1 when none runs, or when nothing new can be recorded."""
     found = client(place).status()
     if as_json:
         click.echo(dump(found))
