@@ -328,7 +328,7 @@ class Workshop:
     def status(self) -> dict[str, Any]:
         """
         How it is: C{waiting} (sessions with segments to process), C{processed}, C{backlog} (C{segments}, C{bytes}, C{oldest} without a
-        receipt), C{ledger} (origin, size, signed, published, at, quorum, witnesses), C{store} (state, stored, removed) or C{None},
+        receipt), C{ledger} (origin, size, trouble, signed, published, at, quorum, witnesses), C{store} (state, stored, removed) or C{None},
         C{quarantined} (count, sessions), C{audit} (row up to which it is in the ledger), C{unknown} (sessions of which
         no rule is known, and which are not erased), C{clock} (why it is not
         believed, or C{None}), C{recipients}, C{index}.
