@@ -22,13 +22,13 @@ class IndexingTests(SynchronousTestCase):
         indexing = Indexing(CuratorSettings(data, "gw"), protocols())
         for number in (0, 0, 1, 2, 1):
             indexing.segment(recording.session, os.path.join(recording.path, segmentName(number)), number)
-        with indexing._writer._engine.connect() as connection:
+        with indexing._writer.engine.connect() as connection:
             rows = connection.execute(text("SELECT session, target, segments FROM sessions")).all()
         self.assertEqual(rows, [(recording.session, "orders", 3)])
         self.assertTrue(indexing.erase(recording.session))
-        with indexing._writer._engine.connect() as connection:
+        with indexing._writer.engine.connect() as connection:
             self.assertEqual(connection.execute(text("SELECT count(*) FROM sessions")).scalar(), 0)
-        indexing._writer._engine.dispose()
+        indexing._writer.engine.dispose()
 
     def test_sweep(self):
         """What is on the disk and was never told is put down; then nothing is left to be looked for on the disk."""
@@ -36,7 +36,7 @@ class IndexingTests(SynchronousTestCase):
         recording = Recorded(data).session(2)
         indexing = Indexing(CuratorSettings(data, "gw"), protocols())
         indexing.sweep()
-        engine = indexing._sweeper._engine
+        engine = indexing._sweeper.engine
         self.addCleanup(engine.dispose)
         with engine.connect() as connection:
             rows = connection.execute(text("SELECT session, state FROM sessions")).all()
@@ -45,7 +45,7 @@ class IndexingTests(SynchronousTestCase):
         found = indexing.head(recording.session)
         self.assertEqual((found["target"], found["labels"]), ("orders", {"run": "7"}))
         self.assertIsNone(indexing.head("nothing"))
-        self.addCleanup(indexing._writer._engine.dispose)
+        self.addCleanup(indexing._writer.engine.dispose)
 
     def test_beside(self):
         """No segment waits for a sweep that takes long; whoever erases does, for the sweep might put it down again."""
@@ -53,10 +53,10 @@ class IndexingTests(SynchronousTestCase):
         recording = Recorded(data).session(1)
         indexing = Indexing(CuratorSettings(data, "gw"), protocols())
         indexing.sweep()
-        self.addCleanup(indexing._sweeper._engine.dispose)
+        self.addCleanup(indexing._sweeper.engine.dispose)
         with indexing._sweeping:
             indexing.segment(recording.session, os.path.join(recording.path, segmentName(0)), 0)
-            self.addCleanup(indexing._writer._engine.dispose)
+            self.addCleanup(indexing._writer.engine.dispose)
             done = []
             thread = Thread(target=lambda: done.append(indexing.erase(recording.session)))
             thread.start()

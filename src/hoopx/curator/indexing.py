@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 
@@ -17,11 +17,16 @@ from hoopx.curator.settings import CuratorSettings
 from hoopx.frames import readSegment, segmentName
 from hoopx.index.store import address, openForWriting
 from hoopx.index.tables import labels, sessions
+from hoopx.index.traces import Traces
 from hoopx.index.writer import IndexWriter
 from hoopx.recording.catalogue import find
 from hoopx.recording.stored import openSegment
 from hoopx.state.address import server
+from hoopx.state.engine import close
 from hoopx.values import Frame
+
+SWEEP: Final = 0.5
+"""Seconds of one sweep: a segment that comes meanwhile waits for no more."""
 
 
 class Indexing:
@@ -39,6 +44,7 @@ class Indexing:
         # A writer of its own, for the first sweep of a new index may take minutes, and no segment waits for that.
         self._sweeping = Lock()
         self._sweeper: IndexWriter | None = None
+        self._traces: Traces | None = None
 
     def segment(self, session: str, path: str, number: int) -> None:
         """
@@ -52,9 +58,17 @@ class Indexing:
             self._made().segment(session, number, readSegment(file, os.path.basename(path)))
 
     def erase(self, *sessions: str) -> bool:
-        """Remove sessions. @return: C{False} when traces are left until a reader has done."""
+        """Remove sessions, but for traces in the files (L{clean}). @return: whether there was anything of them."""
         with self._sweeping, self._lock:  # what a sweep has read before would come back
             return self._made().erase(*sessions)
+
+    def clean(self) -> bool:
+        """The next step of removing the traces of what was erased. @return: C{True}: nothing is left."""
+        with self._lock:
+            engine = self._made().engine
+            if self._traces is None:
+                self._traces = Traces(engine)
+            return self._traces.step()
 
     def head(self, session: str) -> dict[str, Any] | None:
         """@return: what the index knows of a session in the words of HEAD, or C{None}."""
@@ -67,13 +81,25 @@ class Indexing:
         names = {name: row[name] for name in ("target", "protocol", "account")}
         return {**names, "identity": {"name": row["user"]}, "labels": marks}
 
-    def sweep(self) -> None:
-        """Put down what is on the disk and of which nothing is known yet, and which days need not be looked through any more."""
+    def sweep(self) -> bool:
+        """
+        Put down what is on the disk and of which nothing is known yet, and which days need not be looked through any more.
+
+        @return: C{False}: there is more to do.
+        """
         with self._sweeping:
             with self._lock:  # two that open it would both migrate it
                 if self._sweeper is None:
                     self._sweeper = self._open()
-            self._sweeper.sweep(self._settings.data, self._settings.node)
+            return self._sweeper.sweep(self._settings.data, self._settings.node, seconds=SWEEP)
+
+    def close(self) -> None:
+        """Let go of the index: what stands in its log is in the file then."""
+        with self._sweeping, self._lock:
+            for each in (self._writer, self._sweeper):
+                if each is not None:
+                    close(each.engine)
+            self._writer = self._sweeper = self._traces = None
 
     def _made(self) -> IndexWriter:
         if self._writer is None:
