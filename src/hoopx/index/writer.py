@@ -159,18 +159,31 @@ class IndexWriter:
                 found += self._forget(connection, session)
         return found > 0
 
-    def adopt(self, row: rows.Row, said: Mapping[str, str], things: list[dict[str, Any]]) -> None:
-        """Take a session over from another index, in place of what is known of it here: its row, labels and items."""
-        self.forget(row["session"])
+    def adopt(self, row: rows.Row, said: Mapping[str, str], things: list[dict[str, Any]], anyway: bool = True) -> bool:
+        """
+        Take a session over from another index, in place of what is known of it here: its row, labels and items.
+
+        @param anyway: C{False}: only where nothing is known of it.
+        @return: C{False}: more of its segments are known here, and it stays as it is.
+        """
+        session = row["session"]
+        self._readings.pop(session, None)
         with self._transactions.begin() as connection:
-            number = self._made(row["session"], connection)["number"]
+            here = self._row(session, connection)
+            if here is not None and not anyway and here["segments"]:
+                return True
+            if here is not None and here["segments"] > row["segments"]:
+                return False
+            self._forget(connection, session)
+            number = self._made(session, connection)["number"]
             mask = (1 << ITEM_BITS) - 1
             own = [{**thing, "session": number, "id": itemId(number, thing["id"] & mask)} for thing in things]
             self._write(connection, {**row, "number": number}, True)
-            self._label(connection, row["session"], said)
+            self._label(connection, session, said)
             if own:
                 connection.execute(insert(items), own)
                 writeWords(connection, own)
+        return True
 
     def forget(self, session: str) -> None:
         """Remove a session's rows, to be indexed again; does not care what is left in the files."""
