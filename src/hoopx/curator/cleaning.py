@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.curator.test_cleaning -*-
 """
-Erases sessions from the index, and afterwards what is left of them in its files: of all that were erased one after the other at once, for that
-takes long (L{hoopx.index.traces}). That there is something left is noted before: after a death in between it is gone on with at the start.
+Erases sessions from the index, and afterwards what is left of them in its files: of all that were erased one after the other at once, for
+that takes long (L{hoopx.index.traces}). That there is something left is noted before: after a death in between the next start goes on.
 """
 
 from __future__ import annotations
