@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final, Iterator, Mapping
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, UnaryExpression, select
+from sqlalchemy.sql import operators
 
 from hoopx.index.tables import CLOCK_BITS, TWINS, labels, sessions
 from hoopx.index.wanted import NAMED, Filters
@@ -56,7 +57,9 @@ def like(column: Any, pattern: str, dialect: str) -> ColumnElement[bool]:
         equal: ColumnElement[bool] = column == "".join(text for _, text in parts)
         return equal
     if dialect == "sqlite":
-        said: ColumnElement[bool] = column.op("GLOB", is_comparison=True)("".join(_glob(*part) for part in parts))
+        # With a + it is no reason to leave the order in which the rows are wanted, for an index by this column.
+        here = UnaryExpression(column, operator=operators.custom_op("+"), type_=column.type)
+        said: ColumnElement[bool] = here.op("GLOB", is_comparison=True)("".join(_glob(*part) for part in parts))
         return said
     matched: ColumnElement[bool] = column.op("~", is_comparison=True)("^" + "".join(_expression(*part) for part in parts) + "$")
     return matched
