@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
 from hoopx.curator.settings import CuratorSettings
 from hoopx.frames import readSegment, segmentName
@@ -40,6 +40,7 @@ class Indexing:
         self._settings = settings
         self._protocols = protocols
         self._lock = Lock()
+        self._engine: Engine | None = None
         self._writer: IndexWriter | None = None
         # A writer of its own, for the first sweep of a new index may take minutes, and no segment waits for that.
         self._sweeping = Lock()
@@ -65,9 +66,8 @@ class Indexing:
     def clean(self) -> bool:
         """The next step of removing the traces of what was erased. @return: C{True}: nothing is left."""
         with self._lock:
-            engine = self._made().engine
             if self._traces is None:
-                self._traces = Traces(engine)
+                self._traces = Traces(self._made().engine)
             return self._traces.step()
 
     def head(self, session: str) -> dict[str, Any] | None:
@@ -96,10 +96,9 @@ class Indexing:
     def close(self) -> None:
         """Let go of the index: what stands in its log is in the file then."""
         with self._sweeping, self._lock:
-            for each in (self._writer, self._sweeper):
-                if each is not None:
-                    close(each.engine)
-            self._writer = self._sweeper = self._traces = None
+            if self._engine is not None:
+                close(self._engine)
+            self._engine = self._writer = self._sweeper = self._traces = None
 
     def _made(self) -> IndexWriter:
         if self._writer is None:
@@ -107,9 +106,10 @@ class Indexing:
         return self._writer
 
     def _open(self) -> IndexWriter:
-        url, data = self._settings.indexUrl, Path(self._settings.data)
-        where = address(url, data) if url == "sqlite:" else server(url, "index.url")
-        return IndexWriter(openForWriting(where), self._read, self._protocols, self._settings.index == "full")
+        if self._engine is None:
+            url, data = self._settings.indexUrl, Path(self._settings.data)
+            self._engine = openForWriting(address(url, data) if url == "sqlite:" else server(url, "index.url"))
+        return IndexWriter(self._engine, self._read, self._protocols, self._settings.index == "full")
 
     def _read(self, session: str, number: int) -> Iterator[Frame]:
         name = os.path.join(find(self._settings.data, session), segmentName(number))

@@ -334,6 +334,7 @@ class Workshop:
             yield self._storing.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
         yield self.publisher.finish().addTimeout(seconds, self._clock).addErrback(lambda _: None)
         yield self._custody.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
+        yield self._parts.ledger.call(self._ledger.close).addTimeout(seconds, self._clock).addErrback(lambda _: None)
         close = getattr(self._index, "close", None)
         if close is not None:
             yield self._parts.bench.call(close).addTimeout(seconds, self._clock).addErrback(lambda _: None)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any, Final, Iterator, Mapping
 
-from sqlalchemy import ColumnElement, UnaryExpression, select
+from sqlalchemy import ColumnElement, Connection, UnaryExpression, select
 from sqlalchemy.sql import operators
 
 from hoopx.index.tables import CLOCK_BITS, TWINS, labels, sessions
 from hoopx.index.wanted import NAMED, Filters
+
+FEW: Final = 1000
+"""Sessions with a label."""
 
 
 def numbers(filters: Filters) -> tuple[int, int]:
@@ -27,8 +30,8 @@ def _milliseconds(moment: float) -> int:
     return -int(-max(-1e12, min(moment, 1e12)) * 1000 // 1)
 
 
-def conditions(filters: Filters, dialect: str) -> list[ColumnElement[bool]]:
-    """@param dialect: C{"sqlite"} or C{"postgresql"}."""
+def conditions(filters: Filters, connection: Connection) -> list[ColumnElement[bool]]:
+    dialect = connection.dialect.name
     found: list[ColumnElement[bool]] = []
     if filters.since is not None or filters.until is not None:
         first, last = numbers(filters)
@@ -46,7 +49,11 @@ def conditions(filters: Filters, dialect: str) -> list[ColumnElement[bool]]:
         said = select(labels.c.session).where(labels.c.name == name)
         if pattern not in ("", "*"):
             said = said.where(like(labels.c.value, pattern, dialect))
-        found.append(sessions.c.session.in_(said))
+        # Those that have it, when they are few; of many each session is asked in its turn, and a page need not wait for all of them.
+        if dialect == "sqlite" and len(connection.execute(said.limit(FEW + 1)).all()) > FEW:
+            found.append(said.where(labels.c.session == sessions.c.session).correlate(sessions).exists())
+        else:
+            found.append(sessions.c.session.in_(said))
     return found
 
 

@@ -27,6 +27,8 @@ LIMIT: Final = 50
 """Things that are found, unless more are asked for."""
 FEW: Final = 300
 """Sessions that are searched one by one, newest first; where a filter leaves more of them, the words are looked up first."""
+RARE: Final = 2000
+"""Things of a kind that are looked through one by one; where there are more, the words are looked up first."""
 SECONDS: Final = 30.0
 """A search that takes longer is broken off: the question was too wide, and somebody waits."""
 STEPS: Final = 100_000
@@ -56,8 +58,8 @@ def search(
     """
     terms = query.parse(said)
     with engine.connect() as connection, _bounded(connection, now):
-        wanted = conditions(filters, connection.dialect.name)
-        chosen = _chosen(connection.dialect.name, terms, kinds)
+        wanted = conditions(filters, connection)
+        chosen = _chosen(connection, terms, kinds)
         few = _few(connection, wanted) if wanted else None
         if few is None:
             first, last = numbers(filters)
@@ -78,7 +80,8 @@ def _few(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[int]
     return None if len(found) > FEW else found
 
 
-def _chosen(dialect: str, terms: list[Term], kinds: Sequence[str]) -> Select[Any]:
+def _chosen(connection: Connection, terms: list[Term], kinds: Sequence[str]) -> Select[Any]:
+    dialect = connection.dialect.name
     own = [sessions.c.session, sessions.c.started, *(sessions.c[name] for name in _SESSION)]
     chosen = select(*own, *(items.c[name] for name in _ITEM))
     if dialect == "sqlite":
@@ -89,7 +92,14 @@ def _chosen(dialect: str, terms: list[Term], kinds: Sequence[str]) -> Select[Any
         chosen = chosen.where(items.c.session == sessions.c.number, items.c.id == _vectors.c.id)
         match = _vectors.c.vector.op("@@", is_comparison=True)(text("CAST(:said AS tsquery)").bindparams(said=query.tsquery(terms)))
         chosen = chosen.where(match).order_by(_vectors.c.id.desc())
-    return chosen.where(items.c.kind.in_(kinds)) if kinds else chosen
+    if not kinds:
+        return chosen
+    if "command" not in kinds:
+        rare = select(items.c.id).where(items.c.kind.in_(kinds), items.c.kind != text("'command'"))
+        if len(connection.execute(rare.limit(RARE + 1)).all()) <= RARE:
+            key = literal_column("words.rowid" if dialect == "sqlite" else "words.id")
+            return chosen.where(key.in_(rare))
+    return chosen.where(items.c.kind.in_(kinds))
 
 
 class _InOrder(Join):

@@ -66,7 +66,7 @@ class Traces:
         while not self._whole:
             self._whole = not self._merged(PAGES if self._begun else -PAGES)
             self._begun = not self._whole
-            if self._now() >= until:
+            if self._begun and self._now() >= until:
                 return False
         # What has come since is not put together again while a reader keeps the log from being emptied.
         self._whole = not emptyLog(self._engine)
