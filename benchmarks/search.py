@@ -129,8 +129,8 @@ def questions(engine: Any) -> dict[str, Callable[[], list]]:
     common, rare = names[0], names[-1]
     now = BEGAN + DAYS * 86400
 
-    def asked(said: str, limit: int = 50, **wanted: Any) -> Callable[[], list]:
-        return lambda: search(engine, said, Filters(**wanted), limit)
+    def asked(said: str, limit: int = 50, kinds: tuple[str, ...] = (), **wanted: Any) -> Callable[[], list]:
+        return lambda: search(engine, said, Filters(**wanted), limit, kinds)
 
     return {
         "a rare word": asked(rare),
@@ -157,6 +157,7 @@ def questions(engine: Any) -> dict[str, Callable[[], list]]:
         "of the first day": asked("select", until=BEGAN + 86400.0),
         "with a label": asked(common, labels=("application=app7",)),
         "five hundred": asked("select", limit=500),
+        "of a kind that is not there": asked("select", kinds=("output",)),
     }
 
 
@@ -179,6 +180,7 @@ def pages(engine: Any, data: str) -> dict[str, Callable[[], list]]:
         "of a target": asked(target="target7"),
         "of a target, deep": asked(skip=1900, target="target7"),
         "with a label, deep": asked(skip=4900, labels=("application=app7",)),
+        "of any target, deep": asked(skip=90_000, target="target*"),
         "with any label, deep": asked(skip=90_000, labels=("application",)),
         "of nobody": asked(user="nobody*"),
         "with a label": asked(labels=("application=app7",)),

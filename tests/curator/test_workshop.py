@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator.commands import CuratorFailed
-from hoopx.curator.custody import SWEEP
+from hoopx.curator.custody import BREATH, SWEEP
 from hoopx.curator.making import Given
 from hoopx.curator.parts import Parts
 from hoopx.curator.settings import CuratorSettings
@@ -89,6 +89,42 @@ class WorkshopTests(SynchronousTestCase):
         self.successResultOf(workshop.stop(1.0))
         self.clock.pump([SWEEP] * 3)
         self.assertEqual(len(swept), 4)
+
+    def test_sweepsInParts(self):
+        """What takes long is done a part at a time, and the next one soon; until the curator stops."""
+        swept = []
+
+        class Index:
+            def sweep(self):
+                swept.append(1)
+                return len(swept) >= 4
+
+        workshop = self.workshop(index=lambda settings: Index())
+        self.clock.pump([BREATH] * 3)
+        self.assertEqual(len(swept), 4)
+        self.clock.pump([BREATH] * 3)
+        self.assertEqual(len(swept), 4)
+        self.clock.advance(SWEEP)
+        self.assertEqual(len(swept), 5)
+        del swept[:]
+        self.clock.advance(SWEEP)
+        self.successResultOf(workshop.stop(1.0))
+        self.clock.pump([BREATH] * 5)
+        self.assertEqual(len(swept), 1)
+
+    def test_closes(self):
+        """At its end everything is let go of: the ledger, the index, the list."""
+        closed = []
+
+        class Index:
+            def close(self):
+                closed.append("index")
+
+        workshop = self.workshop(index=lambda settings: Index())
+        self.successResultOf(workshop.stop(1.0))
+        workshop.close()
+        self.assertEqual(closed, ["index"])
+        self.assertEqual([name for _, _, names in os.walk(self.data) for name in names if name.endswith(("-wal", "-shm"))], [])
 
     def test_opening(self):
         """What the leaf of the opening says is what stands in HEAD."""

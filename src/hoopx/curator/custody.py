@@ -50,6 +50,7 @@ class Custody:
     ) -> None:
         self._eraser = eraser
         self._parts = parts
+        self._clock = clock
         self._locking: Locking | None = None
         self._shipping: Shipping | None = None
         if backend is not None:

@@ -28,7 +28,7 @@ LIMIT: Final = 50
 FEW: Final = 300
 """Sessions that are searched one by one, newest first; where a filter leaves more of them, the words are looked up first."""
 RARE: Final = 2000
-"""Things of a kind that are looked through one by one; where there are more, the words are looked up first."""
+"""Things of a kind that are looked through one by one; where there are more, the words are looked up first. So many with words, too."""
 SECONDS: Final = 30.0
 """A search that takes longer is broken off: the question was too wide, and somebody waits."""
 STEPS: Final = 100_000
@@ -65,6 +65,10 @@ def search(
             first, last = numbers(filters)
             every = _within(chosen.where(*wanted), connection, first, last).limit(limit)
             return [_told(row) for row in connection.execute(every).mappings()]
+        ids = _scarce(connection, terms)
+        if ids is not None:  # one question instead of one for each session
+            some = chosen.where(_vectors.c.id.in_(ids), items.c.session.in_(few)).limit(limit)
+            return [_told(row) for row in connection.execute(some).mappings()]
         found: list[dict[str, Any]] = []
         for number in few:
             if len(found) < limit:
@@ -80,6 +84,20 @@ def _few(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[int]
     return None if len(found) > FEW else found
 
 
+def _scarce(connection: Connection, terms: list[Term]) -> list[int] | None:
+    """At a server: all things in which the words stand, when they are few. @return: their ids; C{None}: they are many."""
+    if connection.dialect.name == "sqlite":  # asking a file once more costs nothing
+        return None
+    found = list(connection.execute(select(_vectors.c.id).where(_match(terms)).limit(RARE + 1)).scalars())
+    return None if len(found) > RARE else found
+
+
+def _match(terms: list[Term]) -> ColumnElement[bool]:
+    said = text("CAST(:said AS tsquery)").bindparams(said=query.tsquery(terms))
+    found: ColumnElement[bool] = _vectors.c.vector.op("@@", is_comparison=True)(said)
+    return found
+
+
 def _chosen(connection: Connection, terms: list[Term], kinds: Sequence[str]) -> Select[Any]:
     dialect = connection.dialect.name
     own = [sessions.c.session, sessions.c.started, *(sessions.c[name] for name in _SESSION)]
@@ -90,14 +108,13 @@ def _chosen(connection: Connection, terms: list[Term], kinds: Sequence[str]) -> 
         chosen = chosen.where(text("words MATCH :said").bindparams(said=query.fts(terms))).order_by(_fts.c.rowid.desc())
     else:
         chosen = chosen.where(items.c.session == sessions.c.number, items.c.id == _vectors.c.id)
-        match = _vectors.c.vector.op("@@", is_comparison=True)(text("CAST(:said AS tsquery)").bindparams(said=query.tsquery(terms)))
-        chosen = chosen.where(match).order_by(_vectors.c.id.desc())
+        chosen = chosen.where(_match(terms)).order_by(_vectors.c.id.desc())
     if not kinds:
         return chosen
     if "command" not in kinds:
         rare = select(items.c.id).where(items.c.kind.in_(kinds), items.c.kind != text("'command'"))
         if len(connection.execute(rare.limit(RARE + 1)).all()) <= RARE:
-            key = literal_column("words.rowid" if dialect == "sqlite" else "words.id")
+            key: Any = literal_column("words.rowid" if dialect == "sqlite" else "words.id")
             return chosen.where(key.in_(rare))
     return chosen.where(items.c.kind.in_(kinds))
 

@@ -1,8 +1,8 @@
 """
 Deep pages of filtered lists, and searches for the rarer kinds of things.
 
-On SQLite a list is read in its order from one index that has all it is filtered by. PostgreSQL's indexes take only 2,700 bytes of a row, and
-it is quick enough without.
+On SQLite a list is read in its order from one index that has all it is filtered by. PostgreSQL's indexes take only 2,700 bytes of a row,
+and it is quick enough without.
 """
 
 import sqlalchemy as sa
