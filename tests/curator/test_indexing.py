@@ -1,6 +1,7 @@
 """Segments reach the index, in order, and not twice."""
 
 import os
+from pathlib import Path
 from threading import Thread
 
 from sqlalchemy import text
@@ -46,6 +47,36 @@ class IndexingTests(SynchronousTestCase):
         self.assertEqual((found["target"], found["labels"]), ("orders", {"run": "7"}))
         self.assertIsNone(indexing.head("nothing"))
         self.addCleanup(indexing._writer.engine.dispose)
+
+    def test_lost(self):
+        """Where there are recordings and no index, it is said how to have it again; not where there is nothing yet."""
+        data = self.mktemp()
+        for expected in (False, True, False):
+            said = []
+            indexing = Indexing(CuratorSettings(data, "gw"), protocols(), said.append)
+            self.assertTrue(indexing.sweep())
+            indexing.close()
+            self.assertEqual("hoopx reindex" in "".join(said), expected)
+            if not os.path.exists(os.path.join(data, "recordings")):
+                Recorded(data).session(1)
+                os.unlink(os.path.join(data, "index.sqlite"))
+
+    def test_clean(self):
+        """Step by step, until nothing is left."""
+        data = self.mktemp()
+        recording = Recorded(data).session(1)
+        indexing = Indexing(CuratorSettings(data, "gw"), protocols())
+        self.addCleanup(indexing.close)
+        indexing.segment(recording.session, os.path.join(recording.path, segmentName(0)), 0)
+        self.assertTrue(indexing.erase(recording.session))
+        self.assertFalse(indexing.erase(recording.session))
+        for _ in range(10):
+            if indexing.clean():
+                break
+        else:
+            self.fail("it comes to no end")
+        raw = b"".join(path.read_bytes() for path in Path(data).glob("index.sqlite*"))
+        self.assertNotIn(recording.session.encode(), raw)
 
     def test_beside(self):
         """No segment waits for a sweep that takes long; whoever erases does, for the sweep might put it down again."""

@@ -6,7 +6,7 @@ Feeds the index with segments as they are sealed, while they are still plain.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -19,7 +19,7 @@ from hoopx.index.store import address, openForWriting
 from hoopx.index.tables import labels, sessions
 from hoopx.index.traces import Traces
 from hoopx.index.writer import IndexWriter
-from hoopx.recording.catalogue import find
+from hoopx.recording.catalogue import find, paths
 from hoopx.recording.stored import openSegment
 from hoopx.state.address import server
 from hoopx.state.engine import close
@@ -34,9 +34,13 @@ class Indexing:
     Blocks: in threads, one at a time; a sweep beside them.
 
     @param protocols: name -> L{hoopx.interfaces.IProtocolRecorder}.
+    @param told: callable(text): for the log.
     """
 
-    def __init__(self, settings: CuratorSettings, protocols: Mapping[str, Any]) -> None:
+    def __init__(
+        self, settings: CuratorSettings, protocols: Mapping[str, Any], told: Callable[[str], object] = lambda text: None
+    ) -> None:
+        self._told = told
         self._settings = settings
         self._protocols = protocols
         self._lock = Lock()
@@ -108,7 +112,11 @@ class Indexing:
     def _open(self) -> IndexWriter:
         if self._engine is None:
             url, data = self._settings.indexUrl, Path(self._settings.data)
-            self._engine = openForWriting(address(url, data) if url == "sqlite:" else server(url, "index.url"))
+            where = address(url, data) if url == "sqlite:" else server(url, "index.url")
+            lost = where.drivername == "sqlite" and not os.path.exists(str(where.database)) and any(paths(self._settings.data))
+            self._engine = openForWriting(where)
+            if lost:
+                self._told("there was no index, and there are recordings: what they say is found after hoopx reindex")
         return IndexWriter(self._engine, self._read, self._protocols, self._settings.index == "full")
 
     def _read(self, session: str, number: int) -> Iterator[Frame]:
