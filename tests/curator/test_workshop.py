@@ -112,6 +112,34 @@ class WorkshopTests(SynchronousTestCase):
         self.clock.pump([BREATH] * 5)
         self.assertEqual(len(swept), 1)
 
+    def test_erasingIsNotWaitedFor(self):
+        """However long the index takes to forget a session: a new one has its leaf, and what is sealed is seen to."""
+
+        class Index:
+            def segment(self, session, path, number):
+                pass
+
+            def erase(self, session):
+                pass
+
+        class Stuck(Now):
+            def call(self, work, *arguments):
+                return Deferred() if work == index.erase else Now.call(self, work, *arguments)
+
+        index = Index()
+        parts = Parts(
+            Now(), Now(), Stuck(), lambda function, *arguments: function(*arguments), lambda settings: succeed(None), lambda settings: index
+        )
+        workshop = Workshop(self.clock, parts, lambda alarm, text: self.alarms.append((alarm, text)), wall=lambda: WALL)
+        self.addCleanup(self.close, workshop)
+        self.successResultOf(workshop.begin(CuratorSettings(self.data, "gw")))
+        erasing = workshop._cleaning.erase("0" * 26)
+        recording = self.recorded.session(2)
+        self.successResultOf(workshop.opened(recording.session, recording.path, recording.key, recording.head))
+        workshop.ended(recording.session, recording.path)
+        self.assertEqual(self.leaves(workshop, recording.session), ["opened", "sealed", "sealed", "done"])
+        self.assertNoResult(erasing)
+
     def test_closes(self):
         """At its end everything is let go of: the ledger, the index, the list."""
         closed = []

@@ -3,7 +3,7 @@
 After sessions were taken out of the index: nothing of them stays in its files. FTS5 keeps the words of what was deleted until its parts are
 put together, SQLite old pages in its log until that is emptied, and PostgreSQL dead rows until they are vacuumed.
 
-To put the parts together is to write all words anew: half a minute for ten million commands. So it is done once for many sessions, and
+To put the parts together is to write all words anew: a minute or two for ten million entries. So it is done once for many sessions, and
 in small steps: each is one short transaction, and whoever feeds the index has his turn between two of them.
 """
 
