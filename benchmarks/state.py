@@ -1,6 +1,6 @@
 """
-What is asked of a large state: 100,000 tokens, a million rows of the audit, 100,000 tags and reviews, 1,000 holds. Prints milliseconds, and fails
-when one that a login or a page waits for takes 100.
+What is asked of a large state: 100,000 tokens, a million rows of the audit, 100,000 tags and reviews, 1,000 holds. Prints milliseconds,
+and fails when one that a login or a page waits for takes 100.
 
     python benchmarks/state.py
     python benchmarks/state.py --postgresql

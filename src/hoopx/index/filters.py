@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from typing import Any, Final, Iterator, Mapping
 
-from sqlalchemy import ColumnElement, Connection, UnaryExpression, select
+from sqlalchemy import ColumnElement, Connection, Select, UnaryExpression, select
 from sqlalchemy.sql import operators
 
 from hoopx.index.tables import CLOCK_BITS, TWINS, labels, sessions
 from hoopx.index.wanted import NAMED, Filters
 
 FEW: Final = 1000
-"""Sessions with a label."""
+"""Sessions that are looked up, at some microseconds each."""
+LABELLED: Final = 10_000
+"""Sessions with a label that are: to ask each costs more than a look at its own row."""
+INDEXED: Final = ("user", "target")
 
 
 def numbers(filters: Filters) -> tuple[int, int]:
@@ -39,7 +42,9 @@ def conditions(filters: Filters, connection: Connection) -> list[ColumnElement[b
     for name in NAMED:
         pattern = getattr(filters, name)
         if pattern is not None:
-            found.append(like(sessions.c[name], pattern, dialect))
+            said = select(sessions.c.session).where(like(sessions.c[name], pattern, dialect, inOrder=False))
+            rare = name in INDEXED and dialect == "sqlite" and not _isText(pattern) and _areFew(connection, said)
+            found.append(sessions.c.session.in_(said) if rare else like(sessions.c[name], pattern, dialect))
     if filters.sessions is not None:
         found.append(sessions.c.session.in_(sorted(filters.sessions)))
     if filters.states:
@@ -49,27 +54,42 @@ def conditions(filters: Filters, connection: Connection) -> list[ColumnElement[b
         said = select(labels.c.session).where(labels.c.name == name)
         if pattern not in ("", "*"):
             said = said.where(like(labels.c.value, pattern, dialect))
-        # Those that have it, when they are few; of many each session is asked in its turn, and a page need not wait for all of them.
-        if dialect == "sqlite" and len(connection.execute(said.limit(FEW + 1)).all()) > FEW:
-            found.append(said.where(labels.c.session == sessions.c.session).correlate(sessions).exists())
-        else:
+        if dialect != "sqlite" or _areFew(connection, said, LABELLED):
             found.append(sessions.c.session.in_(said))
+        else:
+            found.append(said.where(labels.c.session == sessions.c.session).correlate(sessions).exists())
     return found
 
 
-def like(column: Any, pattern: str, dialect: str) -> ColumnElement[bool]:
-    """A condition that says what C{fnmatch.fnmatchcase} says."""
+def _areFew(connection: Connection, said: Select[Any], few: int = FEW) -> bool:
+    """
+    Those that fit are looked up, when they are few. Of many each session is asked in its turn, so that a page need not wait for all of
+    them: that SQLite has to be told.
+    """
+    return len(connection.execute(said.limit(few + 1)).all()) <= few
+
+
+def like(column: Any, pattern: str, dialect: str, inOrder: bool = True) -> ColumnElement[bool]:
+    """
+    A condition that says what C{fnmatch.fnmatchcase} says.
+
+    @param inOrder: for SQLite: it is no reason to leave the order in which the rows are wanted, for an index by this column.
+    """
     parts = list(_parts(pattern))
-    if all(kind == "text" for kind, _ in parts):
+    if _isText(pattern):
         equal: ColumnElement[bool] = column == "".join(text for _, text in parts)
         return equal
     if dialect == "sqlite":
-        # With a + it is no reason to leave the order in which the rows are wanted, for an index by this column.
-        here = UnaryExpression(column, operator=operators.custom_op("+"), type_=column.type)
+        here = UnaryExpression(column, operator=operators.custom_op("+"), type_=column.type) if inOrder else column
         said: ColumnElement[bool] = here.op("GLOB", is_comparison=True)("".join(_glob(*part) for part in parts))
         return said
     matched: ColumnElement[bool] = column.op("~", is_comparison=True)("^" + "".join(_expression(*part) for part in parts) + "$")
     return matched
+
+
+def _isText(pattern: str) -> bool:
+    """Does it stand for itself?"""
+    return all(kind == "text" for kind, _ in _parts(pattern))
 
 
 def _parts(pattern: str) -> Iterator[tuple[str, str]]:
