@@ -43,7 +43,7 @@ def conditions(filters: Filters, connection: Connection) -> list[ColumnElement[b
         pattern = getattr(filters, name)
         if pattern is not None:
             said = select(sessions.c.session).where(like(sessions.c[name], pattern, dialect, inOrder=False))
-            rare = name in INDEXED and dialect == "sqlite" and not _isText(pattern) and _areFew(connection, said)
+            rare = name in INDEXED and dialect == "sqlite" and not _isText(pattern) and _areFew(connection, said, FEW)
             found.append(sessions.c.session.in_(said) if rare else like(sessions.c[name], pattern, dialect))
     if filters.sessions is not None:
         found.append(sessions.c.session.in_(sorted(filters.sessions)))
@@ -61,7 +61,7 @@ def conditions(filters: Filters, connection: Connection) -> list[ColumnElement[b
     return found
 
 
-def _areFew(connection: Connection, said: Select[Any], few: int = FEW) -> bool:
+def _areFew(connection: Connection, said: Select[Any], few: int) -> bool:
     """
     Those that fit are looked up, when they are few. Of many each session is asked in its turn, so that a page need not wait for all of
     them: that SQLite has to be told.
