@@ -306,14 +306,9 @@ class Workshop:
         appended: Deferred[list[int]] = self.scribe.append([line])
         return appended
 
-    def sealed(self, session: str, path: str, segment: int) -> None:
-        self._look(session, path)
-
-    def ended(self, session: str, path: str) -> None:
-        self._look(session, path)
-
-    def _look(self, session: str, path: str) -> None:
+    def sealed(self, session: str, path: str, segment: int, digest: str) -> None:
         if self.pipeline is not None:
+            self._bench.told(session, segment, digest)
             self.pipeline.look(session, path)
 
     def _need(self) -> None:
