@@ -136,7 +136,7 @@ class WorkshopTests(SynchronousTestCase):
         erasing = workshop._cleaning.erase("0" * 26)
         recording = self.recorded.session(2)
         self.successResultOf(workshop.opened(recording.session, recording.path, recording.key, recording.head))
-        workshop.ended(recording.session, recording.path)
+        workshop.pipeline.look(recording.session, recording.path)
         self.assertEqual(self.leaves(workshop, recording.session), ["opened", "sealed", "sealed", "done"])
         self.assertNoResult(erasing)
 
