@@ -174,7 +174,7 @@ class Workshop:
         if backend is not None:
             self._storing = Storing(
                 self._book, backend, settings.store, settings.node, self._custody.keep, settings.localKeep, self._parts.book, self._clock,
-                self._wall, self._alarm, self._files, self._custody.stored,
+                self._wall, self._alarm, self._files, self._custody.stored, self._custody.claim,
             )  # fmt: skip
             self._storing.start()
         self._custody.start(settings)
