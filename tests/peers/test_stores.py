@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import signal
 import threading
 import time
@@ -37,7 +36,7 @@ from hoopx.state.tables import metadata as stateTables
 from hoopx.state.thread import StateThread, Unavailable
 from hoopx.values import Claim, Reference, Token
 from tests.index.cases import SearchCases
-from tests.index.rig import BEGAN, asked, contents, feed, folder, record, writer
+from tests.index.rig import BEGAN, asked, contents, feed, record, writer
 from tests.peers.harness.finding import embeddedPostgres
 from tests.peers.harness.postgres import ADMIN, Postgres, embedded
 from tests.state.test_store import row
@@ -113,49 +112,6 @@ class IndexTests(SearchCases, SynchronousTestCase):
         self.record("SELECT 'here'", started=BEGAN + 1)
         Rebuild(address(self.url, self.place), str(self.place), "gw1", Segments(str(self.place)), protocols()).run()
         self.assertEqual((len(self.texts("elsewhere")), len(self.texts("here"))), (1, 1))
-
-    def test_rebuildKeepsUnreadable(self) -> None:
-        """A session of which a later part can not be read (any longer) stays whole; one that is erased meanwhile does not come back."""
-        damaged = record(self.place, [asked("SELECT 1"), asked("SELECT 2")])
-        gone = record(self.place, [asked("SELECT 'gone'")], started=BEGAN - 1)
-        for session in (damaged, gone):
-            feed(self.writer, self.reads, session)
-        before = contents(self.engine)
-        path = Path(folder(self.place, damaged)) / "000001.hxr"
-        path.write_bytes(path.read_bytes()[:-10])
-        rebuild = Rebuild(address(self.url, self.place), str(self.place), "gw1", Segments(str(self.place)), protocols())
-        self.assertEqual((rebuild.run(), list(rebuild.failed)), (2, [damaged]))
-        self.assertEqual(contents(self.engine), before)
-        self.assertEqual([path.name for path in self.place.iterdir() if "index" in path.name], [])
-        reads = Segments(str(self.place))
-
-        def read(session: str, number: int) -> Any:
-            frames = list(reads(session, number))
-            if session == gone:
-                shutil.rmtree(folder(self.place, gone))
-                self.writer.erase(gone)
-            return frames
-
-        Rebuild(address(self.url, self.place), str(self.place), "gw1", read, protocols()).run()
-        self.assertEqual((self.texts("gone"), len(self.texts("select"))), ([], 2))
-
-    def test_rebuildBesideAWriter(self) -> None:
-        """What is written while a session is read again is not lost."""
-        session = record(self.place, [asked("SELECT 1"), asked("SELECT 2")], done=False)
-        path = Path(folder(self.place, session))
-        path.joinpath("000001.hxr").rename(path / "later")
-        self.writer.segment(session, 0, self.reads(session, 0))
-        reads = Segments(str(self.place))
-
-        def read(session: str, number: int) -> Any:
-            frames = list(reads(session, number))
-            if number == 0 and path.joinpath("later").exists():
-                path.joinpath("later").rename(path / "000001.hxr")
-                self.writer.segment(session, 1, self.reads(session, 1))
-            return frames
-
-        Rebuild(address(self.url, self.place), str(self.place), "gw1", read, protocols()).run()
-        self.assertEqual(sorted(self.texts("select")), ["SELECT 1", "SELECT 2"])
 
     def test_sameSession(self) -> None:
         """Several writers of one session, as when the index is made again beside a curator: everything is there once."""
