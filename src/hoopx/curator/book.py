@@ -101,9 +101,13 @@ class Book(Roll):
         self._database.executescript(SCHEMA + roll.SCHEMA)
         self._database.execute(f"PRAGMA user_version = {VERSION}")
 
-    def close(self) -> None:
-        with self._lock:
-            self._database.close()
+    def close(self, seconds: float = -1.0) -> None:
+        """@param seconds: to wait for whoever is at it; then it is left as it is. Negative: for ever."""
+        if self._lock.acquire(timeout=seconds):
+            try:
+                self._database.close()
+            finally:
+                self._lock.release()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
