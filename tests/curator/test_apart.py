@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import text
 from twisted.trial.unittest import SynchronousTestCase
 
+from hoopx.curator import apart as module
 from hoopx.curator.apart import NICE, Apart, IndexFailed, start
 from hoopx.curator.indexer import serve
 from hoopx.curator.settings import CuratorSettings, load
@@ -54,6 +55,48 @@ class ApartTests(SynchronousTestCase):
         self.assertTrue(self.apart.erase(self.recording.session))
         self.assertEqual(self.said("SELECT count(*) FROM sessions"), 0)
         self.assertEqual(len(self.children), 1)
+
+    def test_looksAround(self):
+        """What the curator asks it besides: whose sessions there are, what is on the disk, what is left of those that were erased."""
+        self.assertIsNone(self.apart.head(self.recording.session))
+        self.assertIs(self.apart.sweep(), True)
+        self.assertEqual(self.apart.head(self.recording.session)["target"], "orders")
+        self.assertEqual(self.said("SELECT count(*) FROM days"), 1)
+        self.assertTrue(self.apart.clean())
+        self.assertEqual(len(self.children), 1)
+
+    def test_close(self):
+        """The index is closed: nothing stands in its log any more, which is gone. And it can be asked again."""
+        self.segment(0)
+        self.assertTrue(os.path.exists(os.path.join(self.data, "index.sqlite-wal")))
+        self.apart.close()
+        self.assertEqual(self.children[0].returncode, 0)
+        self.assertEqual([name for name in os.listdir(self.data) if "-wal" in name or "-shm" in name], [])
+        self.apart.close()
+        self.segment(1)
+        self.assertEqual(self.said("SELECT segments FROM sessions"), 2)
+
+    def test_hangs(self):
+        """One that does not answer is not waited for without end, and the next question has a process that does."""
+        self.patch(module, "ANSWER", 0.2)
+        self.assertRaises(IndexFailed, self.stopped)
+        self.patch(module, "ANSWER", 60.0)
+        self.segment(0)
+        self.assertEqual(len(self.children), 2)
+
+    def stopped(self):
+        spawn = self.apart._spawn
+
+        def stop():
+            child = spawn()
+            child.send_signal(signal.SIGSTOP)
+            return child
+
+        self.apart._spawn = stop
+        try:
+            self.segment(0)
+        finally:
+            self.apart._spawn = spawn
 
     def test_killed(self):
         """It is started again, and nothing is missing."""

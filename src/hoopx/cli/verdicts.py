@@ -51,6 +51,20 @@ class Report:
         if register is not None:
             self.registers[register.origin] = register
 
+    def audit(self, data: str, own: bool, server: bool) -> None:
+        """
+        Whether the audit is the one of which the ledger speaks.
+
+        @param own: it is the gateway's data directory.
+        @param server: the audit is kept in a database server.
+        """
+        from hoopx.recording.acts import Acts, verifyAudit
+
+        register = self.register
+        if register is not None and register.book is not None:
+            book = register.book
+            register.acts = Acts(state="elsewhere") if server else verifyAudit(data, book.vouched, book.trail, own)
+
     def session(self, verdict: Verdict) -> None:
         self.states[verdict.state] += 1
         self.bytes += verdict.bytes
@@ -100,11 +114,20 @@ class Report:
         for origin in self.gone:
             say(f"ledger {harmless(origin)}: {GONE}")
         if self._older:
-            say(f"{self._older} sessions are older than the ledger, or it is not believed: they are checked by their own keys alone")
+            say(f"{_sessions(self._older)} older than the ledger, or it is not believed: checked by their own keys alone")
         if self._unsigned:
-            say(f"{self._unsigned} sessions are in no signed checkpoint yet: they are checked by their own keys alone")
+            say(f"{_sessions(self._unsigned)} in no signed checkpoint yet: checked by their own keys alone")
         counts = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
         say(f"{sum(self.states.values())} sessions ({self.bytes / 1e6:.1f} MB): {counts or 'none'}")
+
+
+def sound(register: Register) -> bool:
+    """Is a ledger in order, and the audit that it speaks of?"""
+    return register.state == "consistent" and (register.acts is None or register.acts.state in ("consistent", "elsewhere"))
+
+
+def _sessions(count: int) -> str:
+    return "1 session is" if count == 1 else f"{count} sessions are"
 
 
 def line(verdict: Verdict) -> dict[str, Any]:
@@ -135,6 +158,11 @@ def ledgerSaid(register: Register) -> Iterator[str]:
 
         when = datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds")
         yield f"    witnessed by {name} up to leaf {size}, {when}"
+    acts = register.acts
+    if acts is not None:
+        how = {"consistent": f"{acts.rows} rows, {acts.logged} of them in the ledger", "elsewhere": "not in this folder, and not checked"}
+        yield f"audit: {how.get(acts.state, acts.state)}"
+        yield from (f"    {problem}" for problem in acts.problems)
 
 
 @contextmanager

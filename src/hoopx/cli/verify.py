@@ -77,7 +77,7 @@ def command(
     whose key was given and witnesses.
     """
     from hoopx.cli.stores import stored
-    from hoopx.cli.verdicts import Report, progress
+    from hoopx.cli.verdicts import Report, progress, sound
     from hoopx.recording.bucket import inStore
     from hoopx.recording.evidence import GOOD, Evidence
 
@@ -113,6 +113,10 @@ def command(
                 evidence = Evidence(found.folder, found.inquire, opener)
             if evidence is not None:
                 _run(evidence, told, advance)
+            if found is None:
+                told.audit(where, own=path is None, server=path is None and place.settings.state.url != "sqlite:")
+    except BrokenPipeError:  # who reads what is printed has had enough
+        raise
     except OSError as error:
         fail(f"{where} can not be read: {error.strerror or error}")
     if memory is not None and gateway is None:
@@ -123,8 +127,7 @@ def command(
     if not told.registers and not told.states:
         # A wrong or an emptied folder must not look like one in which everything is in order.
         fail(f"nothing was verified: neither recordings nor a ledger are in {where}")
-    sound = told.states.keys() <= GOOD and all(register.state == "consistent" for register in told.registers.values())
-    if not sound or told.short or told.gone:
+    if not (told.states.keys() <= GOOD and all(map(sound, told.registers.values()))) or told.short or told.gone:
         raise click.exceptions.Exit(EXIT_NO)
 
 

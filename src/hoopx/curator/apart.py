@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,8 +27,11 @@ NICE: Final = 15
 """Of that process, added to the gateway's own: its time is what a busy machine has left over."""
 TRIES: Final = 2
 """Of one question: a process that has been killed since the last one is noticed by the next."""
-
-
+ANSWER: Final = 600.0
+"""Seconds for one answer. The largest segment, full of statements, takes a minute on an idle processor; one that hangs must not keep the
+evidence waiting for ever."""
+CLOSING: Final = 5.0
+"""Seconds for its end."""
 LINE: Final = 2000
 """Bytes of a line of its log."""
 
@@ -61,8 +65,33 @@ class Apart:
         self._ask("segment", session, path, number)
 
     def erase(self, *sessions: str) -> bool:
-        """Remove sessions. @return: C{False} when traces are left until a reader has done. @raise IndexFailed:"""
+        """Remove sessions, but for traces (L{clean}). @return: whether there was anything of them. @raise IndexFailed:"""
         return bool(self._ask("erase", *sessions))
+
+    def clean(self) -> bool:
+        """The next step of removing the traces of what was erased. @return: C{True}: nothing is left. @raise IndexFailed:"""
+        return bool(self._ask("clean"))
+
+    def sweep(self) -> bool:
+        """Put down what is on the disk and not known. @return: C{False}: there is more. @raise IndexFailed:"""
+        return bool(self._ask("sweep"))
+
+    def head(self, session: str) -> dict[str, Any] | None:
+        """@return: what the index knows of a session in the words of HEAD, or C{None}. @raise IndexFailed:"""
+        found: dict[str, Any] | None = self._ask("head", session)
+        return found
+
+    def close(self) -> None:
+        """Let the process end, which closes the index; wait for it, but not for ever."""
+        with self._lock:
+            child, self._child = self._child, None
+            if child is not None:
+                try:
+                    child.stdin.close()
+                    child.wait(CLOSING)
+                except (OSError, subprocess.TimeoutExpired):  # it goes on alone
+                    pass
+                child.stdout.close()
 
     def _ask(self, do: str, *arguments: Any) -> Any:
         question = json.dumps({"do": do, "with": arguments}).encode() + b"\n"
@@ -84,6 +113,11 @@ class Apart:
             self._child.stdin.write(self._settings + b"\n")
         self._child.stdin.write(question)
         self._child.stdin.flush()
+        looking = select.poll()
+        looking.register(self._child.stdout, select.POLLIN)
+        if not looking.poll(ANSWER * 1000):
+            self._end()
+            raise IndexFailed(f"the index's process has not answered for {ANSWER:.0f} s: it is started again")
         answer: dict[str, Any] = json.loads(self._child.stdout.readline())  # of an empty line, at its end: ValueError
         return answer
 
@@ -94,18 +128,25 @@ class Apart:
                 self.log.warn("index: {line}", line=line[:LINE].decode("utf-8", "replace").rstrip())
 
     def _give(self, error: Exception, left: int) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            child.kill()
-            child.wait()
-            child.stdout.close()
-            try:
-                child.stdin.close()
-            except OSError:  # what it did not take
-                pass
+        self._end()
         if not left:
             raise IndexFailed("the index's process has ended") from error
         self.log.warn("The index's process has ended; it is started again.")
+
+    def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.kill()
+        try:
+            child.wait(CLOSING)
+        except subprocess.TimeoutExpired:  # it hangs in the kernel
+            pass
+        child.stdout.close()
+        try:
+            child.stdin.close()
+        except OSError:  # what it did not take
+            pass
 
 
 def start() -> Any:

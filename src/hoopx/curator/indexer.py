@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import IO, Any
 
 from hoopx import registry
@@ -21,7 +22,11 @@ def main() -> None:
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints goes to the log
     os.umask(0o077)
-    serve(source, sink, Indexing(load(source.readline()), registry.protocols()))
+    indexing = Indexing(load(source.readline()), registry.protocols(), lambda text: print(text, file=sys.stderr, flush=True))
+    try:
+        serve(source, sink, indexing)
+    finally:
+        indexing.close()
 
 
 def serve(source: IO[bytes], sink: IO[bytes], indexing: Any) -> None:

@@ -34,6 +34,8 @@ class Book:
     @ivar since: seconds since the epoch of the first leaf; C{None} in an empty ledger.
     @ivar times: seconds since the epoch of each leaf.
     @ivar last: session -> index of the last leaf that speaks of its recording.
+    @ivar vouched: digests of rows of the audit of which signed leaves speak.
+    @ivar trail: digests of rows that leaves have taken in the order of the rows.
     """
 
     def __init__(self, leaves: Iterable[bytes] = (), pending: Iterable[bytes] = (), following: bool = False) -> None:
@@ -43,8 +45,11 @@ class Book:
         self.since: float | None = None
         self.times = array("d")
         self.last: dict[str, int] = {}
+        self.vouched: set[str] = set()
+        self.trail: set[str] = set()
         for line in leaves:
             self._add(line)
+        self.vouched |= self.trail
         self._signed = {session for session, said in self.sessions.items() if said.key is not None or said.sealed or said.ended}
         self._logged = {session for session, said in self.sessions.items() if said.key is not None}
         self._erasing: set[str] = set()
@@ -59,6 +64,8 @@ class Book:
     def _add(self, line: bytes) -> None:
         leaf = unpack(line)
         self._seen(leaf)
+        if "audit" in leaf:  # of an erasure before its turn: the row itself has another leaf
+            (self.vouched if leaf["type"] == "erased" else self.trail).add(leaf["audit"])
         if "session" in leaf:
             self._enter(leaf)
             if leaf["type"] in RECORDED:

@@ -17,6 +17,7 @@ from hoopx.ledger.note import COSIGNATURE, Checkpoint, NoteError, Verifier, open
 from hoopx.ledger.reader import LedgerReader, Signed, directory
 from hoopx.ledger.tail import TAIL
 from hoopx.ledger.tree import ProofError
+from hoopx.recording.acts import Acts
 from hoopx.recording.book import Book
 
 GIVEN: Final = "the checkpoint given"
@@ -38,6 +39,7 @@ class Register:
     @ivar note: its newest checkpoint, as signed; empty when it has none.
     @ivar problems: what is wrong.
     @ivar keys: public keys that have signed it, 32 bytes each.
+    @ivar acts: how the audit stands to it; C{None} when it was not looked at.
     @ivar book: what it says of sessions. Of a ledger that is not sound nothing is believed: then C{None}.
     """
 
@@ -52,6 +54,7 @@ class Register:
     problems: list[str] = Factory(list)
     keys: frozenset[bytes] = frozenset()
     book: Book | None = None
+    acts: Acts | None = None
 
     def line(self) -> dict[str, Any]:
         """As C{hoopx verify --json} prints it, as the last object."""
@@ -66,6 +69,7 @@ class Register:
             "pending": self.pending,
             "against": self.against,
             "witnesses": {name: {"size": size, "at": at} for name, (size, at) in self.witnesses.items()},
+            "audit": self.acts.line() if self.acts is not None else None,
         }
 
 
