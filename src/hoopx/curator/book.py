@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from attrs import asdict, frozen
 
-from hoopx.curator import roll
+from hoopx.curator import holdings, roll
+from hoopx.curator.holdings import Holdings
 from hoopx.curator.roll import Roll, _learn
 from hoopx.curator.tail import Ends
 from hoopx.frames import segmentName
@@ -72,7 +73,7 @@ class Unstored:
     ended: float | None = None
 
 
-class Book(Roll):
+class Book(Roll, Holdings):
     """
     Blocks: used in threads, by one at a time.
 
@@ -94,7 +95,7 @@ class Book(Roll):
         if version not in (0, VERSION):
             self._database.close()
             raise ValueError(f"{path} is of another version of hoopx: move it away, it is made anew")
-        self._database.executescript(SCHEMA + roll.SCHEMA)
+        self._database.executescript(SCHEMA + roll.SCHEMA + holdings.SCHEMA)
         self._database.execute(f"PRAGMA user_version = {VERSION}")
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ HOLDS: Final = {"hold.set": True, "hold.lifted": False}
 class AuditTrail:
     """
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
-    @param rows: callable(id, limit) -> Deferred[rows after it, oldest first]: C{id, action, subject, hash}.
+    @param rows: callable(id, limit) -> Deferred[rows after it, oldest first]: C{id, action, subject, details, hash}.
     @param curator: L{hoopx.curator.process.Curator}.
     @param alarm: callable(alarm, fields).
     """
@@ -110,8 +110,9 @@ class AuditTrail:
 
     def _one(self, row: dict[str, Any]) -> Any:
         on = HOLDS.get(row["action"])
-        if on is not None and row["subject"]:
-            return self._curator.hold(row["subject"], on, row["hash"], row["id"])
+        if on is not None:
+            said = row.get("details") or {}
+            return self._curator.hold(row["subject"], on, row["hash"], row["id"], said.get("hold") or 0, said.get("filter"))
         return self._curator.audit(row["hash"], row["id"])
 
 
