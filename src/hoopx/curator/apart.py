@@ -19,6 +19,7 @@ from typing import Any, Final
 from attrs import evolve
 from twisted.logger import Logger
 
+from hoopx.curator.overseer import Overseer
 from hoopx.curator.settings import CuratorSettings, dump
 from hoopx.errors import HoopxError
 
@@ -30,10 +31,16 @@ TRIES: Final = 2
 
 LINE: Final = 2000
 """Bytes of a line of its log."""
+GIVEN_UP: Final = 3
+"""Sessions of one protocol whose views did not come to an end; then none of it is asked any more, until the curator's next start."""
 
 
 class IndexFailed(HoopxError):
     """The index could not do what it was asked for. The text is for the operator."""
+
+
+class Stuck(IndexFailed):
+    """It was killed because it did not get on."""
 
 
 class Apart:
@@ -41,35 +48,63 @@ class Apart:
     Asks the index's process, which is started when it is needed. Blocks: in a thread, one at a time.
 
     @param spawn: callable() -> L{subprocess.Popen}, see L{start}.
+    @param watch: callable(L{subprocess.Popen}) -> L{Overseer}.
     """
 
     log = Logger()
 
-    def __init__(self, settings: CuratorSettings, spawn: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self, settings: CuratorSettings, spawn: Callable[[], Any] | None = None, watch: Callable[[Any], Overseer] = Overseer
+    ) -> None:
         # It needs none of the secrets but the index's own.
         self._settings = dump(evolve(settings, signingKey=None, secrets={}, s3=None))
         self._spawn = start if spawn is None else spawn
         self._lock = Lock()
+        self._watch = watch
         self._child: Any = None
+        self._overseer: Any = None
+        self._stuck: dict[str, int] = {}
+        self._without: dict[str, str] = {}
 
     def segment(self, session: str, path: str, number: int) -> None:
         """
-        Take the next segment of a session: see L{hoopx.curator.indexing.Indexing.segment}.
+        Take the next segment of a session: see L{hoopx.curator.indexing.Indexing.segment}. One whose view does not come to an end is
+        put down without it.
 
         @raise IndexFailed:
         """
-        self._ask("segment", session, path, number)
+        try:
+            self._ask("segment", session, path, number, "", self._without)
+        except Stuck as error:
+            why = f"with segment {number} {error}"
+            protocol = self._ask("segment", session, path, number, why, self._without)
+            self._giveUp(protocol, why)
+            raise IndexFailed(f"its view was stopped, and is not asked any more for this session: {why}") from None
+
+    def _giveUp(self, protocol: str | None, why: str) -> None:
+        if protocol is None:
+            return
+        count = self._stuck[protocol] = self._stuck.get(protocol, 0) + 1
+        if count == GIVEN_UP:
+            self._without = {**self._without, protocol: f"{count} times: {why}"}
+            self.log.error("No view of {protocol} is asked any more until the curator's next start.", protocol=protocol)
 
     def erase(self, *sessions: str) -> bool:
         """Remove sessions. @return: C{False} when traces are left until a reader has done. @raise IndexFailed:"""
         return bool(self._ask("erase", *sessions))
 
+    def head(self, session: str) -> dict[str, Any] | None:
+        """@return: what the index knows of a session in the words of HEAD, or C{None}. @raise IndexFailed:"""
+        found: dict[str, Any] | None = self._ask("head", session)
+        return found
+
     def _ask(self, do: str, *arguments: Any) -> Any:
         question = json.dumps({"do": do, "with": arguments}).encode() + b"\n"
+        bound = _size(arguments[1]) if do == "segment" else None
         with self._lock:
             for left in reversed(range(TRIES)):
                 try:
-                    answer = self._exchange(question)
+                    answer = self._exchange(question, bound)
                     break
                 except (OSError, ValueError) as error:
                     self._give(error, left)
@@ -77,15 +112,25 @@ class Apart:
             raise IndexFailed(answer["error"])
         return answer.get("answer")
 
-    def _exchange(self, question: bytes) -> dict[str, Any]:
+    def _exchange(self, question: bytes, bound: int | None) -> dict[str, Any]:
+        """@param bound: bytes that it has to read, where that takes a time that is known."""
         if self._child is None:
             self._child = self._spawn()
+            self._overseer = self._watch(self._child)
             Thread(target=self._listen, args=(self._child.stderr,), daemon=True).start()
             self._child.stdin.write(self._settings + b"\n")
         self._child.stdin.write(question)
         self._child.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._child.stdout.readline())  # of an empty line, at its end: ValueError
-        return answer
+        if bound is not None:
+            self._overseer.begin(bound)
+        try:
+            while True:
+                answer: dict[str, Any] = json.loads(self._child.stdout.readline())  # of an empty line, at its end: ValueError
+                if "progress" not in answer:
+                    return answer
+                self._overseer.progress()
+        finally:
+            self._overseer.end()
 
     def _listen(self, lines: Any) -> None:
         """In a thread of its own: what it says goes into the log, and a pipe that nobody reads does not stop it."""
@@ -95,7 +140,10 @@ class Apart:
 
     def _give(self, error: Exception, left: int) -> None:
         child, self._child = self._child, None
+        stuck = None
         if child is not None:
+            self._overseer.close()
+            stuck = self._overseer.stuck
             child.kill()
             child.wait()
             child.stdout.close()
@@ -103,9 +151,19 @@ class Apart:
                 child.stdin.close()
             except OSError:  # what it did not take
                 pass
+        if stuck is not None:
+            self.log.error("The index's process was killed: {why}.", why=stuck)
+            raise Stuck(stuck) from None
         if not left:
             raise IndexFailed("the index's process has ended") from error
         self.log.warn("The index's process has ended; it is started again.")
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:  # it says so itself
+        return 0
 
 
 def start() -> Any:

@@ -6,7 +6,7 @@ Feeds the index with segments as they are sealed, while they are still plain.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -29,27 +29,36 @@ class Indexing:
     Blocks: in threads, one at a time; a sweep beside them.
 
     @param protocols: name -> L{hoopx.interfaces.IProtocolRecorder}.
+    @ivar progress: callable(): told of each segment that is read again before the one that was asked for.
     """
 
     def __init__(self, settings: CuratorSettings, protocols: Mapping[str, Any]) -> None:
         self._settings = settings
         self._protocols = protocols
+        self.progress: Callable[[], None] = lambda: None
         self._lock = Lock()
         self._writer: IndexWriter | None = None
         # A writer of its own, for the first sweep of a new index may take minutes, and no segment waits for that.
         self._sweeping = Lock()
         self._sweeper: IndexWriter | None = None
 
-    def segment(self, session: str, path: str, number: int) -> None:
+    def segment(self, session: str, path: str, number: int, blind: str = "", without: Mapping[str, str] | None = None) -> str | None:
         """
         Take the next segment of a session. Twice the same one changes nothing.
 
         @param path: of the segment.
+        @param blind: why its view is not asked (L{IndexWriter.segment}).
+        @param without: protocols whose views are not asked at all, and why.
+        @return: its protocol, as far as that is known.
         @raise hoopx.errors.HoopxError: the index can not be used, or the segment not be read.
         @raise sqlalchemy.exc.DBAPIError: the database has failed.
         """
         with self._lock, openSegment(path) as file:
-            self._made().segment(session, number, readSegment(file, os.path.basename(path)))
+            writer = self._made()
+            writer.without(without or {})
+            writer.segment(session, number, readSegment(file, os.path.basename(path)), blind)
+        known = self.head(session) if blind else None
+        return None if known is None else known["protocol"]
 
     def erase(self, *sessions: str) -> bool:
         """Remove sessions. @return: C{False} when traces are left until a reader has done."""
@@ -86,6 +95,7 @@ class Indexing:
         return IndexWriter(openForWriting(where), self._read, self._protocols, self._settings.index == "full")
 
     def _read(self, session: str, number: int) -> Iterator[Frame]:
+        self.progress()
         name = os.path.join(find(self._settings.data, session), segmentName(number))
         with openSegment(name) as file:
             yield from readSegment(file, os.path.basename(name))

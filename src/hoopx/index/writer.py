@@ -39,6 +39,10 @@ VARIANTS: Final = 2_000
 """Entries of one session that differ in parameters; later ones are counted with their statement."""
 MORE: Final = f"more than {ITEMS} different things were said: later ones are in the recording, and only counted here"
 
+BLIND: Final = "not indexed: the view of its protocol did not come to an end"
+"""An item says so; its parameters say why."""
+_HASH: Final = digest("event", BLIND, "")
+
 NUMBERING: Final = 0x696E646578
 
 Read = Callable[[str, int], Iterable[Frame]]
@@ -75,12 +79,15 @@ class IndexWriter:
         self._protocols = protocols
         self._full = full
         self._readings: OrderedDict[str, _Reading] = OrderedDict()
+        self._without: Mapping[str, str] = {}
 
-    def segment(self, session: str, number: int, frames: Iterable[Frame]) -> bool:
+    def segment(self, session: str, number: int, frames: Iterable[Frame], blind: str = "") -> bool:
         """
         Take one sealed segment. Earlier ones that are not indexed are read first.
 
         @param frames: of the whole segment.
+        @param blind: why its view is not asked, of this segment and of those to come: an item says so, and the row that a part could
+            not be read. Empty: it is.
         @return: C{False}: it was there already.
         @raise FrameError: the frames end wrongly; nothing of this segment is indexed.
         @raise sqlalchemy.exc.DBAPIError: nothing of it is indexed; try again later.
@@ -92,8 +99,8 @@ class IndexWriter:
             return False
         try:
             for earlier in range(begin, number):
-                self._one(session, earlier, self._earlier(session, earlier))
-            self._one(session, number, frames)
+                self._one(session, earlier, self._earlier(session, earlier), blind)
+            self._one(session, number, frames, blind)
         except BaseException:
             self._readings.pop(session, None)  # it is ahead of what is written
             raise
@@ -188,7 +195,7 @@ class IndexWriter:
             self.log.warn("segment {number} of session {session} can not be read: {why}", number=number, session=session, why=str(error))
             return None
 
-    def _one(self, session: str, number: int, frames: Iterable[Frame] | None) -> None:
+    def _one(self, session: str, number: int, frames: Iterable[Frame] | None, blind: str = "") -> None:
         """@param frames: C{None}: they can not be had."""
         whole = None if frames is None else list(frames)
         head = next((unpack(frame.payload) for frame in whole or () if frame.kind == HEAD), None)
@@ -196,16 +203,21 @@ class IndexWriter:
         commands = 0
         known = self._row(session)
         protocol = (head or {}).get("protocol") or (known or {}).get("protocol")
-        reading = self._reading(session, number, protocol) if self._full and whole is not None else None
+        marked = self._isBlind(session, known)
+        blind = blind or self._without.get(protocol or "", "") or (BLIND if marked else "")
+        reading = self._reading(session, number, protocol) if self._full and whole is not None and not blind else None
         if reading is not None and whole is not None:
             self._feed(reading, whole)
             found, commands = reading.entries.taken()
+        if blind and self._full and not marked:
+            found = {_HASH: Entry("event", BLIND, blind, 0.0, 0.0, 0)}
         with self._transactions.begin() as connection:
             row, fresh = self._own(session, connection)
             if row["segments"] > number:  # somebody else was faster
                 self._readings.pop(session, None)
                 return
             self._tell(row, whole)
+            row["partial"] = row["partial"] or bool(blind)
             row["segments"] = number + 1
             row["commands"] += commands
             self._put(connection, row, found)
@@ -216,6 +228,17 @@ class IndexWriter:
             reading.next = number + 1
             if row["ended"] is not None:
                 self._readings.pop(session, None)
+
+    def _isBlind(self, session: str, row: rows.Row | None) -> bool:
+        """Was its view given up before?"""
+        if row is None or session in self._readings or not row["partial"]:
+            return False
+        with self._engine.connect() as connection:
+            return bool(self._there(connection, row["number"], [_HASH]))
+
+    def without(self, protocols: Mapping[str, str]) -> None:
+        """@param protocols: those whose views are not asked any more, and why."""
+        self._without = protocols
 
     def _tell(self, row: rows.Row, frames: list[Frame] | None) -> None:
         row["partial"] = row["partial"] or frames is None
