@@ -89,6 +89,8 @@ class AlarmingTests(SynchronousTestCase):
         self.tell(why=f"the recording {name} is odd")
         self.tell("odd", session=name)
         self.assertEqual((len(one.notes), other.notes), (2, []))
+        self.tell("store-away", why=f"the store can not be had: gw/{name}/000000.hxr")  # the first of all that wait for it
+        self.assertEqual((len(one.notes), len(other.notes)), (3, 1))
 
     def test_recordingsTrouble(self):
         session = self.session()

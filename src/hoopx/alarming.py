@@ -14,6 +14,8 @@ from twisted.python.failure import Failure
 
 UNRECORDED: Final = frozenset({"recording-failed", "unrecordable", "disk"})
 """Alarms that no recording is told of: what they speak of is that recordings can not be written."""
+EVERYBODYS: Final = frozenset({"store-away", "store-refused", "store-locks"})
+"""Alarms that may name a recording, and mean it as one of many."""
 TURN: Final = 50
 """Recordings told at once: a few milliseconds."""
 PAUSE: Final = 0.01
@@ -50,7 +52,7 @@ class AlarmNotes:
         why = str(fields.get("why") or fields.get("message") or "")
         said = {str(fields["session"])} if fields.get("session") else set()
         named = said.union(_ULID.findall(why))
-        if named:
+        if named and kind not in EVERYBODYS:
             for each in named:
                 self._note(each, kind, why)
             return
