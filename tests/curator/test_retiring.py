@@ -87,6 +87,24 @@ class RetiringTests(WorkshopCase, SynchronousTestCase):
         self.assertEqual([each["held"] for each in self.expired(workshop)], [None])
         self.successResultOf(workshop.erase(session, ERASE))
 
+    def test_store(self):
+        """What the state store has forgotten stays under legal hold in the store, by the list's word or by the ledger's alone."""
+        workshop = self.made(store="fake:")
+        session = self.done(workshop)
+        self.hold(workshop, True, SET, filter=ORDERS)
+        for lost in (False, True):
+            if lost:
+                self.stop(workshop)
+                self.lose()
+                workshop = self.made(store="fake:")
+                self.clock.advance(60)
+            self.successResultOf(workshop.holds([]))
+            self.clock.advance(60)
+            self.assertTrue(any(session in name for name in self.backend.held), lost)
+        self.hold(workshop, False, LIFT, session)
+        self.clock.advance(60)
+        self.assertEqual(self.backend.held, set())
+
     def test_oneOfTwo(self):
         """A session whose own hold is lifted, and which a filter means, is not said to be free."""
         workshop = self.made()

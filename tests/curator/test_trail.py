@@ -27,7 +27,7 @@ class TrailTests(SynchronousTestCase):
         return {"id": number, "action": action, "subject": subject, "hash": f"h{number}"}
 
     def audited(self):
-        return succeed(self.known["audit"]) if self.known else fail(CuratorFailed("not there"))
+        return succeed((self.known["audit"], f"h{self.known['audit']}")) if self.known else fail(CuratorFailed("not there"))
 
     def audit(self, audit, row):
         return fail(CuratorFailed("not there")) if self.down else succeed(self.said.append((audit, row)))
@@ -86,6 +86,16 @@ class TrailTests(SynchronousTestCase):
         self.rows.append(self.row(6))
         self.clock.pump([EVERY] * int(AWAY))
         self.assertEqual(len(self.alarms), 2)
+
+    def test_olderCopy(self):
+        """The state store was restored, and has gone on: no row is passed over because there was another one of its number."""
+        for known, hash in ((9, "h9"), (4, "another")):
+            del self.said[:]
+            again = AuditTrail(self.clock, lambda row, limit: succeed([r for r in self.rows if r["id"] > row][:limit]), self)
+            self.patch(self, "audited", lambda said=(known, hash): succeed(said))
+            self.addCleanup(again.stop)
+            again.start()
+            self.assertEqual(self.said, [(f"h{number}", number) for number in range(1, 6)])
 
     def test_atOnce(self):
         """Not only after the curator has been asked how it is."""

@@ -233,14 +233,14 @@ class Curator:
         """@param audit: hash, hexadecimal. @return: Deferred[index]; fails with L{CuratorFailed}."""
         return self._openings.add(commands.Audit, audit=audit, row=row)
 
-    def audited(self) -> Deferred[int]:
-        """@return: Deferred[the last row of the audit that is in the ledger]; fails with L{CuratorFailed}."""
+    def audited(self) -> Deferred[tuple[int, str]]:
+        """@return: Deferred[the last row of the audit that is in the ledger, and its hash]; fails with L{CuratorFailed}."""
 
-        def said(answer: dict[str, Any]) -> int:
-            row = json.loads(answer["status"]).get("audit")
-            if row is None:
+        def said(answer: dict[str, Any]) -> tuple[int, str]:
+            status = json.loads(answer["status"])
+            if status.get("audit") is None:
                 raise CuratorFailed("the curator has not said how far the audit is in the ledger")
-            return int(row)
+            return int(status["audit"]), str(status["audited"])
 
         return self._slowly(commands.Status).addCallback(said)
 

@@ -100,13 +100,27 @@ class AuditTrail:
     @inlineCallbacks
     def _take(self) -> Any:
         if self._position is None:
-            self._position = yield self._curator.audited()
+            self._position = yield self._begin()
         while True:
             rows = yield self._rows(self._position, PAGE)
             if not rows or not self._loop.running:
                 return
             yield gatherResults([self._one(row) for row in rows], consumeErrors=True).addErrback(_first)
             self._position = rows[-1]["id"]
+
+    @inlineCallbacks
+    def _begin(self) -> Any:
+        """
+        @return: Deferred[the row after which to go on]: where the audit is not the one that the curator knows, but an older copy that has
+            gone on, all of it is told once more: what is in the ledger already is not added again.
+        """
+        row, known = yield self._curator.audited()
+        if row:
+            found = yield self._rows(row - 1, 1)
+            if not found or (found[0]["id"], found[0]["hash"]) != (row, known):
+                self.log.warn("The state store is another one than before, or an older copy: its whole audit is taken into the ledger.")
+                return 0
+        return row
 
     def _one(self, row: dict[str, Any]) -> Any:
         on = HOLDS.get(row["action"])

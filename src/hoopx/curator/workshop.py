@@ -77,7 +77,7 @@ class Workshop:
         self._key: Any = None
         self._surveying = False
         self._surveyed = 0
-        self._audited = 0
+        self._audited: tuple[int, str] = (0, "")
         self._guard: Any = None
         self._retiring: Any = None
         self.settings: Any = None
@@ -133,7 +133,7 @@ class Workshop:
     def _openBook(self, settings: CuratorSettings) -> None:
         self._book = Book(os.path.join(settings.data, "curator.sqlite"), careful=bool(settings.encryptTo))
         self._book.problems(clear=True)
-        self._audited = self._book.fact("audit") or 0
+        self._audited = tuple(self._book.fact("audit") or self._audited)
         catchUp(self._book, self._ledger, settings.data)
         self._guard = ClockGuard(self._book, self._wall, self._leaves, self._parts.uptime)
         self._guard.look()  # before there is any leaf of this run
@@ -231,7 +231,7 @@ class Workshop:
     @inlineCallbacks
     def audit(self, audit: str, row: int = 0) -> Any:
         indexes = yield self._append("audit", audit=audit)
-        yield self._upTo(row)
+        yield self._upTo(row, audit)
         return indexes
 
     @inlineCallbacks
@@ -239,7 +239,7 @@ class Workshop:
         """A hold is set, or lifted: in the ledger. L{holds} tells the store."""
         self._need()
         indexes = yield self._retiring.hold(session, on, audit, hold, filter)
-        yield self._upTo(row)
+        yield self._upTo(row, audit)
         return indexes
 
     def holds(self, rows: list[dict[str, Any]]) -> Any:
@@ -248,11 +248,11 @@ class Workshop:
         return self._retiring.holds(rows)
 
     @inlineCallbacks
-    def _upTo(self, row: int) -> Any:
+    def _upTo(self, row: int, audit: str) -> Any:
         """So far the audit is in the ledger; the gateway goes on from there."""
-        if row > self._audited:
-            self._audited = row
-            yield self._parts.book.call(self._book.setFact, "audit", row)
+        if row > self._audited[0]:
+            self._audited = (row, audit)
+            yield self._parts.book.call(self._book.setFact, "audit", self._audited)
 
     def expired(self, after: str) -> Any:
         """See L{Retiring.expired}."""
@@ -317,7 +317,8 @@ class Workshop:
         """
         How it is: C{waiting} (sessions with segments to process), C{processed}, C{backlog} (C{segments}, C{bytes}, C{oldest} without a
         receipt), C{ledger} (origin, size, signed, published, at, quorum, witnesses), C{store} (state, stored, removed) or C{None},
-        C{quarantined} (count, sessions), C{audit} (row up to which it is in the ledger), C{unknown} (sessions of which
+        C{quarantined} (count, sessions), C{audit} (row up to which it is in the ledger) and
+        C{audited} (that row's hash), C{unknown} (sessions of which
         no rule is known, and which are not erased), C{clock} (why it is not
         believed, or C{None}), C{recipients}, C{index}.
         """
@@ -340,7 +341,8 @@ class Workshop:
                 "removed": self._storing.removed,
             },
             "quarantined": {"count": len(self.pipeline.quarantined), "sessions": names},
-            "audit": self._audited,
+            "audit": self._audited[0],
+            "audited": self._audited[1],
             "unknown": self._retiring.custody.unknown,
             "clock": self._retiring.doubt,
             "recipients": len(self.settings.encryptTo),
