@@ -96,6 +96,7 @@ class RetiringTests(WorkshopCase, SynchronousTestCase):
             if lost:
                 self.stop(workshop)
                 self.lose()
+                self.backend.held.clear()
                 workshop = self.made(store="fake:")
                 self.clock.advance(60)
             self.successResultOf(workshop.holds([]))
@@ -104,6 +105,17 @@ class RetiringTests(WorkshopCase, SynchronousTestCase):
         self.hold(workshop, False, LIFT, session)
         self.clock.advance(60)
         self.assertEqual(self.backend.held, set())
+
+    def test_storeMeanwhile(self):
+        """Also what has not ended yet, and so has no leaf of the hold."""
+        workshop = self.made(store="fake:")
+        recording = self.recorded.session(2, close=False)
+        workshop.sealed(recording.session, recording.path, 0)
+        self.hold(workshop, True, SET, filter=ORDERS)
+        self.successResultOf(workshop.holds([]))
+        self.clock.advance(60)
+        self.assertTrue(any(recording.session in name for name in self.backend.held))
+        self.assertNotIn("hold-set", self.leaves(workshop, recording.session))
 
     def test_oneOfTwo(self):
         """A session whose own hold is lifted, and which a filter means, is not said to be free."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import RLock
 from typing import Any, Final
@@ -273,8 +273,12 @@ class Book(Roll, Holdings):
 
     def hold(self, session: str, leaf: int, on: bool) -> None:
         """@param leaf: index of the leaf that says so. The latest one counts."""
+        self.holdAll([(session, leaf)], on)
+
+    def holdAll(self, sessions: Sequence[tuple[str, int]], on: bool) -> None:
+        """@param sessions: C{(session, index of the leaf)}."""
         with self._transaction() as database:
-            database.execute(_HOLD, (session, leaf, on))
+            database.executemany(_HOLD, [(session, leaf, on) for session, leaf in sessions])
 
     def isHeld(self, session: str) -> bool:
         """What the ledger has said last of holds on this session."""

@@ -145,8 +145,8 @@ class Holder:
             return
         at = self._wall()
         indexes = yield self._scribe.append([leaf(kind, at, session=session, audit=audit) for session, audit in acts])
-        for (session, _), index in zip(acts, indexes):
-            yield self._threads.call(self._book.hold, session, index, kind == "hold-set")
+        said = [(session, index) for (session, _), index in zip(acts, indexes)]
+        yield self._threads.call(self._book.holdAll, said, kind == "hold-set")
 
     def _failed(self, failure: Failure) -> bool:
         self.log.failure("What holds mean can not be written into the ledger.", failure)
