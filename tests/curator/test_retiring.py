@@ -102,6 +102,7 @@ class RetiringTests(WorkshopCase, SynchronousTestCase):
             self.successResultOf(workshop.holds([]))
             self.clock.advance(60)
             self.assertTrue(any(session in name for name in self.backend.held), lost)
+            self.assertTrue(workshop._book.receipts(session)[0].held, "what nobody notes nobody lets go of")
         self.hold(workshop, False, LIFT, session)
         self.clock.advance(60)
         self.assertEqual(self.backend.held, set())
