@@ -122,9 +122,9 @@ class FakeBackend:
 class Recorded:
     """Recordings made by the real store, C{segments} sealed segments each."""
 
-    def __init__(self, data):
+    def __init__(self, data, curator=None):
         self.data = data
-        self.rig = Rig(data, size=4 * KIB)
+        self.rig = Rig(data, size=4 * KIB, curator=curator)
         self.rig.skew = WALL
         self.rig.store.start()
 

@@ -6,6 +6,7 @@ from hashlib import sha256
 import pyrage
 from twisted.trial.unittest import SynchronousTestCase
 
+from hoopx.curator.bench import TOLD
 from hoopx.curator.tail import endsOf
 from hoopx.frames import OPEN, segmentName
 from hoopx.ledger.leaf import parse
@@ -56,6 +57,18 @@ class BenchTests(SynchronousTestCase):
         self.assertEqual(leaves[3]["segments"], 3)
         self.assertEqual([(number, magic) for _, number, magic in index.fed], [(0, b"\x89HXR"), (1, b"\x89HXR"), (2, b"\x89HXR")])
         self.assertTrue(self.book.standing(recording.session).over)
+
+    def test_told(self):
+        """Digests that the gateway tells are kept within a limit, the latest ones; where one is not known, the file is hashed."""
+        table = bench(self.book, compress=False)
+        recording = self.recorded.session(2)
+        table.told(recording.session, 0, "ab" * 32)
+        for number in range(TOLD):
+            table.told("another", number, "cd" * 32)
+        leaves = self.run_(table, recording)
+        for number, leaf in enumerate(leaves[:2]):
+            with open(os.path.join(recording.path, segmentName(number)), "rb") as file:
+                self.assertEqual(leaf["object"], sha256(file.read()).hexdigest())
 
     def test_live(self):
         """The open segment is left alone; what is sealed is packed."""

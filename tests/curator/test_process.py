@@ -172,7 +172,7 @@ class CuratorTests(SynchronousTestCase):
         self.assertEqual(child.of(commands.Survey), [{}])
         child.answerAll(commands.Survey)
         self.curator.recordingEnded("S", "/p")
-        self.assertEqual(child.of(commands.Ended), [{"session": "S", "path": "/p"}])
+        self.assertEqual(child.of(commands.Ended), [{"session": "S", "path": "/p", "segment": -1, "digest": ""}])
         child.die()
         self.curator.sealed("S", "/p", 1)  # nobody is there: it looks when it starts
 

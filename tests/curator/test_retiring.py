@@ -111,7 +111,7 @@ class RetiringTests(WorkshopCase, SynchronousTestCase):
         """Also what has not ended yet, and so has no leaf of the hold."""
         workshop = self.made(store="fake:")
         recording = self.recorded.session(2, close=False)
-        workshop.sealed(recording.session, recording.path, 0)
+        workshop.sealed(recording.session, recording.path, 0, "")
         self.hold(workshop, True, SET, filter=ORDERS)
         self.successResultOf(workshop.holds([]))
         self.clock.advance(60)

@@ -61,10 +61,10 @@ class WorkshopTests(WorkshopCase, SynchronousTestCase):
         (index,) = self.successResultOf(workshop.opened(recording.session, recording.path, recording.key, recording.head))
         (again,) = self.successResultOf(workshop.opened(recording.session, recording.path, recording.key, recording.head))
         self.assertEqual(index, again)
-        workshop.sealed(recording.session, recording.path, 1)
+        workshop.sealed(recording.session, recording.path, 1, "")
         self.assertEqual(self.leaves(workshop, recording.session), ["opened", "sealed", "sealed"])
         recording.close("client-left")
-        workshop.ended(recording.session, recording.path)
+        workshop.sealed(recording.session, recording.path, -1, "")
         self.assertEqual(self.leaves(workshop, recording.session), ["opened", "sealed", "sealed", "sealed", "done"])
         self.clock.advance(1)
         status = workshop.status()
@@ -136,7 +136,7 @@ class WorkshopTests(WorkshopCase, SynchronousTestCase):
         self.assertEqual(self.leaves(again, live.session), ["sealed"] * 3)
         live.append(0, CLIENT, PASSED, b"goes on")
         live.close("client-left")
-        again.ended(live.session, live.path)
+        again.sealed(live.session, live.path, -1, "")
         self.assertEqual(self.leaves(again, live.session), ["sealed"] * 4 + ["done"])
 
     def test_bookLost(self):
@@ -217,14 +217,14 @@ class WorkshopTests(WorkshopCase, SynchronousTestCase):
     def test_nothingBeforeSettings(self):
         workshop = self.workshop(begin=False)
         self.assertRaises(CuratorFailed, workshop.opened, "S", "/p", "k", "h")
-        workshop.sealed("S", "/p", 0)
+        workshop.sealed("S", "/p", 0, "")
         self.assertEqual(workshop.status(), {})
         self.successResultOf(workshop.stop(1.0))
 
     def test_stop(self):
         workshop = self.workshop(store="fake:")
         recording = self.recorded.session(2)
-        workshop.ended(recording.session, recording.path)
+        workshop.sealed(recording.session, recording.path, -1, "")
         self.successResultOf(workshop.stop(5.0))
         reader = LedgerReader(os.path.join(self.data, "ledger"))
         self.assertEqual(reader.audit(reader.checkpoint([reader.first()])), [])

@@ -6,6 +6,7 @@ import os
 import stat
 import time
 import tracemalloc
+from hashlib import sha256
 
 from twisted.internet import defer
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -133,12 +134,15 @@ class Told:
         self.said.append("recover")
         return self.recovered
 
-    def sealed(self, session, path, segment):
-        assert os.path.exists(os.path.join(path, segmentName(segment)))
+    def sealed(self, session, path, segment, digest):
+        with open(os.path.join(path, segmentName(segment)), "rb") as file:
+            assert digest == sha256(file.read()).hexdigest()
         self.said.append(("sealed", segment))
 
-    def recordingEnded(self, session, path):
+    def recordingEnded(self, session, path, segment, digest):
         assert OPEN not in os.listdir(path)
+        with open(os.path.join(path, segmentName(segment)), "rb") as file:
+            assert digest == sha256(file.read()).hexdigest()
         self.said.append("ended")
 
 

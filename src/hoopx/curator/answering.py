@@ -120,13 +120,13 @@ class Answers(commands.Peer):
         return self._said(self._workshop.reload, settings).addCallback(lambda _: {})
 
     @commands.Sealed.responder
-    def sealed(self, session: str, path: str, segment: int) -> dict[str, Any]:
-        self._workshop.sealed(session, path, segment)
+    def sealed(self, session: str, path: str, segment: int, digest: str) -> dict[str, Any]:
+        self._workshop.sealed(session, path, segment, digest)
         return {}
 
     @commands.Ended.responder
-    def ended(self, session: str, path: str) -> dict[str, Any]:
-        self._workshop.ended(session, path)
+    def ended(self, session: str, path: str, segment: int, digest: str) -> dict[str, Any]:
+        self._workshop.sealed(session, path, segment, digest)
         return {}
 
     @commands.Survey.responder

@@ -25,6 +25,10 @@ from hoopx.retention.clock import Latest
 CLOSED: Final = "{}: nothing in it can be read here, and what it held is not noted: the ledger can not take it"
 
 
+TOLD: Final = 10_000
+"""Digests that are remembered: one for each session that may live."""
+
+
 class ISegmentIndex(Protocol):
     """What writes the index (L{hoopx.curator.indexing})."""
 
@@ -81,7 +85,15 @@ class Bench:
         self._index = index
         self._trouble = trouble
         self._pack = pack
+        self._told: dict[tuple[str, int], str] = {}
         self._latest = Latest() if latest is None else latest
+
+    def told(self, session: str, number: int, digest: str) -> None:
+        """The gateway knows the digest of a segment's file: it need not be hashed again, should it stay as it is."""
+        if digest and not self._compress and not self._recipients:
+            if len(self._told) >= TOLD:
+                del self._told[next(iter(self._told))]
+            self._told[session, number] = digest
 
     def step(self, session: str, path: str) -> Step | None:
         """
@@ -117,7 +129,7 @@ class Bench:
                     self._trouble(f"{session}: segment {number} is not in the index: {type(error).__name__}: {error}")
         self._book.began(session, path, head, number, ends, when)
         try:
-            packed = self._pack(name, self._compress, self._recipients, self._files)
+            packed = self._pack(name, self._compress, self._recipients, self._files, self._told.pop((session, number), ""))
         except NotYet:
             return None
         leaves = [

@@ -59,14 +59,14 @@ class Opened(Command):
 class Sealed(Command):
     """A segment is sealed, and on the disk. A hint: one that is lost is found by looking."""
 
-    arguments = [(b"session", Unicode()), (b"path", Unicode()), (b"segment", Integer())]
+    arguments = [(b"session", Unicode()), (b"path", Unicode()), (b"segment", Integer()), (b"digest", Unicode())]
     response: ClassVar[list] = []
 
 
 class Ended(Command):
     """A recording is closed. A hint, like L{Sealed}."""
 
-    arguments = [(b"session", Unicode()), (b"path", Unicode())]
+    arguments = [(b"session", Unicode()), (b"path", Unicode()), (b"segment", Integer()), (b"digest", Unicode())]
     response: ClassVar[list] = []
 
 

@@ -292,13 +292,17 @@ class Curator:
 
         return asked.addErrback(failed)
 
-    def sealed(self, session: str, path: str, segment: int) -> None:
-        """A segment of a recording is sealed and on the disk."""
-        self._hint(commands.Sealed, session=session, path=path, segment=segment)
+    def sealed(self, session: str, path: str, segment: int, digest: str = "") -> None:
+        """
+        A segment of a recording is sealed and on the disk.
 
-    def recordingEnded(self, session: str, path: str) -> None:
-        """A recording is closed."""
-        self._hint(commands.Ended, session=session, path=path)
+        @param digest: hex SHA-256 of its file; C{""}: not known, so the curator hashes what it does not pack.
+        """
+        self._hint(commands.Sealed, session=session, path=path, segment=segment, digest=digest)
+
+    def recordingEnded(self, session: str, path: str, segment: int = -1, digest: str = "") -> None:
+        """A recording is closed. C{segment}: the last one that is sealed, C{-1}: none."""
+        self._hint(commands.Ended, session=session, path=path, segment=segment, digest=digest)
 
     def _hint(self, command: Any, **fields: Any) -> None:
         if self.state != "ready" or self._pipes is None:

@@ -150,7 +150,7 @@ class Workshop:
             lambda size, note: custody.published(size, note),
         )  # fmt: skip
         index = self._parts.index(settings)
-        bench = Bench(
+        self._bench = bench = Bench(
             self._book, self._files, self._wall, settings.compress, settings.encryptTo, index, lambda text: self._aloud("index", text),
             latest=self._guard.latest,
         )  # fmt: skip
@@ -285,14 +285,9 @@ class Workshop:
         appended: Deferred[list[int]] = self.scribe.append([line])
         return appended
 
-    def sealed(self, session: str, path: str, segment: int) -> None:
-        self._look(session, path)
-
-    def ended(self, session: str, path: str) -> None:
-        self._look(session, path)
-
-    def _look(self, session: str, path: str) -> None:
+    def sealed(self, session: str, path: str, segment: int, digest: str) -> None:
         if self.pipeline is not None:
+            self._bench.told(session, segment, digest)
             self.pipeline.look(session, path)
 
     def _need(self) -> None:

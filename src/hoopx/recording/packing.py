@@ -52,7 +52,9 @@ class Packed:
     seal: str
 
 
-def pack(path: str, compress: bool = True, recipients: Sequence[str] = (), files: Files | None = None) -> Packed:
+def pack(
+    path: str, compress: bool = True, recipients: Sequence[str] = (), files: Files | None = None, digest: str = ""
+) -> Packed:
     """
     Pack a sealed segment in place. When it returns, the file and its name are on the disk. One that is packed already is left as it is,
     and its digests are told again. Blocks: for a thread, or the curator's process.
@@ -61,6 +63,8 @@ def pack(path: str, compress: bool = True, recipients: Sequence[str] = (), files
 
     @param path: C{.../<session>/NNNNNN.hxr}
     @param recipients: age public keys of the auditors.
+    @param digest: hex SHA-256 of the plain file, from who wrote it: taken for one that stays as it is. Where the disk has other bytes
+        by now, verifying finds them.
     @raise NotPackable:
     @raise NotYet:
     @raise OSError: the disk failed, or is full; the segment is as it was.
@@ -80,7 +84,7 @@ def pack(path: str, compress: bool = True, recipients: Sequence[str] = (), files
             raise NotYet(f"{path} is still {OPEN}")
         file.seek(0)
         if not compress and not auditors:
-            return _asItIs(path, file, seal, files)
+            return _asItIs(path, file, seal, files, digest)
         if auditors:
             _syncSuccessor(path, tail, files)
         return _replace(path, file, seal, compress, auditors, files)
@@ -177,8 +181,10 @@ def _again(path: str, file: IO[bytes], kind: str, files: Files) -> Packed:
     return packed
 
 
-def _asItIs(path: str, file: IO[bytes], seal: str, files: Files) -> Packed:
-    digest, size = _digest(file)
+def _asItIs(path: str, file: IO[bytes], seal: str, files: Files, digest: str) -> Packed:
+    size = os.fstat(file.fileno()).st_size
+    if not digest:
+        digest, size = _digest(file)
     files.fsync(file.fileno())
     files.syncDirectory(os.path.dirname(path))
     return Packed(digest, size, seal)

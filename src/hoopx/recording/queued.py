@@ -207,6 +207,10 @@ class Queued:
             elif item[2] is not None:
                 item[2].errback(Failure(self._failure))
 
+    def lastSealed(self) -> tuple[int, str]:
+        """@return: number of the segment that was sealed last (-1: none), and hex SHA-256 of its file."""
+        return self._segment.sealed
+
     def fail(self, error: OSError) -> RecordingFailed:
         """Now and ever after."""
         if self._failure is None:

@@ -55,6 +55,7 @@ class Segment:
     @ivar offset: where the last whole frame ends.
     @ivar pending: frames that are in the file and not yet hashed; a big one as its header and its payload.
     @ivar apart: how many frames of C{pending} are two.
+    @ivar sealed: number of the segment that was sealed last (-1: none), and hex SHA-256 of its file.
     """
 
     __slots__ = (
@@ -62,6 +63,7 @@ class Segment:
         "path",
         "session",
         "key",
+        "sealed",
         "synced",
         "descriptor",
         "number",
@@ -85,6 +87,7 @@ class Segment:
         self.session = session
         self.key = key
         self.synced = synced
+        self.sealed: tuple[int, str] = (-1, "")
         self._link: str | None = None
         self._done = False
         self._last = 0
@@ -215,6 +218,7 @@ class Segment:
         self.add(frame)
         self.hash(self.take())
         self._link = self._sha.hexdigest()
+        self.sealed = (self.number, self._link)
         self.files.fchmod(self.descriptor, 0o440)
 
     def _succeed(self, sequence: int, at: int, totals: dict[str, Any]) -> None:

@@ -252,19 +252,22 @@ class Recordings:
         self.sleep(recording)
         self._open.discard(recording)
         if self._curator is not None:
-            self._curator.recordingEnded(recording.session, recording.path)
+            self._curator.recordingEnded(recording.session, recording.path, *recording.lastSealed())
 
     def retire(self, recording: Recording, descriptors: list[int], number: int) -> None:
         """Sync sealed segments, the last of them C{number}, let go of them, and tell the curator."""
+        last, digest = recording.lastSealed()
+        if last != number:
+            digest = ""
         if descriptors:
             synced = self.threads.call(self._sync, descriptors, recording.path)
-            synced.addCallbacks(self._synced, self._unsynced, callbackArgs=(recording, number), errbackArgs=(recording,))
+            synced.addCallbacks(self._synced, self._unsynced, callbackArgs=(recording, number, digest), errbackArgs=(recording,))
         else:
-            self._synced(None, recording, number)
+            self._synced(None, recording, number, digest)
 
-    def _synced(self, _: None, recording: Recording, number: int) -> None:
+    def _synced(self, _: None, recording: Recording, number: int, digest: str) -> None:
         if self._curator is not None:
-            self._curator.sealed(recording.session, recording.path, number)
+            self._curator.sealed(recording.session, recording.path, number, digest)
 
     def _sync(self, descriptors: list[int], path: str) -> None:
         try:
