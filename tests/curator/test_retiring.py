@@ -34,7 +34,7 @@ class RetiringTests(WorkshopCase, SynchronousTestCase):
 
     def done(self, workshop):
         recording = self.recorded.session(1)
-        workshop.ended(recording.session, recording.path)
+        workshop.sealed(recording.session, recording.path, -1, "")
         self.clock.advance(SOON)
         return recording.session
 
