@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event
 
 from sqlalchemy import text
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator.apart import GIVEN_UP, NICE, Apart, IndexFailed, start
-from hoopx.curator.indexer import serve
+from hoopx.curator.indexer import Sweeps, serve
 from hoopx.curator.overseer import Overseer
 from hoopx.curator.settings import CuratorSettings, load
 from hoopx.frames import segmentName
@@ -57,6 +58,15 @@ class ApartTests(SynchronousTestCase):
         self.assertTrue(self.apart.erase(self.recording.session))
         self.assertEqual(self.said("SELECT count(*) FROM sessions"), 0)
         self.assertEqual(len(self.children), 1)
+
+    def test_sweep(self):
+        """What is on the disk and was never told is put down, and nobody waits for it; what went wrong is told the next time."""
+        self.apart.sweep()
+        self.apart.erase("nothing")  # waits for a sweep
+        self.assertEqual(self.said("SELECT count(*) FROM sessions"), 1)
+        self.assertEqual(self.said("SELECT count(*) FROM days"), 1)
+        with self.apart._lock:
+            self.apart.sweep()
 
     def test_killed(self):
         """It is started again, and nothing is missing."""
@@ -235,6 +245,26 @@ class DeadTests(SynchronousTestCase):
 
 
 class ServeTests(SynchronousTestCase):
+    def test_sweeps(self):
+        """One at a time; what the last one failed of is told once, and the next one begun."""
+        begun, go = [], Event()
+
+        class Slow:
+            def sweep(self):
+                begun.append(1)
+                go.wait(60)
+                raise OSError(5, "gone")
+
+        sweeps = Sweeps(Slow())
+        sweeps.again()
+        sweeps.again()
+        self.assertEqual(len(begun), 1)
+        go.set()
+        sweeps._thread.join(60)
+        self.assertRaises(OSError, sweeps.again)
+        sweeps._thread.join(60)
+        self.assertEqual(len(begun), 2)
+
     def test_serve(self):
         class Fake:
             def segment(self, *arguments):

@@ -85,6 +85,8 @@ class RetentionTests(CuratorBase):
         self.assertIn("lost", until(lambda: self.doubt(gateway), "the doubt", 30))
         gateway.hoopx("retention", "run", status=1)
         self.assertEqual({one["session"] for one in gateway.sessions()}, {name, later})
+        told = [row["details"]["why"] for row in self.audit(gateway) if (row["action"], row["subject"]) == ("alarm", "clock")]
+        self.assertTrue(any("lost" in why for why in told), "the alarm came before there was anybody to be told")
         gateway.stop()
         self.sickness.set()
         gateway.start()

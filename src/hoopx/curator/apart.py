@@ -98,16 +98,32 @@ class Apart:
         found: dict[str, Any] | None = self._ask("head", session)
         return found
 
+    def sweep(self) -> None:
+        """
+        Put down what is on the disk and of which nothing is known yet (L{Indexing.sweep<hoopx.curator.indexing.Indexing.sweep>}): it is
+        begun, and goes on beside everything else. Another time, when something else is asked just now.
+
+        @raise IndexFailed: of what the last one has failed.
+        """
+        if self._lock.acquire(blocking=False):
+            try:
+                self._said("sweep", ())
+            finally:
+                self._lock.release()
+
     def _ask(self, do: str, *arguments: Any) -> Any:
+        with self._lock:
+            return self._said(do, arguments)
+
+    def _said(self, do: str, arguments: tuple[Any, ...]) -> Any:
         question = json.dumps({"do": do, "with": arguments}).encode() + b"\n"
         bound = _size(arguments[1]) if do == "segment" else None
-        with self._lock:
-            for left in reversed(range(TRIES)):
-                try:
-                    answer = self._exchange(question, bound)
-                    break
-                except (OSError, ValueError) as error:
-                    self._give(error, left)
+        for left in reversed(range(TRIES)):
+            try:
+                answer = self._exchange(question, bound)
+                break
+            except (OSError, ValueError) as error:
+                self._give(error, left)
         if "error" in answer:
             raise IndexFailed(answer["error"])
         return answer.get("answer")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from threading import Thread
 from typing import IO, Any
 
 from hoopx import registry
@@ -25,6 +26,35 @@ def main() -> None:
     serve(source, sink, Indexing(load(source.readline()), registry.protocols()))
 
 
+class Sweeps:
+    """
+    Sweeps beside what is asked for: the first one of a new index may take minutes, and no segment waits for that.
+
+    @param indexing: L{Indexing}, or what stands for it.
+    """
+
+    def __init__(self, indexing: Any) -> None:
+        self._indexing = indexing
+        self._thread: Thread | None = None
+        self._error: Exception | None = None
+
+    def again(self) -> None:
+        """Begin one, when none is at work. @raise Exception: what the last one failed of."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        error, self._error = self._error, None
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+        if error is not None:
+            raise error
+
+    def _run(self) -> None:
+        try:
+            self._indexing.sweep()
+        except Exception as error:
+            self._error = error
+
+
 def serve(source: IO[bytes], sink: IO[bytes], indexing: Any) -> None:
     """
     @param source: the questions.
@@ -36,11 +66,13 @@ def serve(source: IO[bytes], sink: IO[bytes], indexing: Any) -> None:
         sink.write(json.dumps(what).encode() + b"\n")
         sink.flush()
 
+    sweeps = Sweeps(indexing)
     indexing.progress = lambda: say({"progress": True})
     for line in source:
         question = json.loads(line)
         try:
-            answer = {"answer": getattr(indexing, question["do"])(*question["with"])}
+            work = sweeps.again if question["do"] == "sweep" else getattr(indexing, question["do"])
+            answer = {"answer": work(*question["with"])}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         say(answer)
