@@ -8,6 +8,7 @@ from hoopx.curator.commands import CuratorFailed
 from hoopx.curator.holder import SOON
 from hoopx.curator.settings import CuratorSettings
 from hoopx.ledger.leaf import parse
+from hoopx.ledger.renewal import renew
 from hoopx.retention.rules import Rule
 from tests.curator.rig import WALL
 from tests.curator.test_workshop import WorkshopCase
@@ -190,6 +191,27 @@ class RetiringTests(WorkshopCase, SynchronousTestCase):
             )
         self.on(KEEP)
         self.assertEqual({each["session"] for each in self.expired(workshop)}, {before, between, after})
+
+    def test_renewed(self):
+        """A new ledger is no doubt; what the old one said of ends and holds is kept, and what the new one says comes after it."""
+        workshop = self.made()
+        free, held = self.done(workshop), self.done(workshop)
+        self.hold(workshop, True, SET, held)
+        ended = workshop._book.session(free)["ended"]
+        self.stop(workshop)
+        renew(self.data, "gw")
+        self.on(60)
+        again = self.made()
+        self.assertIsNone(again.status()["clock"])
+        self.assertTrue(again._book.isHeld(held))
+        self.hold(again, False, LIFT, held)
+        self.assertFalse(again._book.isHeld(held))
+        self.wall += 60 * 86400.0
+        self.clock.advance(60)
+        later = self.done(again)
+        self.wall -= 60 * 86400.0
+        self.successResultOf(again.confirmClock())
+        self.assertEqual([again._book.session(session)["ended"] for session in (free, later)], [ended, self.wall])
 
     def test_behindAndLost(self):
         """

@@ -225,6 +225,18 @@ class RightAgainTests(ClockCase, SynchronousTestCase):
         self.confirm()
         self.assertEqual(self.facts.ends, {10: NOW, 11: NOW + DAY})
 
+    def test_lostAndBack(self):
+        """Nothing is known of before, and sessions end under a clock that is behind: they count from the end of the doubt."""
+        self.start()
+        self.facts.said = {LATEST: NOW}
+        self.wall -= 400 * DAY
+        self.up += 90 * DAY
+        self.assertIn("lost", self.look())
+        self.ended()
+        self.wall += 490 * DAY
+        self.confirm()
+        self.assertEqual(self.facts.ends, {10: self.wall})
+
     def test_overARestart(self):
         """Nobody knows how much of it was time that has passed: what ended is kept longer by all of it, but for what the machine is up."""
         self.start()

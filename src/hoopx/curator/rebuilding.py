@@ -20,6 +20,9 @@ PAGE: Final = 1000
 COVERED: Final = "ledger"
 """The fact that says how many leaves the list knows."""
 
+ORIGIN: Final = "origin"
+"""The fact that says which ledger that is."""
+
 
 class _Times:
     """
@@ -52,9 +55,15 @@ def catchUp(book: Book, ledger: Any, data: str) -> int:
     @return: how many leaves were read.
     """
     begin = at = book.fact(COVERED) or 0
-    if at > ledger.size:  # the list is of another ledger
+    origin = getattr(ledger, "origin", "")
+    if at > ledger.size or book.fact(ORIGIN) not in (None, origin):  # the list is of another ledger
         begin = at = 0
-        book.setFact(BASE, None)
+        book.otherLedger()
+        book.setFact(CONFIRMED, None)
+        base = book.fact(BASE)
+        if base is not None:
+            book.setFact(BASE, {**base, "size": 0})
+    book.setFact(ORIGIN, origin)
     times = _Times(book, book.fact(BASE) is None)
     while at < ledger.size:
         rows: list[tuple[int, dict[str, Any], str, float]] = []

@@ -67,6 +67,12 @@ class Roll:
                 database.execute("DELETE FROM extended")
         return int(changed)
 
+    def otherLedger(self) -> None:
+        """The places of leaves are those of a ledger that has ended: every one of the new ledger comes after them."""
+        with self._transaction() as database:
+            database.execute("UPDATE sessions SET leaf = -1 WHERE leaf IS NOT NULL")
+            database.execute("UPDATE holds SET leaf = -1")
+
     # -- the store's locks
 
     def stowed(self, after: str, limit: int) -> list[str]:

@@ -74,12 +74,18 @@ class ClockGuard:
         doubt = self._judge(base, now, name, up)
         if doubt is not None:
             self._book.setFact(DOUBT, doubt)
+            if base is None:  # what ends from here on does so in doubt
+                self._book.setFact(BASE, self._unknown(now))
             return doubt
         # Of one start of the machine the first look counts: small steps, one after the other, add up.
         began = base["began"] if base is not None and base["boot"] == name else now - up
         self._book.setFact(BASE, self._now(now, name, up, began))
         self.latest.at = max(self.latest.at, now)
         return None
+
+    def _unknown(self, now: float) -> dict[str, Any]:
+        """What there is to go by where nothing is known of before: the newest leaf."""
+        return {"wall": self._leaf or now, "boot": "", "up": 0.0, "began": 0.0, "size": self._size()}
 
     def _now(self, now: float, name: str, up: float, began: float) -> dict[str, Any]:
         return {"wall": now, "boot": name, "up": up, "began": began, "size": self._size()}
@@ -88,7 +94,7 @@ class ClockGuard:
         if base is None:
             if not self._size():
                 return None
-            return "what the clock has said before is not known any more: curator.sqlite was lost, or the ledger is another one"
+            return "what the clock has said before is not known any more: curator.sqlite was lost"
         if now < self._leaf - BOUND:
             return f"the clock was set back: the ledger has a leaf that is {self._leaf - now:.0f} s newer"
         if base["boot"] == name:
@@ -115,7 +121,7 @@ class ClockGuard:
         said: dict[str, Any] = {"doubt": doubt, "wall": now, "size": size, "ahead": 0.0, "sessions": 0}
         if doubt is None:
             return said
-        base = self._book.fact(BASE) or {"wall": self._leaf or now, "boot": "", "size": size}
+        base = self._book.fact(BASE) or self._unknown(now)
         # By so much the clock of then may have been behind the one of now. Over a restart nobody knows how much of it was time that
         # passed; what the machine is up since was.
         ahead = now - up - base["began"] if base["boot"] == name else now - up - base["wall"]
