@@ -1,1 +1,1 @@
-Sessions are exported as CSV that no spreadsheet calculates, as packets that Wireshark dissects (pcapng), and as OCSF events.
+Sessions are exported as CSV that no spreadsheet calculates, as packets that Wireshark dissects (pcapng), and as OCSF events that are checked against the schema; whatever a foreign recording claims, an export is a valid file.

@@ -11,8 +11,9 @@ from zope.interface import implementer
 
 from hoopx.errors import RecordingFailed
 from hoopx.frames import DATA, DONE, EVENT, HEAD, pack, ulid, unpack
-from hoopx.interfaces import IRecording, IRecordings
-from hoopx.values import ATTEMPTED, CLIENT, MADE, PASSED, TARGET, Frame
+from hoopx.interfaces import IRecording, IRecordings, ISessionView
+from hoopx.protocols.raw.view import RawView
+from hoopx.values import ATTEMPTED, CLIENT, MADE, ORIGINAL, PASSED, TARGET, Frame
 
 
 @implementer(IRecording)
@@ -23,6 +24,7 @@ class MemoryRecording:
     @ivar frames: L{Frame}s in order, from HEAD on.
     @ivar failure: set to an exception (or call L{fail}): every later append raises it.
     @ivar slow: C{True}: appends return Deferreds, kept in C{pending} until L{release}.
+    @ivar keeps: C{True}: what is sealed is kept; here it is only turned around.
     @ivar closed: the reason given to L{close}, or C{None}.
     """
 
@@ -32,6 +34,7 @@ class MemoryRecording:
         self.frames: list[Frame] = []
         self.failure: Exception | None = None
         self.slow = False
+        self.keeps = False
         self.pending: list[Deferred[None]] = []
         self.closed: str | None = None
         self._add(HEAD, 0, 0, 0, pack(dict(head or {}, session=self.session)))
@@ -60,6 +63,9 @@ class MemoryRecording:
     def append(self, channel: int, side: int, origin: int, payload: bytes) -> Deferred[None] | None:
         assert type(payload) is bytes and side in (CLIENT, TARGET) and origin in (1, 2, 3, 4)
         return self._record(DATA, channel, side, origin, payload)
+
+    def seal(self, channel: int, side: int, payload: bytes) -> Deferred[None] | None:
+        return self.append(channel, side, ORIGINAL, payload[::-1]) if self.keeps else None
 
     def note(self, kind: str, channel: int = 0, **fields: Any) -> Deferred[None] | None:
         return self._record(EVENT, channel, 0, 0, pack(dict(fields, event=kind)))
@@ -137,3 +143,13 @@ class MemoryRecordings:
 
     def obstacle(self) -> str | None:
         return self.trouble
+
+
+@implementer(ISessionView)
+class Picky(RawView):
+    """Falls over what a view is never to get."""
+
+    def feed(self, frame: Frame) -> list[Any]:
+        if frame.kind == DATA and (frame.origin == ORIGINAL or not frame.payload):
+            raise AssertionError(f"a view was given {frame}")
+        return super().feed(frame)

@@ -8,6 +8,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -20,7 +21,7 @@ from hoopx.frames import unpack
 from hoopx.interfaces import IConversation, IDoor, ISession
 from hoopx.mitm import UNADMITTED_LIMIT, Mitm
 from hoopx.protocols.raw.conversation import RawConversation
-from hoopx.values import CLIENT, TARGET, Account, Claim, Grant, Identity, Reference, Target
+from hoopx.values import CLIENT, ORIGINAL, TARGET, Account, Claim, Grant, Identity, Reference, Target
 from tests.doubles import MemoryRecordings
 
 LIMITS = SimpleNamespace(loginTimeout=10.0, idleTimeout=60.0, maxDuration=600.0, maxSessions=100)
@@ -505,3 +506,54 @@ class DoorTests(Gateway):
         self.broker.targets = {"legacy": Target("legacy", "postgres", "tcp:127.0.0.1:5432")}
         self.connect()
         self.assertEqual(seen, [None])
+
+
+class Masking(RawConversation):
+    """Hides digits of what the target says; can not do so with what has an X in it."""
+
+    def _begin(self, session):
+        self._door.live()
+        self.lane = session.lane(0, masks=(TARGET,))
+        self.targetHandlers = {None: self._mask}
+
+    def _mask(self, raw):
+        if b"X" in raw:
+            raise ValueError(f"what is this: {raw!r}")
+        self.lane.masked(TARGET, bytes(ord("*") if chr(byte).isdigit() else byte for byte in raw), raw)
+
+
+class MaskedTests(Gateway):
+    def setUp(self):
+        super().setUp()
+        self.mitm.protocol = SimpleNamespace(name="raw", conversation=Masking)
+
+    def test_masked(self):
+        door, client, leg, target, recording = self.session()
+        recording.keeps = True
+        leg.dataReceived(b"card 4111")
+        self.assertEqual(client.value(), b"card ****")
+        self.assertEqual(recording.received(CLIENT), b"card ****")
+        self.assertEqual([frame.payload[::-1] for frame in recording.frames if frame.origin == ORIGINAL], [b"card 4111"])
+
+    def test_failure(self):
+        """A mask that fails lets nothing through, and tells nobody what it was about."""
+        said = []
+        observer = said.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        door, client, leg, target, recording = self.session()
+        leg.dataReceived(b"X 4111")
+        self.assertEqual((client.value(), recording.closed), (b"", "internal-error"))
+        (line,) = [formatEvent(event) + str(event.get("log_failure", "")) for event in said if "fault" in formatEvent(event)]
+        self.assertIn("ValueError at ", line)
+        self.assertIn("in _mask", line)
+        for event in said:
+            self.assertNotIn("4111", repr(event) + str(event.get("log_failure", "")))
+
+    def test_elsewhere(self):
+        """Other sessions' faults are told in full, as ever."""
+        self.mitm.protocol = SimpleNamespace(name="raw", conversation=RawConversation)
+        door, client, leg, target, recording = self.session()
+        door.session.failed(Failure(ValueError("what is this")))
+        (failure,) = self.flushLoggedErrors(ValueError)
+        self.assertIn("what is this", str(failure))

@@ -19,11 +19,13 @@ from hoopx.values import ATTEMPTED, CLIENT, MADE, PASSED, TARGET, Command, Crede
 from tests.packaging import ROOT
 
 LISTING = ROOT / "docs/howto/listings/redislike"
-sys.path.append(str(LISTING / "src"))
+MASKED = ROOT / "docs/howto/listings/redismasked"
+sys.path += [str(LISTING / "src"), str(MASKED / "src")]
 
 from acme_redislike.codec import UNIT_LIMIT, RespCodec, command, words  # noqa: E402
 from acme_redislike.conversation import RedisConversation  # noqa: E402
 from acme_redislike.view import RedisView  # noqa: E402
+from acme_redismasked import MaskedConversation  # noqa: E402
 
 BULK = st.binary(max_size=30).map(lambda word: b"$%d\r\n%s\r\n" % (len(word), word))
 LINE = st.sampled_from([b"+OK\r\n", b"-ERR no\r\n", b":17\r\n", b"$-1\r\n", b"*-1\r\n", b"*0\r\n"])
@@ -97,7 +99,8 @@ class Door:
     def __getattr__(self, name: str) -> Any:
         return lambda *arguments, **more: self.said.append((name, *arguments, *more.values()))
 
-    def lane(self, channel: int) -> "Door":
+    def lane(self, channel: int, masks: tuple = ()) -> "Door":
+        self.masks = masks
         return self
 
     target = SimpleNamespace(tls="off")
@@ -182,6 +185,47 @@ class ConversationTests(SynchronousTestCase):
         self.assertTrue(door.conversation.targetCodec.atBoundary)
 
 
+class MaskedTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.door = Door()
+        self.door.conversation = conversation = MaskedConversation()
+        conversation.begin(self.door)
+        self.door.hear(CLIENT, command(b"auth", b"app@cache", b"hx_1"))
+        conversation.targetReady(self.door, Credential("default", {"password": b"pw"}))
+        self.door.hear(TARGET, b"+OK\r\n")
+        self.door.take()
+
+    def test_interface(self) -> None:
+        verifyObject(IConversation, MaskedConversation())
+        self.assertEqual(self.door.masks, (TARGET,))
+
+    def test_masked(self) -> None:
+        """Whatever the splits: as long as before, and the rest as it is; errors too."""
+        said = b"$19\r\n4111 2222 3333 4444\r\n+OK\r\n-ERR no '4111222233334444'\r\n*1\r\n$20\r\n411122223333444455556\r\n"
+        said = said.replace(b"$20", b"$21")
+        for size in (1, 7, len(said)):
+            for begin in range(0, len(said), size):
+                self.door.hear(TARGET, said[begin : begin + size])
+            units = [raw for _, raw in RespCodec(client=False).feed(said)]
+            self.assertEqual(
+                self.door.take(),
+                [
+                    ("masked", TARGET, b"$19\r\n***************4444\r\n", units[0]),
+                    ("forward", TARGET, units[1]),
+                    ("masked", TARGET, b"-ERR no '************4444'\r\n", units[2]),
+                    ("forward", TARGET, units[3]),
+                ],
+            )
+
+    @given(st.lists(REPLY, max_size=6))
+    def test_lengths(self, replies: list[bytes]) -> None:
+        """What is sent is the same units again, to a codec."""
+        for reply in replies:
+            self.door.hear(TARGET, reply)
+        sent = b"".join(one[2] for one in self.door.take())
+        self.assertEqual(len(RespCodec(client=False).feed(sent)) if sent else 0, len(replies))
+
+
 class ViewTests(SynchronousTestCase):
     def test_interface(self) -> None:
         verifyObject(ISessionView, RedisView())
@@ -213,6 +257,9 @@ class ListingTests(SynchronousTestCase):
         verifyObject(IProtocolRecorder, recorder)
         self.assertIsInstance(recorder.conversation(), RedisConversation)
         self.assertIsInstance(recorder.view(), RedisView)
+        exec((MASKED / "src/hoopx/plugins/acme_redismasked.py").read_text(), found)  # noqa: S102
+        self.assertIsInstance(found["recorder"].conversation(), MaskedConversation)
+        self.assertIsInstance(found["recorder"].view(), RedisView)
 
     def test_small(self) -> None:
         """The promise: under 200 lines of Python."""
@@ -221,7 +268,8 @@ class ListingTests(SynchronousTestCase):
 
     def test_noInit(self) -> None:
         """A third party's drop-in lies in a folder that is hoopx's: an __init__.py there would overwrite or hide it."""
-        self.assertEqual(list((LISTING / "src/hoopx").rglob("__init__.py")), [])
+        for listing in (LISTING, MASKED):
+            self.assertEqual(list((listing / "src/hoopx").rglob("__init__.py")), [])
 
     def test_quickstart(self) -> None:
         """The quickstart's configuration is one, and the README shows the same."""

@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 from hoopx.errors import RecordingFailed
 from hoopx.interfaces import ILane
 from hoopx.lane import HELD_LIMIT, REPEAT, UNSAFE_LIMIT, Lane
-from hoopx.values import ALLOW, CLIENT, HOLD, TARGET, Command, block
+from hoopx.values import ALLOW, ATTEMPTED, CLIENT, HOLD, MADE, ORIGINAL, TARGET, Command, block
 from tests.doubles import MemoryRecording
 
 
@@ -42,7 +42,9 @@ class Flow:
         self.said.append("waiting")
 
 
-class LaneTests(SynchronousTestCase):
+class Base(SynchronousTestCase):
+    masks: tuple = ()
+
     def setUp(self):
         self.clock = Clock()
         self.recording = MemoryRecording()
@@ -60,7 +62,7 @@ class LaneTests(SynchronousTestCase):
             note=lambda kind, **fields: self.recording.note(kind, **fields),
         )  # fmt: skip
         out = (None, lambda data: self.send(b">" + data), lambda data: self.send(b"<" + data))
-        self.lane = Lane(self.session, 0, out, self.flow)
+        self.lane = Lane(self.session, 0, out, self.flow, self.masks)
 
     def send(self, data):
         self.sent.append((data, len(self.recording.frames)))
@@ -76,6 +78,8 @@ class LaneTests(SynchronousTestCase):
     def submit(self, text):
         self.lane.submit(text, Command(0, 0, "sql", text.decode()), lambda raw: self.lane.forward(CLIENT, raw))
 
+
+class LaneTests(Base):
     def test_interface(self):
         verifyObject(ILane, self.lane)
 
@@ -168,3 +172,126 @@ class LaneTests(SynchronousTestCase):
         self.lane.abandon()
         self.assertEqual((self.sent, self.recording.sent(CLIENT)), ([], b"xy"))
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+def kept(data):
+    """As L{MemoryRecording} turns it around."""
+    return data[::-1]
+
+
+class MaskedTests(Base):
+    masks = (TARGET,)
+
+    def setUp(self):
+        super().setUp()
+        self.recording.keeps = True
+
+    def origins(self):
+        return [(frame.side, frame.origin, frame.payload) for frame in self.recording.frames[1:]]
+
+    def test_recordedFirst(self):
+        """Both are there before a byte leaves: what was sent, and what it was, in this order of certainty."""
+        self.lane.masked(TARGET, b"c***", b"card")
+        self.assertEqual(self.sent, [(b"<c***", 3)])
+        self.assertEqual(self.origins(), [(TARGET, ORIGINAL, kept(b"card")), (TARGET, MADE, b"c***")])
+        self.assertEqual(self.lane.last, TARGET)
+
+    def test_notKept(self):
+        """Without the setting the original is in no recording."""
+        self.recording.keeps = False
+        self.lane.masked(TARGET, b"c***", b"card")
+        self.assertEqual((self.sent, self.origins()), ([(b"<c***", 2)], [(TARGET, MADE, b"c***")]))
+
+    def test_keptBack(self):
+        """Nothing is left of it: nothing is sent, and that is recorded."""
+        self.lane.masked(TARGET, b"", b"card")
+        self.assertEqual((self.sent, self.origins()), ([], [(TARGET, ORIGINAL, kept(b"card")), (TARGET, MADE, b"")]))
+
+    def test_undeclared(self):
+        """Who has not said that a side is masked would have its torn units recorded in plain: found at the first try."""
+        self.assertRaises(ValueError, self.lane.masked, CLIENT, b"x", b"y")
+        self.assertEqual((self.sent, self.origins()), ([], []))
+
+    def test_unsealedIsUnsent(self):
+        """The original can not be recorded, or not be sealed: nothing leaves."""
+
+        def broken(channel, side, payload):
+            raise failure
+
+        for failure in (RecordingFailed("disk full"), RuntimeError("no cipher")):
+            self.recording.seal = broken
+            self.assertRaises(type(failure), self.lane.masked, TARGET, b"c***", b"card")
+            self.assertRaises(type(failure), self.lane.attempt, TARGET, b"card")
+        self.assertEqual((self.sent, self.origins()), ([], []))
+
+    def test_noSeal(self):
+        """An embedder's recordings that know of no originals: nothing leaves."""
+        self.session.recording = SimpleNamespace(append=self.recording.append)
+        self.assertRaises(AttributeError, self.lane.masked, TARGET, b"c***", b"card")
+        self.assertEqual((self.sent, self.origins()), ([], []))
+
+    def test_unrecordedIsUnsent(self):
+        """The original is recorded, what is sent can not be."""
+        append = self.recording.append
+
+        def once(*arguments):
+            self.recording.failure = self.recording.failure or (RecordingFailed("disk full") if self.origins() else None)
+            return append(*arguments)
+
+        self.recording.append = self.lane._append = once
+        self.assertRaises(RecordingFailed, self.lane.masked, TARGET, b"c***", b"card")
+        self.assertEqual((self.sent, self.origins()), ([], [(TARGET, ORIGINAL, kept(b"card"))]))
+
+    def test_slowRecording(self):
+        """Nothing leaves before original and replacement are safe, in order, and the original counts for the limit."""
+        self.recording.slow = True
+        self.lane.masked(TARGET, b"*", b"x" * UNSAFE_LIMIT)
+        self.assertEqual((self.sent, self.flow.said), ([], [("pause", "recording")]))
+        self.lane.forward(TARGET, b"after")
+        self.lane.masked(TARGET, b"", b"kept back")
+        done = []
+        self.lane.after(lambda: done.append(len(self.sent)))
+        self.recording.release(1)
+        self.assertEqual(self.sent, [])
+        self.recording.release()
+        self.assertEqual([data for data, _ in self.sent], [b"<*", b"<after"])
+        self.assertEqual((self.lane.unsafe, done), (0, [2]))
+        self.assertEqual(self.flow.said[-1], ("resume", "recording"))
+
+    def test_failsWhileWaiting(self):
+        self.recording.slow = True
+        self.lane.masked(TARGET, b"*", b"card")
+        self.recording.fail()
+        self.assertEqual(self.sent, [])
+        for failure in self.failures:
+            failure.trap(RecordingFailed)
+        self.assertTrue(self.failures)
+
+    def test_attempted(self):
+        """What never became a unit might be what is hidden; of the side that is not masked it is recorded as ever."""
+        self.lane.attempt(TARGET, b"car")
+        self.lane.attempt(CLIENT, b"GE")
+        expected = [(TARGET, ORIGINAL, kept(b"car")), (TARGET, ATTEMPTED, b""), (CLIENT, ATTEMPTED, b"GE")]
+        self.assertEqual((self.sent, self.origins()), ([], expected))
+
+    def test_attemptedNotKept(self):
+        self.recording.keeps = False
+        self.lane.attempt(TARGET, b"car")
+        self.assertEqual(self.origins(), [(TARGET, ATTEMPTED, b"")])
+
+    def test_attemptFails(self):
+        """While the disk is waited for; told once it has failed."""
+        self.recording.slow = True
+        self.lane.attempt(TARGET, b"car")
+        self.recording.fail()
+        self.assertTrue(self.failures)
+
+    def test_whole(self):
+        """Whether the gateway's own words may follow is asked of the unit as it came, not of what was made of it."""
+        self.flow.targetCodec = SimpleNamespace(wasAtBoundary=False, atBoundary=True)
+        raw = b"card"
+        self.lane.units = [(None, raw)]
+        self.recording.slow = True
+        self.lane.masked(TARGET, b"c***", raw)
+        self.assertFalse(self.lane.speakable(True))
+        self.recording.release()

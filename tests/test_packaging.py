@@ -85,7 +85,7 @@ class BuiltTests(SynchronousTestCase):
 
     def test_sdistHoldsTestsAndDocs(self) -> None:
         wanted = {"tests/test_packaging.py", "docs/index.rst", "tox.ini", "LICENSE", ".ci/run"}
-        wanted.add("docs/howto/listings/redislike/setup.cfg")
+        wanted |= {f"docs/howto/listings/{name}/setup.cfg" for name in ("redislike", "redismasked")}
         self.assertEqual(wanted - self.source, set())
         unwanted = [name for name in self.source if name.endswith((".pyc", "dropin.cache")) or "__pycache__" in name]
         self.assertEqual(unwanted, [])

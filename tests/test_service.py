@@ -23,10 +23,13 @@ from hoopx.api.control import IControl
 from hoopx.config.loader import parse
 from hoopx.config.settings import MetricsSettings
 from hoopx.errors import HoopxError
+from hoopx.frames import OPEN, readSegment, unpack
 from hoopx.interfaces import IProtocolRecorder
+from hoopx.recording.originals import FIELD
 from hoopx.registry import protocols
 from hoopx.service import makeProxyService
 
+AUDITOR = "age162pd8axdkzded2c5hgtr2tx9vt9p4megzu2wkjdvkmpvpsauzuvs4ae6y0"
 CONFIGURATION = """
 [gateway]
 name = "{name}"
@@ -208,6 +211,44 @@ class ServiceTests(TestCase):
         path.write_text(path.read_text().replace('data = "elsewhere"', 'data = "data"'))
         said = yield service.gateway.reload()
         self.assertIn("[gateway] data has changed: that takes a restart", said)
+
+    @inlineCallbacks
+    def test_originals(self):
+        """Sessions that begin after a reload keep unmasked bytes, or do so no longer; one that is under way goes on as it began."""
+        self.settings()
+        path = self.gw / "hoopx.toml"
+        plain = path.read_text() + f"[recording]\nencrypt_to = ['{AUDITOR}']\n"
+        sealed = plain + "original = 'sealed'\n"
+        path.write_text(plain)
+        service = makeProxyService(reactor, parse(plain, str(path)))
+        service.startService()
+        self.addCleanup(service.stopService)
+        yield service.ready
+        heads = []
+        for text, said in ((None, None), (sealed, "kept sealed to 1 auditors"), (plain, "kept no longer"), (plain, None)):
+            if text is not None:
+                path.write_text(text)
+                found = yield service.gateway.reload()
+                self.assertEqual([each for each in found if "unmasked" in each], [f"unmasked bytes of new sessions are {said}"] if said else [])
+                self.assertEqual([each for each in found if "restart" in each], [])
+            recording = yield service.broker.recordings.open({})
+            with open(Path(recording.path) / OPEN, "rb") as file:
+                heads.append(FIELD in unpack(next(readSegment(file, torn=True)).payload))
+        self.assertEqual(heads, [False, True, False, False])
+
+    @inlineCallbacks
+    def test_originalsFromTheStart(self):
+        self.settings()
+        path = self.gw / "hoopx.toml"
+        service = makeProxyService(reactor, parse(path.read_text() + f"[recording]\nencrypt_to = ['{AUDITOR}']\noriginal = 'sealed'\n", str(path)))
+        service.startService()
+        self.addCleanup(service.stopService)
+        yield service.ready
+        client = yield self.ask(service)
+        self.assertEqual((yield client.answered), b"hello")
+        (session,) = service.broker.sessions.values()
+        with open(Path(session.recording.path) / OPEN, "rb") as file:
+            self.assertIn(FIELD, unpack(next(readSegment(file, torn=True)).payload))
 
     @inlineCallbacks
     def test_secondOwner(self):

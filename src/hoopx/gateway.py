@@ -17,7 +17,7 @@ from hoopx.config.loader import load
 from hoopx.errors import HoopxError
 from hoopx.recording import catalogue
 from hoopx.recording.stored import Encrypted
-from hoopx.telling import tell
+from hoopx.telling import heard, tell
 from hoopx.values import Notice
 
 TAILED: Final = 64 * 1024
@@ -140,7 +140,7 @@ class Tail:
             return [json.dumps(tell(Notice(0.0, 0, "undecodable", {"reason": reason})))]
         if frames is None:
             return None if self._over else self._end()
-        return [json.dumps(tell(item)) for frame in frames for item in self._view.feed(frame)]
+        return [json.dumps(tell(item)) for frame in frames if heard(frame) for item in self._view.feed(frame)]
 
     def _end(self) -> list[str]:
         """What the view still holds, once."""

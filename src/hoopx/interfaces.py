@@ -90,6 +90,13 @@ class IRecording(Interface):
             pending, every later call returns a Deferred too, and they fire in order.
         @raise hoopx.errors.RecordingFailed: at once or through the Deferred; then and ever after."""
 
+    def seal(channel, side, payload):
+        """Record bytes that somebody else is not to see, sealed to the auditors if this recording keeps such; else nothing of them.
+        What became of them is recorded next: C{MADE} was sent in their place, C{ATTEMPTED} without bytes says that nothing was.
+
+        @return: like L{append}; C{None} also when nothing is kept.
+        @raise hoopx.errors.RecordingFailed: like there."""
+
     def note(kind, channel=0, **fields):
         """Record an EVENT.
 
@@ -108,7 +115,8 @@ class ISessionView(Interface):
     def feed(frame):
         """Take the next frame.
 
-        @param frame: L{hoopx.values.Frame}, in order of sequence.
+        @param frame: L{hoopx.values.Frame}, in order of sequence; neither sealed originals nor DATA without bytes
+            (L{hoopx.telling.heard}). Originals that were opened come as what they would have been.
         @return: list of L{hoopx.values.Command}, C{Result}, C{Output}, C{FileTransfer} or C{Notice}."""
 
     def finish():
@@ -220,7 +228,7 @@ class IStorageBackend(IPlugin):
         """Keep until then (seconds since the epoch); never shorter than before. @return: Deferred[None]"""
 
     def list(prefix):
-        """@return: Deferred[list of L{hoopx.values.Receipt}], all versions, sorted by name; delete markers too."""
+        """@return: Deferred[list of L{hoopx.values.Receipt}], all versions and delete markers, sorted by name, of each the newest first."""
 
 
 class IEventSink(IPlugin):

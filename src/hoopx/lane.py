@@ -6,6 +6,7 @@ One ordered flow of a session, and the only place from which its bytes leave.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from typing import Any, Callable, Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -14,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hoopx.interfaces import ILane
-from hoopx.values import ALLOW, ATTEMPTED, CLIENT, HOLD, PASSED, TARGET, Approval, Block, Command, block
+from hoopx.values import ALLOW, ATTEMPTED, CLIENT, HOLD, MADE, PASSED, TARGET, Approval, Block, Command, block
 
 HELD_LIMIT: Final = 64 * 1024
 """Bytes that a held lane takes in before its client is paused. Until then disconnects and Ctrl-C are still seen."""
@@ -34,6 +35,7 @@ class Lane:
     @param session: the L{hoopx.session.Session}.
     @param channel: its number in the recording.
     @param out: C{(None, towards the target, towards the client)}, indexed by the speaking side.
+    @param masks: sides of whose words some are hidden.
     @ivar last: who spoke last: C{CLIENT} when it waits for an answer.
     @ivar unsafe: bytes that are recorded, but not yet safe and so not yet sent.
     @ivar units: what the target's codec has just given out, while it is being handled.
@@ -43,15 +45,16 @@ class Lane:
 
     __slots__ = (
         "_abandoned", "_append", "_command", "_flow", "_held", "_heldBytes", "_latest", "_queue", "_raw", "_repeat", "_unsent",
-        "_withdrawn", "channel", "last", "missed", "out", "session", "units", "unsafe",
+        "_withdrawn", "channel", "last", "masks", "missed", "out", "session", "units", "unsafe",
     )  # fmt: skip
 
     log = Logger()
 
-    def __init__(self, session: Any, channel: int, out: tuple, flow: Any) -> None:
+    def __init__(self, session: Any, channel: int, out: tuple, flow: Any, masks: Collection[int] = ()) -> None:
         self.session = session
         self.channel = channel
         self.out = out
+        self.masks = masks
         self._flow = flow
         self._append = session.recording.append
         self.unsafe = 0
@@ -75,14 +78,34 @@ class Lane:
         if pending is None:
             self.out[side](sent)
         else:
-            self.unsafe += len(sent)
-            if side == TARGET:
-                self._unsent.append(self._whole(sent))
-            if self.unsafe >= UNSAFE_LIMIT:
-                self._flow.pauseBoth("recording")
-            pending.addCallbacks(self._safe, self.session.recordingFailed, callbackArgs=(side, sent))
-            pending.addErrback(self.session.failed)
-            self._latest = pending
+            self._untilSafe(pending, side, sent, sent, len(sent))
+
+    def masked(self, side: int, sent: bytes, original: bytes) -> None:
+        if side not in self.masks:
+            raise ValueError("the lane was opened without a word that this side is masked")
+        self._seal(side, original)
+        pending = self._append(self.channel, side, MADE, sent)
+        self.last = side
+        if pending is not None:
+            self._untilSafe(pending, side, sent, original, len(sent) + len(original))
+        elif sent:
+            self.out[side](sent)
+
+    def _seal(self, side: int, original: bytes) -> None:
+        sealed = self.session.recording.seal(self.channel, side, original)
+        if sealed is not None:
+            sealed.addErrback(self.session.recordingFailed)
+
+    def _untilSafe(self, pending: Deferred, side: int, sent: bytes, unit: bytes, size: int) -> None:
+        """@param unit: of which the bytes sent are made. @param size: bytes that are to be safe."""
+        self.unsafe += size
+        if side == TARGET:
+            self._unsent.append(self._whole(unit))
+        if self.unsafe >= UNSAFE_LIMIT:
+            self._flow.pauseBoth("recording")
+        pending.addCallbacks(self._safe, self.session.recordingFailed, callbackArgs=(side, sent, size))
+        pending.addErrback(self.session.failed)
+        self._latest = pending
 
     def after(self, call: Callable[[], object]) -> None:
         """Call when everything that was forwarded so far is sent; not at all when the session is over by then."""
@@ -96,13 +119,14 @@ class Lane:
 
         self._latest.addCallback(sent).addErrback(self.session.failed)
 
-    def _safe(self, _: object, side: int, sent: bytes) -> None:
-        self.unsafe -= len(sent)
+    def _safe(self, _: object, side: int, sent: bytes, size: int) -> None:
+        self.unsafe -= size
         if self.session.dead:
             return
         if side == TARGET:
             self._unsent.popleft()
-        self.out[side](sent)
+        if sent:
+            self.out[side](sent)
         if not self.unsafe:
             self._latest = None
             if self.session.ending is None:
@@ -131,6 +155,9 @@ class Lane:
 
     def attempt(self, side: int, raw: bytes) -> None:
         # What is not forwarded needs no waiting for.
+        if side in self.masks:
+            self._seal(side, raw)
+            raw = b""
         pending = self._append(self.channel, side, ATTEMPTED, raw)
         if pending is not None:
             pending.addErrback(self.session.recordingFailed)

@@ -157,12 +157,14 @@ class ISession(Interface):
     leaving = Attribute("The DONE reason, should the target close now: a protocol that hears goodbye sets C{\"client-left\"}.")
     judged = Attribute("C{True} when rules are in force for this session: the conversation must understand commands.")
 
-    def lane(channel, out):
+    def lane(channel, out=None, masks=()):
         """Open one ordered flow.
 
         @param channel: number of the channel in the recording.
         @param out: C{{CLIENT: write towards the target, TARGET: write towards the client}}; byte-stream protocols pass C{None} and
             get the door's transports.
+        @param masks: the sides of whose words the conversation hides some: bytes of theirs that are not forwarded are not recorded as
+            they are either, and see L{ILane.masked}.
         @return: an L{ILane}."""
 
     def note(kind, **fields):
@@ -186,8 +188,17 @@ class ILane(Interface):
         @param recorded: bytes to record, where they differ (credentials injected towards a target).
         @param origin: C{PASSED} or C{MADE}."""
 
+    def masked(side, sent, original):
+        """Record, then send what is left of a unit when things in it are hidden. The original is sealed to the auditors before that,
+        where C{[recording] original = "sealed"}; otherwise it is in no recording.
+
+        @param side: who speaks; one of the lane's C{masks}.
+        @param sent: bytes to send (MADE); none to keep all of it back.
+        @param original: the unit as it came.
+        @raise ValueError: this lane masks nothing of that side."""
+
     def attempt(side, raw):
-        """Record bytes that were received and are not forwarded (ATTEMPTED)."""
+        """Record bytes that were received and are not forwarded (ATTEMPTED); of a side that is masked, like an original."""
 
     def submit(raw, command, proceed):
         """Judge a command: proceed at once, refuse, or hold this lane. Units that arrive during a hold wait in order.

@@ -5,6 +5,7 @@ One identity at one target with one recording: its deadlines and its end.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from twisted.logger import Logger
@@ -44,6 +45,9 @@ _REFUSED: Final = {"unavailable": "target-failed", "login-timeout": "login-timeo
 LINGER: Final = 10.0
 """Seconds that a slow disk has to make the last bytes safe before the session ends without them."""
 
+WHERE: Final = 5
+"""Places told of a fault: those nearest to it."""
+
 
 @implementer(ISession)
 class Session:
@@ -81,8 +85,8 @@ class Session:
         self._idle: Any = None
         self._maximum: Any = None
 
-    def lane(self, channel: int, out: Any = None) -> Lane:
-        lane = Lane(self, channel, out or self.door.outs(), self.door)
+    def lane(self, channel: int, out: Any = None, masks: Collection[int] = ()) -> Lane:
+        lane = Lane(self, channel, out or self.door.outs(), self.door, masks)
         self._lanes.append(lane)
         return lane
 
@@ -206,7 +210,11 @@ class Session:
             self._noteQuietly("note", text=failure.getErrorMessage())
             self.end("violation", failure.getErrorMessage())
         else:
-            self.log.failure("a fault in the gateway ends a session", failure=failure, session=self.id)
+            if any(lane.masks for lane in self._lanes):
+                # What it says may be what is hidden from everybody else.
+                self.log.error("a fault in the gateway ends a session: {what}", what=_placed(failure), session=self.id)
+            else:
+                self.log.failure("a fault in the gateway ends a session", failure=failure, session=self.id)
             self.end("internal-error")
 
     def _noteQuietly(self, kind: str, **fields: Any) -> None:
@@ -214,3 +222,9 @@ class Session:
             self.note(kind, **fields)
         except RecordingFailed:
             pass
+
+
+def _placed(failure: Failure) -> str:
+    """What kind of failure and where, without its words."""
+    where = ", ".join(f"{file}:{line} in {function}" for function, file, line, *_ in failure.frames[-WHERE:])
+    return f"{failure.type.__name__ if failure.type else 'failure'} at {where or 'an unknown place'}"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Final, Iterable, Iterator, Mapping
 
-from hoopx.frames import DONE, EVENT, RECOVERED, unpack
-from hoopx.values import Command, FileTransfer, Frame, Notice, Output, Result
+from hoopx.frames import DATA, DONE, EVENT, RECOVERED, unpack
+from hoopx.values import ORIGINAL, Command, FileTransfer, Frame, Notice, Output, Result
 
 SECOND: Final = 1_000_000_000
 """In nanoseconds."""
@@ -33,6 +33,11 @@ def notice(frame: Frame) -> Notice | None:
         return undecodable(frame, "the frame holds no JSON object")
     event = _SPEAKING[frame.kind] or str(fields.pop("kind", None) or fields.pop("event", "event"))
     return Notice(seconds(frame), frame.channel, event, fields, frame.sequence)
+
+
+def heard(frame: Frame) -> bool:
+    """C{True} when a view is to have the frame: it has nothing to say of what is sealed, and where nothing was sent."""
+    return frame.kind != DATA or (frame.origin != ORIGINAL and bool(frame.payload))
 
 
 def undecodable(frame: Frame, reason: str, **fields: Any) -> Notice:
@@ -110,7 +115,8 @@ def lines(frames: Iterable[Frame], view: Any) -> Iterator[dict[str, Any]]:
     @param view: a fresh L{hoopx.interfaces.ISessionView}.
     """
     for frame in frames:
-        for item in view.feed(frame):
-            yield tell(item)
+        if heard(frame):
+            for item in view.feed(frame):
+                yield tell(item)
     for item in view.finish():
         yield tell(item)

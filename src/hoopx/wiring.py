@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import asdict
+from attrs import asdict, evolve
 from twisted.internet.defer import inlineCallbacks, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
@@ -165,7 +165,7 @@ class Machine:
         recording = settings.recording
         durability = RecordingSettings(
             recording.durability, recording.segmentSize, recording.segmentAge, settings.gateway.diskReserve,
-            settings.gateway.diskRefuseBelow,
+            settings.gateway.diskRefuseBelow, _auditors(recording),
         )  # fmt: skip
         journal = ThreadPool(0, 1, "hoopx journal")
         journal.start()
@@ -238,6 +238,11 @@ class Machine:
         broker.limits = settings.gateway
         if broker.tls.reload():
             said.append("certificates were read again")
+        auditors = _auditors(settings.recording)
+        if auditors != _auditors(old.recording) and isinstance(broker.recordings, Recordings):
+            broker.recordings.keepOriginals(auditors)
+            kept = f"sealed to {len(auditors)} auditors" if auditors else "no longer"
+            said.append(f"unmasked bytes of new sessions are kept {kept}")
         ended = broker.endWhere(lambda session: not _stillGranted(broker, session), "grant-lost")
         try:
             broker.policyDigest = keepPolicy(settings, Path(self._data))
@@ -254,6 +259,7 @@ class Machine:
         for name in ("name", "data", "diskReserve", "diskRefuseBelow"):
             if getattr(old.gateway, name) != getattr(settings.gateway, name):
                 said.append(f"[gateway] {keyOf(name)} has changed: that takes a restart")
+        old = evolve(old, recording=evolve(old.recording, original=settings.recording.original))
         for name in ("listeners", "recording", "state", "index", "tls", "metrics"):
             if getattr(old, name) != getattr(settings, name):
                 said.append(f"[{name}] has changed: that takes a restart")
@@ -273,6 +279,11 @@ class Machine:
 def references(settings: Any) -> list:
     """Every secret reference of the configuration."""
     return [reference for _, reference in allReferences(settings)]
+
+
+def _auditors(recording: Any) -> tuple[str, ...]:
+    """To whom unmasked bytes are sealed; without one they are not kept."""
+    return tuple(recording.encryptTo) if recording.original == "sealed" else ()
 
 
 @inlineCallbacks

@@ -15,13 +15,13 @@ from hoopx.values import PASSED
 BEGAN = 1_700_000_000.0
 
 
-def record(data: Path, steps: list[tuple[int, int, bytes]], *, started: float = BEGAN, done: bool = True, **head: Any) -> str:
+def record(data: Path, steps: list[tuple[int, int, bytes]], *, started: float = BEGAN, done: bool = True, id: str | None = None, **head: Any) -> str:
     """
     @param steps: (side, origin, bytes) of DATA one second after the other; side 0: the payload of an EVENT.
     @param done: has DONE; else the gateway has died.
     @return: the session's id.
     """
-    session = ulid(started, os.urandom(10))
+    session = id or ulid(started, os.urandom(10))
     folder = data / "recordings" / time.strftime("%Y/%m/%d", time.gmtime(started)) / session
     folder.mkdir(parents=True)
     said = {

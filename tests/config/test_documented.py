@@ -121,9 +121,9 @@ class DocumentedTests(SynchronousTestCase):
             for title, page in zip(parts[1::2], parts[2::2])
             for key in re.findall(r"^   \* - ``(\w+)``\n     - .*\n     - .*\n     - .*\*[Ll]ater\.\*", page, flags=re.MULTILINE)
         }
-        self.assertEqual(marked, {"targets.X.via", "grants.mfa", "grants.approval", "recording.original"})
+        self.assertEqual(marked, {"targets.X.via", "grants.mfa", "grants.approval"})
         tables = re.findall(r"``\[+([\w.*]+)\]+``", parts[0].partition("So it is with the tables")[2])
-        refused = {place.partition("[")[0].removesuffix(".a") for _, place in REFUSED} | {"recording.original"}
+        refused = {place.partition("[")[0].removesuffix(".a") for _, place in REFUSED}
         self.assertLessEqual({table.removesuffix(".*") for table in tables}, refused)
         self.assertFalse({"retention", "recording.s3", "metrics"} & {table.removesuffix(".*") for table in tables})
         self.assertLessEqual({name.replace(".X", ".l") for name in marked}, refused | {"grants.mfa", "grants.approval"})

@@ -55,6 +55,7 @@ DOUBTED = [
         "nothing can prove who connects",
     ),
     (ORDERS + GRANT + "[recording.s3]\nregion='x'\n", "recording.s3", "not used"),
+    (ORDERS + GRANT + "[recording]\nstore='s3:bucket'\n[recording.s3]\nsession_token={env='T'}\n", "recording.s3.session_token", "access_key"),
     (ORDERS + GRANT + "[recording]\nstore='s3:bucket'\n[recording.s3]\nendpoint='http://s3:1'\n", "recording.s3.endpoint", "no TLS"),
 ]
 

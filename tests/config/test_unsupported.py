@@ -127,10 +127,10 @@ class UnsupportedTests(SynchronousTestCase):
 
     def test_originals(self) -> None:
         """Sealed to nobody they would be lost."""
-        for more, lost in (("", True), (f"encrypt_to=['{AUDITOR}']\n", False)):
-            found = [each for each in unsupported(parse("[recording]\noriginal='sealed'\n" + more, "/x.toml")) if each.key == "recording.original"]
-            self.assertTrue(found)
-            self.assertEqual(any("add encrypt_to" in error.message for error in found), lost)
+        (error,) = unsupported(parse("[recording]\noriginal='sealed'\n", "/x.toml"))
+        self.assertEqual((error.key, error.line), ("recording.original", 2))
+        self.assertIn("add encrypt_to", error.message)
+        self.assertEqual(unsupported(parse(f"[recording]\noriginal='sealed'\nencrypt_to=['{AUDITOR}']\n", "/x.toml")), [])
 
     def test_store(self) -> None:
         """A store that can not be: what is expected in its place."""

@@ -2,7 +2,7 @@
 
 import os
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -14,6 +14,7 @@ from hoopx.curator.parts import Parts
 from hoopx.curator.process import Curator
 from hoopx.curator.settings import CuratorSettings, dump
 from hoopx.curator.workshop import Workshop
+from hoopx.errors import TargetFailed
 from hoopx.ledger.leaf import parse
 from hoopx.recording.recovery import Recovered
 from tests.curator.rig import WALL, Now, Recorded
@@ -66,7 +67,8 @@ class AnsweringTests(SynchronousTestCase):
     def spawn(self, pipes):
         self.pipe = Pipe(pipes, Answers(self.workshop, lambda: self.over.append(True)))
 
-    def workshop(self, alarm, progress):
+    def workshop(self, alarm, progress, renew):
+        self.renew = renew
         parts = Parts(Now(), Now(), Now(), lambda function, *arguments: function(*arguments))
         workshop = Workshop(self.clock, parts, alarm, progress, wall=lambda: WALL)
         self.workshops.append(workshop)
@@ -141,6 +143,22 @@ class AnsweringTests(SynchronousTestCase):
         self.pipe.pump()
         self.assertIn("ZeroDivisionError", str(self.failureResultOf(opened, CuratorFailed).value))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_renew(self):
+        """Asked from the other end: the settings as they are now come along, with their secrets; or why they do not."""
+        self.started()
+        self.settings = dump(CuratorSettings(self.data, "gw", secrets={"s3.accessKey": b"new"}))
+        asked = self.renew()
+        self.assertNoResult(asked)
+        self.pipe.pump()
+        self.successResultOf(asked)
+        self.assertEqual(self.workshops[0].settings.secrets, {"s3.accessKey": b"new"})
+        self.curator._configuration = lambda: fail(TargetFailed("the secret file:x can not be had"))
+        asked = self.renew()
+        self.pipe.pump()
+        self.assertIn("file:x", str(self.failureResultOf(asked, CuratorFailed).value))
+        self.pipe.answers.transport = None
+        self.failureResultOf(self.renew(), CuratorFailed)
 
     def test_alarm(self):
         self.started()

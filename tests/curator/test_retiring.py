@@ -40,6 +40,7 @@ class RetiringTests(WorkshopCase, SynchronousTestCase):
         return recording.session
 
     def stop(self, workshop):
+        self.successResultOf(workshop.stop(1))
         self.close(workshop)
         workshop._ledger = workshop._book = None
 

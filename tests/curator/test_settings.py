@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.config.loader import parse
+from hoopx.curator.commands import CuratorFailed
 from hoopx.curator.making import Given, configured
 from hoopx.curator.settings import curatorSettings, dump, load, secretReferences, withSecrets
+from hoopx.values import Reference
 
 FILE = """
 [gateway]
@@ -64,6 +67,23 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(settings.recording.s3.endpoint, "https://s3")
         given = Given(told.secrets)
         self.assertEqual(self.successResultOf(given.fetch(settings.recording.s3.secretKey, None, None)), b"b")
+
+    def test_renewed(self):
+        """Who asks again has had no luck: the gateway is asked for what there is now, once for all who ask at the same time."""
+        secrets, asked = {"a": b"1", "b": b"1"}, []
+        given = Given(secrets, lambda: asked.append(Deferred()) or asked[-1])
+        fetch = lambda: [given.fetch(Reference("given", name), None, None) for name in ("a", "b")]
+        self.assertEqual([self.successResultOf(each) for each in fetch()], [b"1", b"1"])
+        again = fetch()
+        secrets.update(a=b"2", b=b"2")
+        self.assertNoResult(again[0])
+        asked[0].callback(None)
+        self.assertEqual([self.successResultOf(each) for each in again], [b"2", b"2"])
+        again = fetch()
+        asked[1].errback(CuratorFailed("gone"))
+        self.assertEqual([self.successResultOf(each) for each in again], [b"2", b"2"])
+        self.assertEqual(len(asked), 2)
+        self.failureResultOf(given.fetch(Reference("given", "c"), None, None), KeyError)
 
     def test_quorumOfAll(self):
         plain = parse("[gateway]\nname='a'\n", "/x/hoopx.toml")

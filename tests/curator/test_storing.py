@@ -24,10 +24,10 @@ class StoringBase(SynchronousTestCase):
         self.backend = FakeBackend()
         self.alarms = []
 
-    def storing(self, localKeep=None):
+    def storing(self, localKeep=None, **more):
         return Storing(
             self.book, self.backend, "s3:b", "gw", lambda target, labels: 86400.0, localKeep, Now(), self.clock,
-            lambda: WALL + self.clock.seconds(), lambda alarm, text: self.alarms.append(alarm), Files(),
+            lambda: WALL + self.clock.seconds(), lambda alarm, text: self.alarms.append(alarm), Files(), **more,
         )  # fmt: skip
 
     def recorded(self, *counts):
@@ -103,6 +103,31 @@ class StoringTests(StoringBase):
         self.backend.failure = None
         self.clock.advance(FIRST)
         self.assertEqual(self.backend.puts, self.names(one, 1))
+
+    def test_claim(self):
+        """The name is another gateway's: a person is told once, nothing is put among its recordings, and all arrives when it is free."""
+        said = [StorageConflict("taken by other bytes"), StorageUnavailable("503")] + [StorageConflict("taken by other bytes")] * 3 + [None]
+        asked = []
+
+        def claim():
+            asked.append(self.clock.seconds())
+            error = said.pop(0)
+            return fail(error) if error else succeed(None)
+
+        storing = self.storing(claim=claim)
+        storing.start()
+        self.assertEqual(asked, [])  # there is nothing to store
+        one, two = self.recorded(2, 1)
+        storing.wake()
+        self.assertIn("another gateway keeps its recordings under the name gw", storing.state)
+        self.clock.pump([1] * 20)
+        self.assertEqual((self.alarms, self.backend.puts), (["store-name"], []))
+        self.clock.pump([1] * int(LONGEST))
+        self.assertEqual(sorted(self.backend.puts), sorted(self.names(one, 2) + self.names(two, 1)))
+        self.assertEqual((len(asked), storing.state), (6, "ok"))
+        self.recorded(1)
+        storing.wake()
+        self.assertEqual((len(asked), len(self.backend.puts)), (6, 4))
 
     def test_conflict(self):
         """Other bytes under the name: left alone, told, and nobody else waits."""

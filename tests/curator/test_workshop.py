@@ -16,7 +16,8 @@ from hoopx.frames import segmentName
 from hoopx.ledger.leaf import parse
 from hoopx.ledger.reader import LedgerReader
 from hoopx.recording.verify import verifySession
-from hoopx.values import CLIENT, PASSED, Reference
+from hoopx.retention.rules import Rule
+from hoopx.values import CLIENT, PASSED, Receipt, Reference
 from tests.curator.rig import WALL, FakeBackend, Now, Recorded
 from tests.recording.rig import crash, letGo
 
@@ -181,11 +182,28 @@ class WorkshopTests(WorkshopCase, SynchronousTestCase):
         workshop = self.workshop(store="fake:")
         self.successResultOf(workshop.recover(True))
         self.clock.advance(0)
+        self.assertEqual(self.backend.puts.pop(0), "gw/ledger/origin")
         self.assertEqual(len(self.backend.puts), 2)
         self.assertEqual(self.backend.puts[0].split("/")[-2:], [recording.session, segmentName(0)])
         workshop.status()
         self.assertEqual(workshop.status()["store"]["stored"], 2)
         self.assertEqual(workshop.status()["backlog"]["segments"], 0)
+
+    def test_fastened(self):
+        """What is stored of the ledger is locked as long as what is stored of sessions, also under a rule that came later."""
+        self.recorded.session(2)
+        workshop = self.workshop(store="fake:", rules=(Rule(86400.0, (), {}),))
+        self.successResultOf(workshop.recover(True))
+        self.backend.list = lambda prefix: succeed([Receipt(name, None, "", None) for name in self.backend.objects if name.startswith(prefix)])
+        self.clock.pump([1.0] * 120)
+        stored = {name for name in self.backend.objects if "/ledger/" in name}
+        self.assertGreater(len(stored), 3)
+        self.assertEqual({until for name, until in self.backend.retained if "/ledger/" in name}, {WALL + 395 * 86400.0})
+        workshop.reload(CuratorSettings(self.data, "gw", store="fake:", rules=(Rule(9000 * 86400.0, (), {}),)))
+        self.clock.pump([1.0] * 61)
+        untils = {name: until for name, until in self.backend.retained if "/ledger/" in name}
+        self.assertEqual(untils.keys(), stored)
+        self.assertEqual(set(untils.values()), {WALL + 9030 * 86400.0})
 
     def test_locked(self):
         """The ledger belongs to another one for a while, or for ever."""

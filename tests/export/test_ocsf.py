@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.export import ocsf
@@ -11,12 +16,43 @@ from hoopx.export.ocsf import Events
 from hoopx.frames import EVENT, pack
 from hoopx.protocols.postgres.messages import query
 from hoopx.protocols.postgres.view import PostgresView
-from hoopx.values import CLIENT, PASSED, Frame
+from hoopx.values import CLIENT, PASSED, TARGET, Frame
+from tests.export.forged import Told, foreign, told
 from tests.export.recorded import HEADER, frames, written
+from tests.protocols.postgres.playbook import READY, complete, copyData, error
 
-REQUIRED = {
-    "activity_id", "category_uid", "class_uid", "metadata", "severity_id", "time", "type_uid", "src_endpoint",
-}  # fmt: skip
+CLASSES = {3002: "authentication", 6005: "datastore_activity"}
+
+
+@cache
+def schema():
+    return get_ocsf_schema(ocsf.VERSION)
+
+
+@cache
+def validator(kind, profiles):
+    return Draft202012Validator(OcsfJsonSchemaEmbedded(schema()).get_class_schema(CLASSES[kind], list(profiles)))
+
+
+def siblings(attributes, value, where=""):
+    """What does not call a number as the schema does: C{activity_id} 4 is the C{activity_name} "Query"."""
+    for name, said in value.items():
+        known = attributes.get(name)
+        if known is None or name == "unmapped":
+            continue
+        if isinstance(said, dict):
+            yield from siblings(schema()["objects"][known["object_type"]]["attributes"], said, f"{where}{name}.")
+        other = value.get(known.get("sibling") or "")
+        if other is not None and said != 99 and other != known["enum"].get(str(said), {}).get("caption"):
+            yield f"{where}{name}: {said} is not {other!r}"
+
+
+def complaints(event):
+    kind, profiles = event["class_uid"], tuple(event["metadata"].get("profiles", ()))
+    told = schema()["classes"][CLASSES[kind]]
+    found = [f"{'.'.join(map(str, each.absolute_path))}: {each.message}" for each in validator(kind, profiles).iter_errors(event)]
+    found += [f"no profile of {CLASSES[kind]}: {name}" for name in profiles if name not in told["profiles"]]
+    return found + list(siblings(told["attributes"], event))
 
 
 def events(found=None, **head):
@@ -24,20 +60,53 @@ def events(found=None, **head):
 
 
 class EventTests(SynchronousTestCase):
-    def test_required(self):
-        found = events()
+    def valid(self, found):
         for event in found:
-            self.assertEqual(REQUIRED - event.keys(), set())
-            self.assertEqual(event["class_uid"] // 1000, event["category_uid"])
+            self.assertEqual(complaints(event), [], event)
             self.assertEqual(event["type_uid"], event["class_uid"] * 100 + event["activity_id"])
-            self.assertEqual(event["metadata"]["version"], "1.3.0")
-            self.assertEqual(event["metadata"]["product"]["vendor_name"], "hoopx")
-            self.assertEqual(event["actor"]["user"]["name"], "alice")
-            if event["class_uid"] == 6005:
-                self.assertTrue(event["database"]["name"])
-            else:
-                self.assertTrue(event["user"]["name"] and event["service"]["name"])
         self.assertEqual(len({event["metadata"]["uid"] for event in found}), len(found))
+        return {event["type_uid"] for event in found}
+
+    def test_schema(self):
+        """Every kind of event is as the schema has it: attributes, types, required ones, enumerations and their names."""
+        kinds = self.valid(events())
+        copied = [
+            (CLIENT, PASSED, query(b"copy t from stdin")), (TARGET, PASSED, b"G\0\0\0\x07\0\0\0"), (CLIENT, PASSED, copyData(b"1\n") + b"c\0\0\0\x04"),
+            (TARGET, PASSED, complete("COPY 1") + READY), (CLIENT, PASSED, query(b"update t set a = 1")),
+        ]  # fmt: skip
+        kinds |= self.valid(events(frames(copied)))
+        refused = Frame(10**9, 2, 0, EVENT, 0, 0, 0, pack({"event": "policy", "verdict": "refused", "code": "3D000"}))
+        kinds |= self.valid(events([refused]))
+        kinds |= self.valid(events(identity={"name": "robot", "kind": "agent"}, actor="ci", client="unix:0", database=None))
+        self.valid(events(client="2001:db8::7:50123"))
+        self.assertEqual(kinds, {300201, 300202, 600502, 600503, 600504, 600505, 600507})
+
+    def test_complaints(self):
+        """What the schema is asked, it answers."""
+        (first, *_, last) = [event for event in events() if event["class_uid"] == 6005]
+        for change in (
+            {"action_id": 17}, {"time": "now"}, {"sevrity": 1}, {"actor": {}}, {"activity_name": "Quary"},
+            {"metadata": {**first["metadata"], "profiles": []}}, {"src_endpoint": {"ip": "nobody"}},
+        ):  # fmt: skip
+            self.assertEqual(len(complaints({**first, **change})) > 0, True, change)
+        self.assertTrue(complaints({name: value for name, value in last.items() if name != "action_id"}))
+
+    def test_long(self):
+        """A text longer than the schema allows is cut; the statement as a whole is kept beside it."""
+        long = b"select '" + b"x" * 70_000 + b"'"
+        found = events(frames([(CLIENT, PASSED, query(long)), (TARGET, PASSED, error("22000", "y" * 70_000) + READY)]))
+        self.valid(found)
+        (told,) = [event for event in found if "query_info" in event]
+        self.assertEqual(told["unmapped"]["query_string"].encode(), long)
+        self.assertEqual((len(told["query_info"]["query_string"]), len(told["status_detail"])), (65535, 65535))
+
+    @given(foreign(), st.lists(told(), max_size=6))
+    @settings(max_examples=60, deadline=None)
+    def test_forged(self, head, items):
+        """Whatever stands in HEAD and in events: valid events."""
+        made = Events(head, Told(items), "1.0")
+        lines = b"".join([made.feed(frame) for frame in frames(done=False)]) + made.finish()
+        self.valid([json.loads(line, parse_constant=self.fail) for line in lines.splitlines()])
 
     def test_story(self):
         found = [(event["type_uid"], event["status"]) for event in events()]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from struct import unpack
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from hoopx.export import pcapng
 from hoopx.export.pcapng import Capture
 from hoopx.values import ATTEMPTED, CLIENT, MADE, ORIGINAL, PASSED, TARGET
+from tests.export.forged import foreign
 from tests.export.recorded import HEADER, TALK, frames, written
 
 
@@ -72,3 +76,26 @@ class CaptureTests(SynchronousTestCase):
         self.assertEqual(len(packets(self.capture(frames(done=False)))), 3 + 6)
         self.assertEqual(len(blocks(self.capture([]))), 2)
         self.assertEqual(packets(self.capture(frames([]))), [])
+
+    @given(foreign(), st.lists(st.sampled_from([0, 1, 10**9, (1 << 63) - 1, (1 << 64) - 1]), max_size=4))
+    @settings(max_examples=200, deadline=None)
+    def test_forged(self, head, times):
+        """Whatever stands in HEAD and whatever time frames have: blocks that are whole, the bytes that were said, times that fit."""
+        found = frames(TALK[:2])
+        for number, at in enumerate(times):
+            found[-1:-1] = [found[2]._replace(at=at, channel=number)]
+        data = written(Capture(head, "hoopx 1"), found)
+        self.assertEqual([kind for kind, _ in blocks(data)[:2]], [0x0A0D0D0A, 1])
+        spoken = b""
+        for _, packet in packets(data):
+            size = 54 if packet[12:14] == b"\x08\0" else 74
+            self.assertGreater(min(unpack(">HH", packet[size - 20 : size - 16])), 0)
+            spoken += packet[size:]
+        self.assertEqual(spoken, TALK[0][2] + TALK[1][2] + TALK[0][2] * len(times))
+
+    def test_manyChannels(self):
+        """Channels without end are not kept in mind: the oldest one is told to have ended, and may begin again."""
+        self.patch(pcapng, "CHANNELS", 2)
+        first, *_ = frames(TALK[:1])[2:]
+        found = [first._replace(channel=number % 3) for number in range(6)]
+        self.assertEqual(len(packets(self.capture([*frames([], done=False), *found]))), 6 * 4 + 4 * 3)

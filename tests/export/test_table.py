@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import io
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.export.table import COLUMNS, Table, harmless
+from hoopx.frames import EVENT, pack
 from hoopx.protocols.postgres.messages import query
 from hoopx.protocols.postgres.view import PostgresView
-from hoopx.values import CLIENT, PASSED
+from hoopx.values import CLIENT, PASSED, Frame
+from tests.export.forged import Told, foreign, told
 from tests.export.recorded import HEADER, frames, written
 
 
@@ -49,3 +51,16 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(row["text"], text)
         (row,) = [row for row in rows(frames([(CLIENT, PASSED, query(b"=1+1"))])) if row["kind"] == "command"]
         self.assertEqual(row["text"], "'=1+1")
+
+    @given(foreign(), st.lists(told(), max_size=6))
+    @settings(max_examples=100, deadline=None)
+    def test_forged(self, head, items):
+        """Whatever stands in HEAD and in events: a row for each thing, of as many cells as there are columns."""
+        data = written(Table(head, Told(items)))
+        found = list(csv.reader(io.StringIO(data.decode(), newline="")))
+        self.assertEqual([len(row) for row in found], [len(COLUMNS)] * (len(items) + 1))
+
+    def test_error(self):
+        """An event may have an error of its own, which is a text."""
+        (row,) = [row for row in rows([Frame(0, 2, 0, EVENT, 0, 0, 0, pack({"event": "alarm", "error": "no"}))]) if row["kind"] == "event"]
+        self.assertEqual((row["error"], row["error_code"]), ("no", ""))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import event, select, text
@@ -22,7 +23,8 @@ from hoopx.protocols.postgres.messages import query
 from hoopx.recording import catalogue
 from hoopx.registry import protocols
 from hoopx.state.engine import close
-from hoopx.values import CLIENT, PASSED, TARGET, Frame
+from hoopx.values import CLIENT, MADE, ORIGINAL, PASSED, TARGET, Frame
+from tests.doubles import Picky
 from tests.index.rig import BEGAN, READY, asked, contents, feed, folder, record, writer
 
 CUT = query(b"SELECT 'in two'")
@@ -50,6 +52,16 @@ class WriterTests(SynchronousTestCase):
     def found(self, word: str) -> list[int]:
         with self.engine.connect() as connection:
             return list(connection.execute(text("SELECT rowid FROM words WHERE words MATCH :word"), {"word": word}).scalars())
+
+    def test_originals(self) -> None:
+        """What is sealed is not for the index; nor does a view that knows nothing of it get to see it."""
+        self.writer = IndexWriter(self.engine, self.reads, {"postgres": SimpleNamespace(view=Picky)})
+        steps = [(CLIENT, PASSED, b"GET"), (TARGET, ORIGINAL, b"sealed bytes"), (TARGET, MADE, b"masked bytes"), (TARGET, MADE, b"")]
+        session = record(self.data, [steps, steps])
+        feed(self.writer, self.reads, session)
+        said = " ".join(text for text, _ in self.said())
+        self.assertEqual(("GET" in said, "masked" in said, "sealed" in said), (True, True, False))
+        self.assertEqual((self.found("sealed"), self.rows(sessions, "state")), ([], [("complete",)]))
 
     def test_row(self) -> None:
         """Exactly what the catalogue says of the session."""

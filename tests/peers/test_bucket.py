@@ -8,12 +8,16 @@ import itertools
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from typing import Any
+from zipfile import ZipFile
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.recording.elsewhere import MARKER
+from tests.peers.harness.faults import TokenProxy
 from tests.peers.harness.finding import requireModule
 from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.postgres import embedded
@@ -26,18 +30,21 @@ _numbers = itertools.count(int(time.time()))
 
 
 class BucketTests(SynchronousTestCase):
-    def begin(self, bucket: str, lock: str) -> None:
+    def begin(self, bucket: str, lock: str, port: int | None = None, access: str = ACCESS, token: str = "") -> None:
+        """@param port: of a proxy before the server."""
         requireModule("boto3")
         self.server = seaweedfs()
         self.bucket, self.prefix = bucket, f"b{next(_numbers)}/"
         secrets = folder("s3")
-        for name, secret in (("access", ACCESS), ("secret", SECRET)):
+        for name, secret in (("access", access), ("secret", SECRET), ("token", token)):
             (secrets / name).write_text(secret)
             (secrets / name).chmod(0o600)
+        self.secrets = secrets
         more = (
             f'[recording]\nstore = "s3:{bucket}/{self.prefix[:-1]}"\nsegment = {{ size = "16KiB", age = "1s" }}\n[recording.s3]\n'
-            f'endpoint = "http://127.0.0.1:{self.server.port}"\nobject_lock = "{lock}"\n'
+            f'endpoint = "http://127.0.0.1:{port or self.server.port}"\nobject_lock = "{lock}"\n'
             f'access_key = {{ file = "{secrets}/access" }}\nsecret_key = {{ file = "{secrets}/secret" }}\n'
+            + (f'session_token = {{ file = "{secrets}/token" }}\n' if token else "") +
             '[[retention]]\nkeep = "400d"\n'
         )
         self.gateway = Gateway([target("shop", embedded(), account("app"))], more=more, name="bucket").start()
@@ -154,3 +161,65 @@ class BucketTests(SynchronousTestCase):
             os.remove(os.path.join(path, name))
         self.assertEqual(self.gateway.show(session), shown)
         self.assertEqual({line["session"] for line in self.gateway.sessions()}, {session, later})
+        self.proven(session, names)
+
+    def proven(self, session: str, names: list[str]) -> None:
+        """A bundle of what is only in the store is all that somebody needs who has nothing else; without the store there is none."""
+        bundle = folder("proof") / "session.zip"
+        self.gateway.hoopx("sessions", "export", session, "--proof", "-o", str(bundle))
+        with ZipFile(bundle) as file:
+            self.assertTrue(all(any(each.endswith(name) for each in file.namelist()) for name in names))
+        vkey = self.gateway.hoopx("ledger", "show", "--vkey").strip()
+        bare = folder("bare")
+        done = subprocess.run(
+            [sys.executable, "-c", "from hoopx.cli.main import main; main()", "verify", "--json", "--ledger-key", vkey, str(bundle)],
+            cwd=bare, env={"PATH": os.environ["PATH"], "HOME": str(bare), "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True,
+            text=True,
+        )  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        found = {line["session"]: line["state"] for line in json.loads(done.stdout)}
+        self.assertEqual(found, {session: "complete", None: "consistent"})
+
+        text = self.gateway.path.read_text()
+        self.gateway.path.write_text(text.replace(f"127.0.0.1:{self.server.port}", "127.0.0.1:1"))
+        again = bundle.with_name("again.zip")
+        done = subprocess.run(
+            [sys.executable, "-c", "from hoopx.cli.main import main; main()", "sessions", "export", session, "--proof", "-o", str(again)],
+            env=self.gateway.environment, capture_output=True, text=True,
+        )  # fmt: skip
+        self.assertEqual((done.returncode, again.exists()), (1, False), done.stderr)
+        self.assertIn(f"are in {self.place}, and can not be fetched", " ".join(done.stderr.split()))
+
+    def test_expired(self) -> None:
+        """Temporary credentials end: an alarm in words, and nothing else waits; when the files hold others, all arrives by itself."""
+        proxy = TokenProxy(seaweedfs().port, ACCESS, SECRET)
+        self.addCleanup(proxy.stop)
+        proxy.known = {("ASIA1", "token 1")}
+        self.begin(PLAIN, "none", proxy.port, "ASIA1", "token 1")
+        first = self.work(1)
+        proxy.known = {("ASIA2", "token 2")}
+        with Wire(self.gateway.port) as connection:
+            connection.login("app", self.token, "shop")
+            connection.send(query("SELECT 1"))
+            connection.untilReady()
+            name = connection.address
+        second = self.gateway.session(name)["session"]
+        until(lambda: "store-refused" in self.gateway.log(), "the alarm", 30.0)
+        self.assertIn("the credentials have expired (ExpiredToken)", self.gateway.log())
+        self.assertFalse([key for key in self.keys() if second in key])
+        for name, secret in (("access", "ASIA2"), ("secret", "anything"), ("token", "token 2")):
+            (self.secrets / name).write_text(secret)
+        until(lambda: [key for key in self.keys() if second in key], "what waited to arrive", 90.0)
+
+        # In time, nobody hears of it.
+        alarms, refused = self.gateway.log().count("store-refused"), proxy.expired
+        proxy.known = {("ASIA3", "token 3")}
+        for name, secret in (("access", "ASIA3"), ("token", "token 3")):
+            (self.secrets / name).write_text(secret)
+        third = self.work(1)
+        self.assertGreater(proxy.expired, refused)
+        self.assertEqual(self.gateway.log().count("store-refused"), alarms)
+        for secret in ("token 1", "token 2", "token 3", SECRET):
+            self.assertNotIn(secret, self.gateway.log())
+        self.gateway.stop()
+        self.assertEqual({line["session"] for line in self.verify()}, {first, second, third, None})

@@ -12,10 +12,11 @@ from twisted.internet.defer import fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.errors import TargetFailed
-from hoopx.storage import s3
+from hoopx.storage import s3, s3login
 from hoopx.storage.errors import NotStored, StorageConflict, StorageRefused, StorageUnavailable
 from hoopx.storage.s3 import S3Backend
-from tests.peers.harness.faults import FaultProxy
+from hoopx.values import Reference
+from tests.peers.harness.faults import FaultProxy, TokenProxy
 from tests.peers.harness.finding import requireModule
 from tests.peers.harness.seaweedfs import ACCESS, LOCKED, PLAIN, READER, READER_SECRET, SECRET, SeaweedFS, seaweedfs
 from tests.recording.rig import Now
@@ -147,7 +148,7 @@ class UnlockedTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(backend.list("")), [])
 
 
-class CredentialTests(SynchronousTestCase):
+class CredentialCase(SynchronousTestCase):
     setUp = S3Case.setUp
     made = S3Case.made
     bucket = LOCKED
@@ -167,26 +168,67 @@ class CredentialTests(SynchronousTestCase):
         self.refused(self.made(Secrets(access="")), "the secret file:access can not be had")
         self.refused(self.made(Secrets(secret="wröng")), "is no key of S3")
 
+    def test_rotated(self) -> None:
+        """A new secret is used without a restart, once the old one is refused: looked for each time, and by nobody who has no need."""
+        secrets = Secrets()
+        backend = self.made(secrets)
+        self.assertEqual(self.successResultOf(backend.list("")), [])
+        secrets.known["secret"] = "wrong-secret"
+        self.assertEqual(self.successResultOf(backend.list("")), [])
+        self.assertEqual(secrets.fetched, 2)
+        backend = self.made(secrets)
+        self.failureResultOf(backend.list(""), StorageRefused)
+        secrets.known["secret"] = SECRET
+        self.successResultOf(backend.put(NAME, self.file(), None))
+        self.assertEqual(len(self.successResultOf(backend.list(""))), 1)
+        self.assertEqual(secrets.fetched, 8)
+
+    def test_noBucket(self) -> None:
+        backend = self.made(bucket="nobody-made-this")
+        for asked in (backend.list(""), backend.put(NAME, self.file(), None)):
+            self.assertIn("no such bucket", str(self.failureResultOf(asked, StorageRefused).value))
+
+
+class CredentialTests(CredentialCase):
     def test_forbidden(self) -> None:
         backend = self.made(Secrets(READER, READER_SECRET))
         self.assertEqual(self.successResultOf(backend.list("")), [])
         text = str(self.failureResultOf(backend.put(NAME, self.file(), None), StorageRefused).value)
         self.assertIn("forbidden", text)
 
-    def test_rotated(self) -> None:
-        """A new secret is used without a restart, once the old one is refused."""
-        secrets = Secrets(secret="wrong-secret")
-        backend = self.made(secrets)
-        self.failureResultOf(backend.list(""), StorageRefused)
-        secrets.known["secret"] = SECRET
-        self.assertEqual(self.successResultOf(backend.list("")), [])
-        self.successResultOf(backend.list(""))
-        self.assertEqual(secrets.fetched, 4)
 
-    def test_noBucket(self) -> None:
-        backend = self.made(bucket="nobody-made-this")
-        for asked in (backend.list(""), backend.put(NAME, self.file(), None)):
-            self.assertIn("no such bucket", str(self.failureResultOf(asked, StorageRefused).value))
+class TokenTests(SynchronousTestCase):
+    """Temporary credentials."""
+
+    setUp = S3Case.setUp
+    made = S3Case.made
+    bucket = LOCKED
+    lock = "COMPLIANCE"
+    file = UnlockedTests.file
+
+    def test_expired(self) -> None:
+        """They end, and others take their place: not noticed. While there are none, refused, in words, and nothing is stored."""
+        proxy = TokenProxy(self.server.port, ACCESS, SECRET)
+        self.addCleanup(proxy.stop)
+        proxy.known = {("ASIA1", "token 1")}
+        secrets = Secrets("ASIA1", "secret 1")
+        secrets.known["token"] = "token 1"
+        backend = self.made(secrets, proxy.port, sessionToken=Reference("file", "token"))
+        first = self.successResultOf(backend.put(NAME, self.file(), time.time() + 3600))
+        proxy.known = {("ASIA2", "token 2")}
+        second = NAME.replace("000000.hxr", "000001.hxr")
+        for _ in range(2):
+            text = str(self.failureResultOf(backend.put(second, self.file(), None), StorageRefused).value)
+            self.assertIn("the credentials have expired (ExpiredToken)", text)
+            self.assertNotIn("token 1", text)
+        self.assertEqual(len(self.successResultOf(self.made().list(""))), 1)
+        secrets.known.update(access="ASIA2", secret="secret 2", token="token 2")
+        before = secrets.fetched
+        self.successResultOf(backend.put(second, self.file(), None))
+        with self.successResultOf(backend.open(first)) as file:
+            self.assertEqual(file.read(), CONTENT)
+        self.assertEqual([each.name for each in self.successResultOf(backend.list(""))], [NAME, second])
+        self.assertEqual(secrets.fetched, before + 3)
 
 
 class TroubleTests(SynchronousTestCase):
@@ -199,7 +241,7 @@ class TroubleTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         S3Case.setUp(self)
-        self.patch(s3, "READ", 0.5)
+        self.patch(s3login, "READ", 0.5)
         self.proxy = FaultProxy(self.server.port)
         self.addCleanup(self.proxy.stop)
         self.backend = self.made(port=self.proxy.port)
@@ -239,7 +281,7 @@ class TroubleTests(SynchronousTestCase):
             self.proxy.always(fault)
             before = self.proxy.requests
             error = self.failureResultOf(self.put(), kind).value
-            self.assertLessEqual(self.proxy.requests - before, s3.ATTEMPTS)
+            self.assertLessEqual(self.proxy.requests - before, s3login.ATTEMPTS)
             self.assertNotIn("rootpass", str(error))
             if fault == (400, "ExpiredToken"):
                 self.assertIn("expired", str(error))

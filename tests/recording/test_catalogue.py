@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from hoopx.frames import CLOCK, DATA, DONE, OPEN, RECOVERED, SEAL, encode, pack, readSession, segmentName
+from hoopx.frames import CLOCK, DATA, DONE, HEAD, OPEN, RECOVERED, SEAL, START, encode, pack, readSession, segmentName
 from hoopx.recording import catalogue
 from hoopx.recording.catalogue import Ambiguous, NotFound
 from hoopx.recording.scan import TOTALS
@@ -105,6 +105,20 @@ class CatalogueTests(Base):
         self.assertRaises(NotFound, catalogue.find, rig.data, "7ZZZ")
         self.assertRaises(NotFound, catalogue.find, rig.data, "")
         self.assertEqual(len(list(catalogue.frames(rig.data, first.session))), 1)
+
+    def test_forged(self):
+        """A HEAD that says no time, or of nobody who it is, breaks no list: that session is damaged, and the others are told."""
+        for head in (
+            {"started": "x"}, {"started": float("nan")}, {"started": 10**400}, {"started": -1}, {"started": True}, {},
+            {"started": 5, "identity": "x"}, {"started": 5, "protocol": []}, {"started": 5, "target": 7}, {"started": 5, "labels": ["a"]},
+        ):  # fmt: skip
+            rig = self.rig()
+            self.close(self.open(rig, HEADS), "client-left")
+            path = os.path.join(rig.data, "recordings", "2026", "01", "02", "01KE0000000000000000000000")
+            os.makedirs(path)
+            with open(os.path.join(path, segmentName(0)), "wb") as file:
+                file.write(START + encode(0, 0, 0, HEAD, payload=pack(head)))
+            self.assertEqual(sorted(one.line()["state"] for one in catalogue.sessions(rig.data)), ["complete", "damaged"])
 
     def test_damaged(self):
         """One that can not be read is listed, with the reason, and hides no other."""

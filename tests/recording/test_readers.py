@@ -11,7 +11,8 @@ from hoopx.protocols.raw.view import RawView
 from hoopx.recording import catalogue
 from hoopx.recording.packing import pack
 from hoopx.recording.stored import Encrypted, opener
-from hoopx.values import CLIENT, PASSED
+from hoopx.values import CLIENT, MADE, PASSED, TARGET
+from tests.doubles import Picky
 from tests.recording.packed import AUDITOR, OTHER, RECIPIENT, PackedBase
 from tests.recording.rig import crash, letGo
 
@@ -121,6 +122,18 @@ class FollowTests(PackedBase):
         tail.close()
         crash(self.recording)
         letGo(self.rig_.store)
+
+    def test_tailMasked(self):
+        """Who watches sees what the client sees."""
+        recording = self.open(self.rig(originals=(RECIPIENT,)))
+        recording.seal(0, TARGET, b"4111")
+        recording.append(0, TARGET, MADE, b"****")
+        recording.seal(0, TARGET, b"4222")
+        recording.append(0, TARGET, MADE, b"")
+        tail = Tail(catalogue.follow(self.rig_.data, recording.session), Picky())
+        self.assertEqual([json.loads(line)["text"] for line in tail.read()], ["****"])
+        tail.close()
+        self.close(recording)
 
     def test_damaged(self):
         path = self.session()

@@ -22,9 +22,9 @@ class MemoryTests(Contract, SynchronousTestCase):
         receipt = self.get(self.put())
         self.backend.hide(NAME)
         found = self.get(self.backend.list(""))
-        self.assertEqual([each.deleted for each in found], [False, True])
-        self.assertEqual(self.read(receipt), self.read(found[0]))
-        self.failed(self.backend.open(found[1]), NotStored)
+        self.assertEqual([each.deleted for each in found], [True, False])
+        self.assertEqual(self.read(receipt), self.read(found[1]))
+        self.failed(self.backend.open(found[0]), NotStored)
         again = self.get(self.put())
         self.assertNotEqual(again.version, receipt.version)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from base64 import b64encode
 from datetime import datetime, timezone
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import succeed
@@ -13,8 +14,9 @@ from zope.interface.verify import verifyObject
 
 from hoopx.interfaces import IStorageBackend
 from hoopx.storage import s3
-from hoopx.storage.errors import NotStored, StorageConflict, StorageRefused, StorageUnavailable
-from hoopx.storage.s3 import S3Backend, Without
+from hoopx.storage.errors import StorageConflict, StorageRefused, StorageUnavailable
+from hoopx.storage.s3 import S3Backend
+from hoopx.storage.s3login import Without
 from hoopx.values import Receipt, Reference
 from tests.recording.rig import Later, Now
 from tests.storage.contract import CONTENT, DIGEST, NAME
@@ -87,7 +89,7 @@ class AskTests(SynchronousTestCase):
             (
                 "put_object",
                 {
-                    "Bucket": "bucket", "Key": "pre/" + NAME, "IfNoneMatch": "*", "ChecksumSHA256": SUM,
+                    "Bucket": "bucket", "Key": "pre/" + NAME, "IfNoneMatch": "*", "ChecksumSHA256": SUM, "ChecksumAlgorithm": "SHA256",
                     "ContentType": "application/octet-stream", "ObjectLockMode": "COMPLIANCE",
                     "ObjectLockRetainUntilDate": datetime.fromtimestamp(self.now + DAY, timezone.utc),
                 },
@@ -200,32 +202,49 @@ class AskTests(SynchronousTestCase):
         backend = S3Backend("bucket", "", Without(), Now(), None, connect)
         self.failureResultOf(backend.list(""), StorageRefused)
 
-    def test_secretsToClient(self) -> None:
+    def test_renewed(self) -> None:
+        """Temporary credentials have ended, and there are others: the call is made again with them, once, and nobody hears of it."""
+        known = [b"1"]
+
         class Secrets:
             def fetch(self, reference: Reference, identity: Any, target: Any) -> Any:
-                return succeed(reference.name.encode() + b"\n")
+                return succeed(reference.name.encode() + known[0] + b"\n")
 
-        seen = []
+        made = []
 
-        def connect(settings: Any, access: str, secret: str) -> Client:
-            seen.append((access, secret))
-            return self.client
-
-        settings = Without(accessKey=Reference("file", "a"), secretKey=Reference("file", "s"))
-        self.client.answers["head_object"] = [Answered("ExpiredToken"), Answered("AccessDenied", 403), Answered("NoSuchKey", 404)]
-        backend = S3Backend("bucket", "", settings, Now(), Secrets(), connect)
+        settings = Without(accessKey=Reference("file", "a"), secretKey=Reference("file", "s"), sessionToken=Reference("file", "t"))
+        clients = [self.client, Client(head_object=self.head())]
+        backend = S3Backend("bucket", "", settings, Now(), Secrets(), lambda _, *keys: made.append(keys) or clients[len(made) - 1])
         receipt = Receipt(NAME, "v1", DIGEST, None)
-        for kind in (StorageRefused, StorageRefused, NotStored):
-            self.failureResultOf(backend.stat(receipt), kind)
-        self.assertEqual(seen, [("a", "s")] * 2)  # again after they had expired, not after a mere no
+        self.client.answers["head_object"] = [
+            Answered("AccessDenied", 403), Answered("ExpiredToken"), Answered("ExpiredToken"),
+        ]  # fmt: skip
+        for _ in range(2):  # a mere no; then they have ended, and there are no others
+            self.failureResultOf(backend.stat(receipt), StorageRefused)
+        self.assertEqual(made, [("a1", "s1", "t1")])
+        known[0] = b"2"
+        self.assertEqual(self.successResultOf(backend.stat(receipt)).checksum, DIGEST)
+        self.assertEqual(made, [("a1", "s1", "t1"), ("a2", "s2", "t2")])
 
+    def test_hiddenAndTaken(self) -> None:
+        """A store for which a marker takes the name, too: what is below it counts; and where nothing is, it is asked again later."""
+        self.client.answers["put_object"] = Answered("PreconditionFailed", 412)
+        self.client.answers["head_object"] = [Answered("404", 404), self.head()]
+        versions = [{"Versions": [{"Key": "pre/" + NAME, "VersionId": "v1", "Size": len(CONTENT)}]}]
+        self.client.answers["get_paginator"] = SimpleNamespace(paginate=lambda **_: versions)
+        self.client.get_paginator = lambda operation: self.client.answers["get_paginator"]
+        self.assertEqual(self.successResultOf(self.put()).version, "v1")
+        self.client.answers["head_object"] = [Answered("404", 404), self.head(ContentLength=1)]
+        self.failureResultOf(self.put(), StorageConflict)
+        versions[0] = {"DeleteMarkers": [{"Key": "pre/" + NAME, "VersionId": "v2"}]}
+        self.client.answers["head_object"] = Answered("404", 404)
+        self.failureResultOf(self.put(), StorageUnavailable)
 
-class ClientTests(SynchronousTestCase):
-    def test_limits(self) -> None:
-        """Waits and tries are bounded, and the environment is not needed."""
-        made = s3.client(Without(endpoint="http://127.0.0.1:1"), "access", "secret")
-        config = made.meta.config
-        self.assertEqual((config.connect_timeout, config.read_timeout), (s3.CONNECT, s3.READ))
-        self.assertEqual(config.retries["total_max_attempts"], s3.ATTEMPTS)
-        self.assertEqual(made.meta.region_name, "us-east-1")
-        self.assertEqual(config.s3["addressing_style"], "path")
+    def test_toldTwice(self) -> None:
+        """What stands at the end of one page of a listing and at the beginning of the next is one."""
+        one = {"Key": "pre/" + NAME, "VersionId": "v1", "Size": 5}
+        marker = {"Key": "pre/" + NAME, "VersionId": "v2"}
+        self.client.get_paginator = lambda operation: SimpleNamespace(
+            paginate=lambda **_: [{"Versions": [one], "DeleteMarkers": [marker]}, {"Versions": [one], "DeleteMarkers": [marker]}]
+        )
+        self.assertEqual(len(self.successResultOf(self.backend().list(""))), 2)

@@ -6,7 +6,7 @@ import ssl
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.storage.errors import NotStored, StorageConflict, StorageRefused, StorageUnavailable
+from hoopx.storage.errors import CredentialsRefused, NotStored, StorageConflict, StorageRefused, StorageUnavailable
 from hoopx.storage.s3errors import CREDENTIALS, DIGEST, REFUSED, UNAVAILABLE, codeOf, explained
 
 
@@ -26,7 +26,7 @@ class CodeTests(SynchronousTestCase):
         return type(found)
 
     def test_codes(self) -> None:
-        for codes, kind in ((CREDENTIALS, StorageRefused), (REFUSED, StorageRefused), (UNAVAILABLE | DIGEST, StorageUnavailable)):
+        for codes, kind in ((CREDENTIALS, CredentialsRefused), (REFUSED, StorageRefused), (UNAVAILABLE | DIGEST, StorageUnavailable)):
             for code in codes:
                 self.assertIs(self.kind(code), kind, code)
         for code in ("NoSuchKey", "NoSuchVersion"):
@@ -39,11 +39,19 @@ class CodeTests(SynchronousTestCase):
         for status, kind in [
             (500, StorageUnavailable), (502, StorageUnavailable), (503, StorageUnavailable), (504, StorageUnavailable),
             (507, StorageUnavailable), (408, StorageUnavailable), (429, StorageUnavailable), (409, StorageUnavailable),
-            (400, StorageRefused), (401, StorageRefused), (403, StorageRefused), (404, NotStored), (412, StorageConflict),
+            (400, StorageRefused), (401, StorageRefused), (403, StorageRefused), (412, StorageConflict),
             ("?", StorageUnavailable),
         ]:  # fmt: skip
             for code in ("", "Strange", 17, None):
                 self.assertIs(self.kind(code, status), kind, (status, code))
+
+    def test_absent(self) -> None:
+        """An answer without a body says no more than its number; another code speaks of something else that is not there."""
+        for code in ("", "404", "NoSuchKey", "NotFound", None):
+            self.assertIs(self.kind(code or "", 404), NotStored)
+        self.assertIs(self.kind("MethodNotAllowed", 405), NotStored)
+        for code in ("NoSuchUser", "XAdminUserNotFound", "NoSuchBucket"):
+            self.assertTrue(issubclass(self.kind(code, 404), StorageRefused))
 
     def test_harmless(self) -> None:
         """A code is shown only if it has the look of one."""

@@ -7,12 +7,9 @@ import os
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
-from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, globalLogPublisher
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import Agent
 from twisted.web.resource import Resource
@@ -21,7 +18,7 @@ from hoopx.ledger.tree import consistency
 from hoopx.recording.threads import Threads
 from hoopx.witness.client import submit
 from hoopx.witness.exchange import MAX_REQUEST
-from hoopx.witness.service import LIFE, MAX_CONNECTIONS, WitnessService, alarm, makeResource, makeSite
+from hoopx.witness.service import BOUNDS, WitnessService, alarm, makeResource, makeSite
 from tests.witness.rig import BIG, Here, checkpoint, request
 
 
@@ -97,27 +94,11 @@ class ServiceTests(TestCase):
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
 
 
-class SlowTests(SynchronousTestCase):
-    def test_drop(self):
-        """Who says a byte now and then keeps no place for ever; and who has left is waited for no longer."""
-        clock = Clock()
-        site = makeSite(Resource(), clock)
-        transports = []
-        for _ in range(MAX_CONNECTIONS):
-            transports.append(StringTransport())
-            transports[-1].protocol = site.buildProtocol(None)
-            transports[-1].protocol.makeConnection(transports[-1])
-        self.assertIsNone(site.buildProtocol(None))
-        slow, *rest = transports
-        for each in rest:
-            each.protocol.connectionLost(Failure(ConnectionDone()))
-        for _ in range(int(LIFE // 30)):
-            self.assertFalse(slow.disconnecting)
-            slow.protocol.dataReceived(b"P")
-            clock.advance(30)
-        self.assertTrue(slow.disconnecting)
-        slow.protocol.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual((site.protocols, clock.getDelayedCalls()), ({}, []))
+class SiteTests(SynchronousTestCase):
+    def test_bounded(self):
+        site = makeSite(Resource(), Clock())
+        self.assertEqual(site.bounds, BOUNDS)
+        self.assertEqual(BOUNDS.body, MAX_REQUEST)
 
 
 class AlarmTests(SynchronousTestCase):

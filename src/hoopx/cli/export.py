@@ -13,12 +13,12 @@ from typing import IO, Any, Final, Iterator, Mapping
 import click
 
 from hoopx import __version__
-from hoopx.cli.looking import look
+from hoopx.cli.looking import asked, look
 from hoopx.cli.output import dump, fail, onTerminal, say
 from hoopx.cli.place import Place, pass_place
-from hoopx.cli.recorded import Recorded, find, identity_option, progress
+from hoopx.cli.recorded import Recorded, find, identity_option, original_option, progress
 from hoopx.cli.rendering import quantity
-from hoopx.frames import DATA, FrameError
+from hoopx.frames import DATA, FrameError, Unreadable
 from hoopx.telling import tell
 from hoopx.values import ATTEMPTED, CLIENT, MADE, PASSED, TARGET, Frame
 
@@ -52,6 +52,7 @@ SIDE: Final = click.Choice(["client", "target"])
     help="Instead: a zip file of the segments as they are stored, the ledger's leaves with their proofs, the checkpoint and its keys.",
 )
 @identity_option
+@original_option
 @pass_place
 def command(
     place: Place,
@@ -62,6 +63,7 @@ def command(
     output: str | None,
     proof: bool,
     identities: tuple[str, ...],
+    original: bool,
 ) -> None:
     """
     Write a session to a file: the bytes of a side, its commands and results, packets, or events.
@@ -70,7 +72,7 @@ def command(
     party: hoopx verify checks it with nothing else.
     """
     if proof:
-        if form or source or destination:
+        if form or source or destination or original:
             raise click.UsageError("--proof takes the recording as it is, in no other format.")
         _prove(place, session, output)
         return
@@ -85,8 +87,8 @@ def command(
         raise click.UsageError("--from and --to belong to --format raw; the others tell of both sides.")
     if form in ("raw", "pcapng") and output is None and onTerminal():
         raise click.UsageError("These bytes would steer this terminal: give -o FILE, or send them into a pipe.")
-    recorded = find(place, session, identities)
-    look(place, "export", recorded.summary.session, format=form, side=source or destination)
+    recorded = find(place, session, identities, original)
+    look(place, "export", recorded.summary.session, format=form, side=source or destination, **asked(original))
     if form == "raw":
         chunks = _raw(recorded, SENT[source] if source else RECEIVED[str(destination)])
     else:
@@ -103,7 +105,7 @@ def command(
                     written += len(chunk)
                 if frame is not None:
                     advance(frame)
-        except FrameError as error:
+        except (FrameError, Unreadable) as error:
             file.flush()
             fail(f"the recording is damaged, what is before is exported: {error}")
         file.flush()

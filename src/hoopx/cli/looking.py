@@ -40,3 +40,8 @@ def look(place: Place, action: str, subject: str, **details: Any) -> None:
             store.close()
     except (HoopxError, OSError, SQLAlchemyError) as error:
         say(f"hoopx: this look is not in the audit, which can not be written: {harmless(str(error).splitlines()[0])}")
+
+
+def asked(original: bool) -> dict[str, bool]:
+    """Details of a look: whether it was at what masks hide."""
+    return {"original": True} if original else {}

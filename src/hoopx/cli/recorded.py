@@ -22,6 +22,8 @@ from hoopx.recording.auditors import identities as readIdentities
 from hoopx.recording.catalogue import Summary
 from hoopx.recording.fetching import Fetching
 from hoopx.recording.stored import opener, openSegment, plainSize
+from hoopx.recording.unmasked import Unmasked, unmasked
+from hoopx.telling import heard
 from hoopx.values import Frame
 
 
@@ -32,19 +34,25 @@ class Recorded:
 
     @ivar summary: what it is.
     @ivar opener: opens its segments.
+    @ivar auditors: identities that open what was masked: it then comes in the place of what was sent; C{None}: it is not asked for.
     """
 
     summary: Summary
     opener: Opener = openSegment
+    auditors: tuple[Any, ...] | None = None
 
     def frames(self) -> Iterator[Frame]:
         """
-        All frames that are there.
+        All frames that are there; never a sealed one.
 
         @raise hoopx.frames.FrameError: after the good ones, when the recording is damaged.
+        @raise hoopx.frames.Unreadable: likewise, an original.
         @raise hoopx.recording.stored.Encrypted: at a segment that no identity opens. The command line shows it, exit status 1.
         """
-        return catalogue.readSession(self.summary.path, self.opener)
+        frames = catalogue.readSession(self.summary.path, self.opener)
+        if self.auditors is not None:
+            frames = unmasked(frames, self.summary.head, self.auditors)
+        return filter(heard, frames)
 
     def view(self) -> Any:
         """A fresh L{hoopx.interfaces.ISessionView}. Ends the command when the session's protocol is not installed."""
@@ -87,6 +95,14 @@ identity_option: Callable[[Any], Any] = click.option(
 """Adds C{--identity}; the command's parameter is C{identities}."""
 
 
+original_option: Callable[[Any], Any] = click.option(
+    "--original",
+    is_flag=True,
+    help="With what was masked, in the place of what was sent instead. For auditors: needs --identity.",
+)
+"""Adds C{--original}; the command's parameter is C{original}."""
+
+
 def openerOf(identities: Sequence[str]) -> Opener:
     """
     @param identities: paths of key files.
@@ -95,20 +111,26 @@ def openerOf(identities: Sequence[str]) -> Opener:
     return opener(readIdentities(identities))
 
 
-def find(place: Place, session: str, identities: Sequence[str] = ()) -> Recorded:
+def find(place: Place, session: str, identities: Sequence[str] = (), original: bool = False) -> Recorded:
     """
     @param session: an id or its beginning.
     @param identities: paths of key files.
+    @param original: with what was masked.
     @raise hoopx.recording.catalogue.NotFound: and C{Ambiguous}: the command line shows them, exit status 1.
     @raise hoopx.recording.auditors.KeyProblem: likewise; and L{hoopx.recording.fetching.Away}: it is in a store that can not be had.
+    @raise hoopx.recording.originals.NotSealed: likewise; and L{hoopx.recording.stored.Encrypted}: nobody may open what was masked.
     """
-    opening = fetching(place, openerOf(identities))
+    auditors = tuple(readIdentities(identities))
+    opening = fetching(place, opener(auditors))
     summary = catalogue.summarise(catalogue.find(str(place.data), session), opening)
     if summary is None:
         raise catalogue.NotFound(f"nothing of session {session!r} is recorded yet")
     if summary.state == "encrypted":
         fail(f"session {summary.session} can not be read: {summary.reason}")
-    return Recorded(summary, opening)
+    if not original:
+        return Recorded(summary, opening)
+    Unmasked(summary.head, auditors)  # says now what it would say in the middle
+    return Recorded(summary, opening, auditors)
 
 
 @contextmanager

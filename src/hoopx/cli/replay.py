@@ -12,12 +12,12 @@ from typing import Any, Callable, Final, Iterator, Mapping
 import click
 
 from hoopx.cli.harmless import harmless
-from hoopx.cli.looking import look
+from hoopx.cli.looking import asked, look
 from hoopx.cli.output import dump, fail, json_option, onTerminal
 from hoopx.cli.place import Place, pass_place
-from hoopx.cli.recorded import Recorded, find, identity_option
+from hoopx.cli.recorded import Recorded, find, identity_option, original_option
 from hoopx.cli.rendering import exhibit, lasting, presenter, quantity
-from hoopx.frames import FrameError
+from hoopx.frames import FrameError, Unreadable
 from hoopx.telling import lines
 
 IDLE: Final = 2.0
@@ -28,12 +28,13 @@ IDLE: Final = 2.0
 @click.argument("session")
 @click.option("--at", type=click.FloatRange(min=0), default=0.0, metavar="S", help="Begin so many seconds after the session did.")
 @identity_option
+@original_option
 @json_option
 @pass_place
-def show(place: Place, session: str, at: float, identities: tuple[str, ...], as_json: bool) -> None:
+def show(place: Place, session: str, at: float, identities: tuple[str, ...], original: bool, as_json: bool) -> None:
     """Show what was said in a session: statements, parameters, results, events. With --json one object a line."""
-    recorded = find(place, session, identities)
-    look(place, "show", recorded.summary.session)
+    recorded = find(place, session, identities, original)
+    look(place, "show", recorded.summary.session, **asked(original))
     found = paced(told(recorded), 0.0, 0.0, at, time.sleep)
     if as_json:
         for line in found:
@@ -50,11 +51,14 @@ def show(place: Place, session: str, at: float, identities: tuple[str, ...], as_
 @click.option("--idle-limit", type=click.FloatRange(min=0), default=IDLE, show_default=True, metavar="S", help="Longest wait.")
 @click.option("--at", type=click.FloatRange(min=0), default=0.0, metavar="S", help="Begin so many seconds after the session did.")
 @identity_option
+@original_option
 @pass_place
-def replay(place: Place, session: str, speed: float | None, idle_limit: float, at: float, identities: tuple[str, ...]) -> None:
+def replay(
+    place: Place, session: str, speed: float | None, idle_limit: float, at: float, identities: tuple[str, ...], original: bool
+) -> None:
     """Show a session again at the speed at which it was said."""
-    recorded = find(place, session, identities)
-    look(place, "replay", recorded.summary.session)
+    recorded = find(place, session, identities, original)
+    look(place, "replay", recorded.summary.session, **asked(original))
     if speed is None:
         speed = 1.0 if onTerminal() else 0.0
     try:
@@ -67,7 +71,7 @@ def told(recorded: Recorded) -> Iterator[dict[str, Any]]:
     """The lines of a session; a damaged recording ends the command, after what is good."""
     try:
         yield from lines(recorded.frames(), recorded.view())
-    except FrameError as error:
+    except (FrameError, Unreadable) as error:
         fail(f"the recording is damaged here: {error}")
 
 

@@ -11,7 +11,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -37,6 +36,7 @@ MAX_CHECKPOINT: Final = 1 << 20
 @click.option("--ledger-key", metavar="VKEY", help="The ledger's key, written down elsewhere; else the one it names itself.")
 @click.option("--ledger", metavar="DIR", type=click.Path(file_okay=False), help="Where the ledger is; else in PATH.")
 @click.option("--store", metavar="STORE", help="What has no local copy: a folder of stored objects, or s3:BUCKET/PREFIX as configured.")
+@click.option("--gateway", metavar="NAME", help="In a store that several gateways share: what is that one's.")
 @identity_option
 @json_option
 @pass_place
@@ -48,6 +48,7 @@ def command(
     ledger_key: str | None,
     ledger: str | None,
     store: str | None,
+    gateway: str | None,
     identities: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -60,12 +61,17 @@ def command(
     Exit status 1 when anything is tampered with, missing, or can not be checked.
     """
     from hoopx.cli.stores import stored
+    from hoopx.recording.bucket import inStore
     from hoopx.recording.evidence import GOOD, Evidence
 
     where = path or str(place.data)
     key = _verifier(ledger_key, "--ledger-key") if ledger_key else None
     cosigners = [_verifier(vkey, "--witness-key", witness=True) for vkey in witnesses]
     note = _read(checkpoint) if checkpoint else None
+    if not (ledger or store) and _isStore(where):
+        where = f"file:{os.path.abspath(where)}"  # a store's copy, or a folder that is one
+    if gateway is not None and os.path.exists(where):
+        raise click.UsageError("--gateway belongs to a store, such as s3:BUCKET/PREFIX or file:/FOLDER: this is a folder of one gateway's.")
     told = _Report(as_json)
     opener = openerOf(identities)
     try:
@@ -75,7 +81,9 @@ def command(
                 evidence = Evidence(where, inquire, opener, stored(place, store) if store else None)
             elif isinstance(found, str):
                 evidence = None
-                for each in _inStore(place, found, ledger, key, note, cosigners, opener):
+                objects = stored(place, found)
+                alone = _inquiry("", ledger, key, note, cosigners) if ledger else None
+                for each in inStore(objects, opener, key, note, cosigners, gateway, alone):
                     _run(each, told, advance)
             else:
                 evidence = Evidence(found.folder, found.inquire, opener)
@@ -97,25 +105,16 @@ def _run(evidence: Any, told: _Report, advance: Callable[[Verdict], object]) -> 
         told.session(verdict)
 
 
-def _inStore(
-    place: Place, reference: str, ledger: str | None, key: Verifier | None, note: bytes | None, witnesses: list[Verifier], opener: Any
-) -> Iterator[Any]:
-    """@return: iterator of L{hoopx.recording.evidence.Evidence}: of each gateway whose ledger is in the store, and of what is nobody's."""
-    from hoopx.cli.stores import stored
-    from hoopx.recording.evidence import Evidence
-    from hoopx.recording.register import verifyLedger
-    from hoopx.storage.reading import StoredLedger, ledgers
+def _isStore(where: str) -> bool:
+    """Is it a folder with what gateways have stored: C{<gateway>/ledger/checkpoint/<size>}, and so on?"""
+    from hoopx.recording.register import isLedger
 
-    objects = stored(place, reference)
-    names = objects.names()
-    nodes = [] if ledger else ledgers(names)
-    for node in nodes:
-        mine = [name for name in names if name.startswith(f"{node}/")]
-        inquire = partial(verifyLedger, StoredLedger(objects, mine, node), key, note, witnesses)
-        yield Evidence("", inquire, opener, objects, mine)
-    rest = [name for name in names if name.partition("/")[0] not in nodes]
-    if rest or not nodes:
-        yield Evidence("", None if nodes else _inquiry("", ledger, key, note, witnesses), opener, objects, rest)
+    if not os.path.isdir(where) or isLedger(os.path.join(where, "ledger")):
+        return False
+    try:
+        return any(os.path.isdir(os.path.join(where, each, "ledger", "checkpoint")) for each in os.listdir(where))
+    except OSError:  # told when it is read
+        return False
 
 
 @contextmanager
@@ -200,7 +199,7 @@ class _Report:
             self._unsigned += told
             self._older += not told
         if self._json:
-            self._object(line(verdict))
+            self._object({**line(verdict), "ledger": None if self.register is None else self.register.origin})
             return
         until = f", signed until {verdict.until / 1e9:.3f} s" if verdict.state in ("recovered", "live", "interrupted") else ""
         click.echo(f"{harmless(verdict.session)}  {verdict.state}{until}")

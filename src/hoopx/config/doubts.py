@@ -71,7 +71,10 @@ def _store(settings: Settings) -> Iterator[tuple[Any, str]]:
         return
     if not recording.store.startswith("s3:"):
         yield ("recording", "s3"), "is not used: the store is another one"
-    elif (recording.s3.endpoint or "").startswith("http:") and not recording.encryptTo:
+        return
+    if recording.s3.sessionToken is not None and recording.s3.accessKey is None:
+        yield ("recording", "s3", "session_token"), "belongs to an access_key, and there is none"
+    if (recording.s3.endpoint or "").startswith("http:") and not recording.encryptTo:
         yield ("recording", "s3", "endpoint"), "speaks no TLS, and nothing is encrypted: whoever is on the way reads recordings"
 
 

@@ -222,6 +222,7 @@ class S3Settings:
     region: str | None = None
     accessKey: Reference | None = None
     secretKey: Reference | None = None
+    sessionToken: Reference | None = None
     objectLock: Literal["COMPLIANCE", "GOVERNANCE", "none"] = "COMPLIANCE"
 
 

@@ -146,8 +146,6 @@ def _sections(settings: Settings) -> Iterator[tuple[Place, str]]:
 
 def _recording(recording: RecordingSettings) -> Iterator[tuple[Place, str]]:
     plain = RecordingSettings()
-    if recording.original != plain.original:
-        yield ("recording", "original"), LATER
     known = set()
     for number, witness in enumerate(recording.witnesses):
         from hoopx.witness.client import witnessKey  # late: few have witnesses, and every command comes by here

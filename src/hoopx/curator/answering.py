@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from attrs import asdict
-from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
+from twisted.internet.defer import Deferred, fail, inlineCallbacks, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -24,7 +24,7 @@ PAGE: Final = 100
 
 class Answers(commands.Peer):
     """
-    @param make: callable(alarm, progress) -> L{hoopx.curator.workshop.Workshop}.
+    @param make: callable(alarm, progress, renew) -> L{hoopx.curator.workshop.Workshop}.
     @param over: callable(): the gateway is gone, or wants no more.
     """
 
@@ -32,7 +32,7 @@ class Answers(commands.Peer):
 
     def __init__(self, make: Callable[..., Any], over: Callable[[], None]) -> None:
         super().__init__()
-        self._workshop = make(self.tell, self._progress)
+        self._workshop = make(self.tell, self._progress, self._renew)
         self._over = over
         self._pieces: list[bytes] = []
         self._again: list[bytes] = []
@@ -164,6 +164,14 @@ class Answers(commands.Peer):
     def _progress(self, done: int, count: int) -> None:
         if self.transport is not None:
             self.callRemote(commands.Progress, done=done, count=count).addErrback(lambda _: None)
+
+    def _renew(self) -> Deferred[Any]:
+        """@return: Deferred, fired when the secrets are those that there are now; fails when they can not be had."""
+        if self.transport is None:
+            return fail(CuratorFailed("the gateway is gone"))
+        told: Deferred[Any] = Deferred()  # one of AMP's own that nobody looks at yet would end the connection when it fails
+        self.callRemote(commands.Renew).addCallbacks(told.callback, told.errback)
+        return told
 
 
 def _index(indexes: list[int]) -> dict[str, int]:

@@ -166,6 +166,13 @@ class Progress(Command):
     response: ClassVar[list] = []
 
 
+class Renew(Command):
+    """From the curator: the store has refused the credentials. Answered when those that there are now have come with L{Reload}."""
+
+    response: ClassVar[list] = []
+    errors = {CuratorFailed: b"FAILED"}
+
+
 def pieces(message: bytes) -> Iterator[tuple[bytes, bool]]:
     """@return: iterator of C{(piece, whether it is the last)}."""
     for at in range(0, len(message) or 1, PIECE):

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from hoopx.curator.fastening import LEAD, Fastening
 from hoopx.curator.heads import Heads
 from hoopx.curator.locking import Locking
 from hoopx.curator.settings import CuratorSettings
@@ -49,11 +50,16 @@ class Custody:
         self._parts = parts
         self._locking: Locking | None = None
         self._shipping: Shipping | None = None
+        self._fastening: Fastening | None = None
         if backend is not None:
-            self._locking = Locking(book, backend, self.keep, parts.book, clock, alarm)
-            self._shipping = Shipping(
-                scribe, book, backend, settings.node, lambda: self._eraser.keeping.most, parts, clock, wall, alarm
+            self._locking = locking = Locking(book, backend, self.keep, parts.book, clock, alarm)
+            self._fastening = Fastening(
+                book, backend, settings.node, lambda: self._eraser.keeping.most, lambda: locking.holding, parts.book, clock, wall, alarm
             )
+            self._shipping = Shipping(
+                scribe, book, backend, settings.node, lambda: self._eraser.keeping.most + LEAD, parts, clock, wall, alarm,
+                self._fastening.shipped,
+            )  # fmt: skip
         self._heads = Heads(book, backend, index, parts.book, parts.bench, clock, alarm, self._learned)
         self._index = index if hasattr(index, "sweep") else None
         self._sweeping = LoopingCall(self._sweep)
@@ -64,6 +70,8 @@ class Custody:
     def start(self, settings: CuratorSettings) -> None:
         if self._shipping is not None:
             self._shipping.start()
+        if self._fastening is not None:
+            self._fastening.start()
         self._heads.start()
         self.ruled(settings)
         if self._index is not None:
@@ -74,6 +82,8 @@ class Custody:
         self._heads.stop()
         if self._locking is not None:
             self._locking.stop()
+        if self._fastening is not None:
+            self._fastening.stop()
         if self._sweeping.running:
             self._sweeping.stop()
         return succeed(None) if self._shipping is None else self._shipping.stop()
@@ -92,6 +102,12 @@ class Custody:
         """A checkpoint of the ledger is."""
         if self._shipping is not None:
             self._shipping.published(size, note)
+
+    def claim(self) -> Deferred[None]:
+        """The name is this gateway's in the store. @return: see L{Shipping.claim}."""
+        assert self._shipping is not None
+        claimed: Deferred[None] = self._shipping.claim()
+        return claimed
 
     def stored(self, session: str) -> None:
         """A segment of it is stored."""

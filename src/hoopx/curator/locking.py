@@ -93,6 +93,11 @@ class Locking:
         except StorageError as error:
             self._alarm("hold", f"{session}: the store does not {'hold' if on else 'let go of'} its objects: {error}")
 
+    @property
+    def holding(self) -> bool:
+        """Something is held, or nobody has said yet that nothing is."""
+        return self._holds is None or bool(self._holds)
+
     def stored(self, session: str) -> None:
         """A segment of it is."""
         if len(self._fresh) < MOST:

@@ -5,10 +5,10 @@ Makes the curator's parts of what is installed: plugins, threads, clients.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.python.threadpool import ThreadPool
 
 from hoopx import registry
@@ -22,6 +22,8 @@ from hoopx.values import Reference
 
 BENCH = 2
 REMOTE = 6
+RENEW = 20.0
+"""Seconds for the gateway to fetch the store's credentials anew: the store is asked again later in any case."""
 
 
 def configured(settings: CuratorSettings) -> Settings:
@@ -38,17 +40,38 @@ def configured(settings: CuratorSettings) -> Settings:
 
 class Given:
     """
-    The secrets that the gateway has fetched for the curator.
+    The secrets that the gateway has fetched for the curator. Who asks for one a second time has had no luck with the first: then the
+    gateway is asked whether there are others by now.
 
-    @param secrets: name -> secret.
+    @param secrets: name -> secret; others are put in when they come.
+    @param renew: callable() -> Deferred, fired when those that there are now have come.
     """
 
-    def __init__(self, secrets: Mapping[str, bytes]) -> None:
+    def __init__(self, secrets: Mapping[str, bytes], renew: Callable[[], Deferred[Any]] = lambda: succeed(None)) -> None:
         self._secrets = secrets
+        self._renew = renew
+        self._had: set[str] = set()
+        self._waiting: list[tuple[str, Deferred[bytes]]] | None = None
 
     def fetch(self, reference: Reference, identity: Any, target: Any) -> Deferred[bytes]:
         """@return: Deferred[bytes]"""
-        return maybeDeferred(self._secrets.__getitem__, reference.name)
+        name = reference.name
+        if name not in self._had:
+            self._had.add(name)
+            return maybeDeferred(self._secrets.__getitem__, name)
+        asked: Deferred[bytes] = Deferred()
+        if self._waiting is not None:
+            self._waiting.append((name, asked))
+        else:
+            self._waiting = [(name, asked)]
+            self._renew().addBoth(self._renewed)
+        return asked
+
+    def _renewed(self, _: Any) -> None:
+        """Also when it could not be: then they are what they were."""
+        waiting, self._waiting = self._waiting or [], None
+        for name, asked in waiting:
+            maybeDeferred(self._secrets.__getitem__, name).chainDeferred(asked)
 
 
 class Maker:
@@ -65,9 +88,10 @@ class Maker:
         for pool in self._pools:
             pool.start()
 
-    def workshop(self, alarm: Any, progress: Any) -> Workshop:
+    def workshop(self, alarm: Any, progress: Any, renew: Callable[[], Deferred[Any]]) -> Workshop:
         """@return: L{Workshop}."""
         reactor = self._reactor
+        self._renew = lambda: renew().addTimeout(RENEW, reactor)
 
         def fromThread(function: Any, *arguments: Any) -> None:
             reactor.callFromThread(function, *arguments)
@@ -93,7 +117,7 @@ class Maker:
         from hoopx.storage.select import backend
 
         return maybeDeferred(
-            backend, settings.store, configured(settings), self._remote, Given(settings.secrets), registry.storageBackends()
+            backend, settings.store, configured(settings), self._remote, Given(settings.secrets, self._renew), registry.storageBackends()
         )
 
     def _index(self, settings: Any) -> Any:

@@ -10,11 +10,13 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hoopx.curator import commands
+from hoopx.curator.commands import CuratorFailed
 
 LINE: Final = 4096
 """Bytes of a line of its log."""
@@ -73,6 +75,14 @@ class Listener(commands.Peer):
     def progress(self, done: int, count: int) -> dict[str, Any]:
         self._curator.progress(done, count)
         return {}
+
+    @commands.Renew.responder
+    def renew(self) -> Deferred[dict[str, Any]]:
+        def failed(failure: Failure) -> Failure:
+            return Failure(CuratorFailed((failure.getErrorMessage() or failure.type.__name__)[: commands.SAID]))
+
+        asked: Deferred[Any] = maybeDeferred(self._curator.reload)
+        return asked.addCallbacks(lambda _: {}, failed)
 
 
 def spawner(reactor: Any) -> Callable[[Any], Any]:

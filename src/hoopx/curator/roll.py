@@ -95,6 +95,12 @@ class Roll:
         )
         return [{"session": a, "target": b or "", "labels": json.loads(c), "ended": d} for a, b, c, d in rows]
 
+    def longest(self) -> tuple[bool, float | None]:
+        """@return: whether a session has not ended that is not erased; and when the last one has that is over and not erased."""
+        going = bool(self._rows("SELECT 1 FROM sessions WHERE erased = 0 AND ended IS NULL LIMIT 1"))
+        ((latest,),) = self._rows("SELECT max(ended) FROM sessions WHERE erased = 0")
+        return going, latest
+
     def extended(self, session: str) -> None:
         with self._transaction() as database:
             database.execute("INSERT OR IGNORE INTO extended (session) VALUES (?)", (session,))

@@ -37,6 +37,7 @@ class Shipping:
     @param scribe: L{hoopx.curator.scribe.Scribe}.
     @param keep: callable() -> seconds that what is stored now must be kept.
     @param parts: L{hoopx.curator.parts.Parts}.
+    @param told: callable(leaves, whether the store has locked them): so much is stored.
     """
 
     log = Logger()
@@ -52,6 +53,7 @@ class Shipping:
         clock: Any,
         wall: Callable[[], float],
         alarm: Callable[[str, str], None],
+        told: Callable[[int, bool], None] = lambda size, locked: None,
     ) -> None:
         self._scribe = scribe
         self._book = book
@@ -62,6 +64,7 @@ class Shipping:
         self._clock = clock
         self._wall = wall
         self._alarm = alarm
+        self._tell = told
         self._newest: tuple[int, bytes] | None = None
         self._stored = -1
         self._waits: float | None = None
@@ -76,6 +79,15 @@ class Shipping:
     def published(self, size: int, note: bytes) -> None:
         """Of L{hoopx.curator.publishing.Publisher}: a checkpoint is published, with its witnesses."""
         self._newest = size, note
+
+    @inlineCallbacks
+    def claim(self) -> Any:
+        """
+        Put up, or find, what says whose the name is: the ledger's first key. Of several gateways that try, one succeeds.
+
+        @return: Deferred[None]; fails with L{StorageConflict} when the name is another ledger's.
+        """
+        yield self._backend.put(ledgerName(self._node, ORIGIN), self._path(ORIGIN), self._wall() + self._keep())
 
     @inlineCallbacks
     def stop(self) -> Any:
@@ -120,8 +132,10 @@ class Shipping:
         if shipped > size:  # of a ledger before this one
             shipped = 0
         until = self._wall() + self._keep()
+        locked = False
         for name in self._whole(shipped, size):
-            yield self._backend.put(ledgerName(self._node, name), self._path(name), until)
+            receipt = yield self._backend.put(ledgerName(self._node, name), self._path(name), until)
+            locked = receipt.retainUntil is not None
         for name, data in (yield self._parts.ledger.call(self._partial, size)):
             yield self._write(ledgerName(self._node, name), data, until)
         try:
@@ -130,6 +144,7 @@ class Shipping:
             yield self._same(size, note)
         yield self._parts.book.call(self._book.setFact, SHIPPED, size)
         self._stored = size
+        self._tell(size, locked)
         self._fails = None
         self._told = False
 

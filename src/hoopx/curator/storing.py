@@ -49,6 +49,8 @@ class Storing:
     @param threads: for the book and the local files.
     @param alarm: callable(alarm, text).
     @param told: callable(session): a segment of it is stored.
+    @param claim: callable() -> Deferred, fired when the name C{node} is this gateway's in that store; fails with L{StorageConflict} when it
+        is another's. Before, nothing is stored: among the other's recordings these would look like forged ones.
     @ivar state: C{"ok"}, or why the backend can not be had.
     """
 
@@ -68,6 +70,7 @@ class Storing:
         alarm: Callable[[str, str], None],
         files: Files,
         told: Callable[[str], None] = lambda session: None,
+        claim: Callable[[], Deferred[None]] = lambda: succeed(None),
     ) -> None:
         self._book = book
         self._backend = backend
@@ -81,6 +84,8 @@ class Storing:
         self._alarm = alarm
         self._files = files
         self._tell = told
+        self._claim = claim
+        self._claimed = False
         self._busy = False
         self._more = False
         self._call: Any = None
@@ -126,12 +131,15 @@ class Storing:
     @inlineCallbacks
     def _round(self) -> Any:
         """@return: Deferred[C{True}] when there is more."""
+        self._failing = False
         found = yield self._threads.call(self._book.unstored, BATCH)
+        if found and not self._claimed:
+            yield self._claim()
+            self._claimed = True
         sessions: dict[str, list[Unstored]] = {}
         for each in found:
             sessions.setdefault(each.session, []).append(each)
         rows = list(sessions.values())
-        self._failing = False
         yield DeferredList([self._several(rows) for _ in range(WIDE)])
         return bool(found) and not self._failing
 
@@ -204,10 +212,16 @@ class Storing:
         if self._since is None:
             self._since = now
         why = failure.getErrorMessage() or failure.type.__name__
-        if not failure.check(StorageUnavailable, StorageRefused, OSError):
+        if not failure.check(StorageUnavailable, StorageRefused, StorageConflict, OSError):
             self.log.failure("The store has failed.", failure)
         self.state = why[:500]
-        if failure.check(StorageRefused):
+        if failure.check(StorageConflict):  # of the claim; a segment's is told with the segment
+            self.state = f"another gateway keeps its recordings under the name {self._node}: nothing is stored"
+            if self._told != "taken":
+                self._told = "taken"
+                what = f"another gateway keeps its recordings under the name {self._node} in {self._store}: nothing of this one is stored"
+                self._alarm("store-name", f"{what} until it has a name or a prefix of its own ({why})")
+        elif failure.check(StorageRefused):
             if self._told != "refused":
                 self._told = "refused"
                 self._alarm("store-refused", f"the store {self._store} refuses: {why}; it is asked again")

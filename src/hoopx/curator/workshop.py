@@ -162,7 +162,7 @@ class Workshop:
         if backend is not None:
             self._storing = Storing(
                 self._book, backend, settings.store, settings.node, custody.keep, settings.localKeep, self._parts.book, self._clock,
-                self._wall, self._alarm, self._files, custody.stored,
+                self._wall, self._alarm, self._files, custody.stored, custody.claim,
             )  # fmt: skip
             self._storing.start()
         self._retiring.start(settings)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from hoopx.export.heading import endpoint, mapping, moment, names, sound, text, within
 from hoopx.frames import HEAD
 from hoopx.values import Command, FileTransfer, Frame, Notice, Result
 
@@ -32,8 +33,14 @@ _BY_TAG: Final = {
 SUCCESS: Final = (1, "Success")
 FAILURE: Final = (2, "Failure")
 UNKNOWN: Final = (0, "Unknown")
+ALLOWED: Final = {"action_id": 1, "action": "Allowed"}
+DENIED: Final = {"action_id": 2, "action": "Denied", "disposition_id": 2, "disposition": "Blocked"}
+UNDECIDED: Final = {"action_id": 0, "action": "Unknown"}
 INFORMATIONAL: Final = (1, "Informational")
 MEDIUM: Final = (3, "Medium")
+
+TEXT: Final = 65535
+"""Characters of a text that the schema allows; a longer statement stands in C{unmapped} as a whole."""
 
 WAITING: Final = 10_000
 """Commands whose results have not come. The oldest is told without one then."""
@@ -47,30 +54,31 @@ class Events:
     """
 
     def __init__(self, head: Mapping[str, Any], view: Any, version: str) -> None:
-        self._started = float(head.get("started") or 0)
+        self._started = moment(head.get("started"))
         self._view = view
         self._head = head
         self._waiting: dict[Any, Command] = {}
         self._number = 0
-        identity = head.get("identity") or {}
-        host, _, port = str(head.get("client") or "").rpartition(":")
+        identity = mapping(head.get("identity"))
+        kind = text(identity.get("kind"), TEXT) or "human"
+        name, subject = text(identity.get("name"), TEXT), text(identity.get("subject"), TEXT)
         self._user = {
-            "name": identity.get("name"),
-            "uid": identity.get("subject"),
-            "domain": identity.get("issuer"),
-            "groups": [{"name": group} for group in identity.get("groups") or ()],
-            "type_id": 1 if identity.get("kind", "human") == "human" else 99,
-            "type": "User" if identity.get("kind", "human") == "human" else identity.get("kind"),
+            "name": name if name or subject else "unknown",
+            "uid": subject,
+            "domain": text(identity.get("issuer"), TEXT),
+            "groups": [{"name": group} for group in names(identity.get("groups"))] or None,
+            "type_id": 1 if kind == "human" else 99,
+            "type": "User" if kind == "human" else kind,
         }
-        self._source = {"ip": host.strip("[]"), "port": int(port)} if port.isdecimal() and int(port) else {"name": "unix socket"}
+        client = endpoint(head.get("client"))
+        self._source = {"ip": str(client[0]), "port": client[1]} if client else {"name": "unix socket"}
+        self._session = {"uid": text(head.get("session"), TEXT), "created_time": _milliseconds(self._started)}
         self._metadata = {
             "version": VERSION,
             "product": {"name": "hoopx", "vendor_name": "hoopx", "version": version},
             "log_name": "recording",
-            "correlation_uid": head.get("session"),
-            "profiles": ["security_control"],
+            "correlation_uid": self._session["uid"],
         }
-        self._session = {"uid": head.get("session"), "created_time": _milliseconds(self._started)}
 
     def feed(self, frame: Frame) -> bytes:
         if frame.kind == HEAD:
@@ -91,8 +99,8 @@ class Events:
             if command is not None:
                 yield self._datastore(command, item)
         elif isinstance(item, FileTransfer):
-            event = self._base(item.at, APPLICATION, DATASTORE, 5 if "in" in item.operation.split() else 1, item.sequence)
-            yield {**event, **self._database(), "unmapped": {"operation": item.operation, "path": item.path, "bytes": item.bytes}}
+            event = self._database(item.at, 5 if "in" in item.operation.split() else 1, item.sequence)
+            yield {**event, **ALLOWED, "unmapped": {"operation": item.operation, "path": item.path, "bytes": item.bytes}}
         elif isinstance(item, Notice):
             yield from self._notice(item)
 
@@ -110,16 +118,16 @@ class Events:
 
     def _notice(self, item: Notice) -> Iterator[dict[str, Any]]:
         if item.event == "connected":
-            yield {**self._base(item.at, APPLICATION, DATASTORE, CONNECT, item.sequence), **self._database(), **_status(SUCCESS)}
+            yield {**self._database(item.at, CONNECT, item.sequence), **ALLOWED, **_status(SUCCESS)}
         elif item.event == "refused" or (item.event == "policy" and item.fields.get("verdict") == "refused"):
             event = self._authentication(item.at, LOGON, item.sequence)
             detail = item.fields.get("message") or item.fields.get("code")
-            yield {**event, **_status(FAILURE), "status_detail": detail, "action_id": 2, "action": "Denied", "disposition_id": 2}
+            yield {**event, **_status(FAILURE), "status_detail": text(detail, TEXT)}
         elif item.event in ("done", "recovered"):
             yield from self._flush()
             event = self._authentication(item.at, LOGOFF, item.sequence)
             told = {name: item.fields[name] for name in ("bytes_from_client", "bytes_from_target") if name in item.fields}
-            detail = item.fields.get("reason") or item.event
+            detail = text(item.fields.get("reason"), TEXT) or item.event
             yield {**event, **_status(SUCCESS), "status_detail": detail, "unmapped": told}
 
     def _flush(self) -> Iterator[dict[str, Any]]:
@@ -131,19 +139,20 @@ class Events:
 
     def _base(self, at: float, category: int, kind: int, activity: int, sequence: int) -> dict[str, Any]:
         self._number += 1
-        session = self._head.get("session")
+        on = text(self._head.get("actor"), TEXT)
+        target = text(self._head.get("target"), TEXT)
         return {
-            "time": _milliseconds(self._started + at),
+            "time": _milliseconds(within(self._started + at)),
             "category_uid": category,
             "class_uid": kind,
             "activity_id": activity,
             "type_uid": kind * 100 + activity,
             "severity_id": INFORMATIONAL[0],
             "severity": INFORMATIONAL[1],
-            "metadata": {**self._metadata, "uid": f"{session}/{sequence}/{self._number}"},
-            "actor": {"user": self._user, "session": self._session, **_on(self._head.get("actor"))},
+            "metadata": {**self._metadata, "uid": f"{self._session['uid']}/{sequence}/{self._number}"},
+            "actor": {"user": self._user, "session": self._session, "app_name": on},  # who acts on the user's behalf
             "src_endpoint": self._source,
-            "dst_endpoint": {"name": self._head.get("target")},
+            "dst_endpoint": {"name": target} if target else None,
         }
 
     def _authentication(self, at: float, activity: int, sequence: int) -> dict[str, Any]:
@@ -161,10 +170,14 @@ class Events:
     def _logon(self) -> Iterator[dict[str, Any]]:
         yield {**self._authentication(0, LOGON, 1), **_status(SUCCESS)}
 
-    def _database(self) -> dict[str, Any]:
-        name = self._head.get("database") or self._head.get("target")
+    def _database(self, at: float, activity: int, sequence: int) -> dict[str, Any]:
+        event = self._base(at, APPLICATION, DATASTORE, activity, sequence)
         known = self._head.get("protocol") == "postgres"
+        name = text(self._head.get("database"), TEXT) or text(self._head.get("target"), TEXT) or "unknown"
         return {
+            **event,
+            "metadata": {**event["metadata"], "profiles": ["security_control"]},
+            "activity_name": ACTIVITIES[activity],
             "class_name": "Datastore Activity",
             "category_name": "Application Activity",
             "type_id": 1,
@@ -175,30 +188,30 @@ class Events:
     def _datastore(self, command: Command, result: Result | None) -> dict[str, Any]:
         words = ((result.tag if result is not None else None) or command.text).split(None, 1)
         activity = _BY_TAG.get(words[0].upper(), 4) if words else 4
-        event = self._base(command.at, APPLICATION, DATASTORE, activity, command.sequence)
-        event.update(self._database(), activity_name=ACTIVITIES[activity])
-        event["query_info"] = {"query_string": command.text, "query_time": event["time"], "uid": str(command.sequence)}
+        event = self._database(command.at, activity, command.sequence)
+        event["query_info"] = {
+            "query_string": text(command.text, TEXT) or "", "query_time": event["time"], "uid": str(command.sequence),
+        }  # fmt: skip
         more: dict[str, Any] = {"account": self._head.get("account")}
+        if len(command.text) > TEXT:
+            more["query_string"] = command.text
         if command.parameters:
             more["parameters"] = list(command.parameters)
         if command.verdict == "block":
-            event.update(_status(FAILURE), action_id=2, action="Denied", disposition_id=2, disposition="Blocked")
-            event.update(severity_id=MEDIUM[0], severity=MEDIUM[1], status_detail=command.guard or "refused by policy")
+            event.update(_status(FAILURE), **DENIED)
+            event.update(severity_id=MEDIUM[0], severity=MEDIUM[1])
+            event["status_detail"] = text(command.guard, TEXT) or "refused by policy"
         elif result is None:
-            event.update(_status(UNKNOWN))
+            event.update(_status(UNKNOWN), **(ALLOWED if command.verdict == "allow" else UNDECIDED))
         else:
-            event.update(action_id=1, action="Allowed", duration=round(result.duration * 1000))
+            event.update(ALLOWED, duration=round(result.duration * 1000))
             event.update(_status(SUCCESS if result.error is None else FAILURE))
             more["rows"], more["tag"] = result.rows, result.tag
             if result.error is not None:
-                event.update(status_code=result.error.get("code"), status_detail=result.error.get("message"))
+                event["status_code"] = text(result.error.get("code"), TEXT)
+                event["status_detail"] = text(result.error.get("message"), TEXT)
         event["unmapped"] = more
         return event
-
-
-def _on(actor: Any) -> dict[str, Any]:
-    """Who acts on the user's behalf."""
-    return {"app_name": str(actor)} if actor else {}
 
 
 def _status(status: tuple[int, str]) -> dict[str, Any]:
@@ -210,4 +223,15 @@ def _milliseconds(at: float) -> int:
 
 
 def _line(event: dict[str, Any]) -> bytes:
-    return json.dumps(event, default=str).encode("ascii") + b"\n"
+    return json.dumps(sound(_told(event))).encode("ascii") + b"\n"
+
+
+def _told(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What is not known is not there: the schema has no nulls. What it does not speak of is left as it is."""
+    found = {}
+    for name, value in event.items():
+        if isinstance(value, dict) and name != "unmapped":
+            value = _told(value)
+        if value is not None:
+            found[name] = value
+    return found

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from struct import pack
-from typing import Final
+from typing import Any, Final
+
+from hoopx.export.heading import endpoint
 
 FIN: Final = 1
 SYN: Final = 2
@@ -41,19 +43,14 @@ def checksum(data: bytes) -> int:
     return 0xFFFF - (total % 0xFFFF or (0xFFFF if total else 0))
 
 
-def addresses(client: str | None, channel: int, port: int) -> tuple[Address, Address]:
+def addresses(client: Any, channel: int, port: int) -> tuple[Address, Address]:
     """
     @param client: as HEAD has it: C{host:port}.
     @param channel: each of a session's has a connection of its own, with the client's port and so many more.
     @param port: the server's.
     @return: the client's and the gateway's address and port.
     """
-    host, _, number = (client or "").rpartition(":")
-    try:
-        address = ip_address(host.strip("[]").partition("%")[0])
-        own = int(number)
-    except ValueError:
-        address, own = CLIENT4, CLIENT_PORT
+    address, own = endpoint(client) or (CLIENT4, CLIENT_PORT)
     server = SERVER4 if address.version == 4 else SERVER6
     return (address, (own + channel - 1) % 0xFFFF + 1 if own + channel else CLIENT_PORT), (server, port)
 

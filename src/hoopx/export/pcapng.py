@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from struct import pack
 from typing import Any, Final
 
+from hoopx.export.heading import moment, text
 from hoopx.export.packets import Conversation, addresses
 from hoopx.frames import DATA, DONE, RECOVERED
 from hoopx.values import ATTEMPTED, CLIENT, MADE, PASSED, TARGET, Frame
@@ -20,6 +21,11 @@ OTHER: Final = 9999
 
 ETHERNET: Final = 1
 NANOSECONDS: Final = 9
+
+LATEST: Final = (1 << 64) - 1
+"""Nanoseconds since the epoch, in the year 2554: the format has 64 bits for them."""
+CHANNELS: Final = 10_000
+"""Open at once, more than any session has. When there are more, the oldest one is told to have ended."""
 
 _SPOKEN: Final = {(CLIENT, PASSED): 0, (CLIENT, ATTEMPTED): 0, (TARGET, PASSED): 1, (TARGET, MADE): 1}
 """What the client has sent (0), and what it has received (1)."""
@@ -32,18 +38,19 @@ class Capture:
     """
 
     def __init__(self, head: Mapping[str, Any], program: str) -> None:
-        self._started = round(float(head.get("started") or 0) * 1_000_000) * 1000  # what a float can tell
+        self._started = round(moment(head.get("started")) * 1_000_000) * 1000  # what a float can tell
         self._client = head.get("client")
-        self._port = PORTS.get(str(head.get("protocol")), OTHER)
+        self._port = PORTS.get(text(head.get("protocol")) or "", OTHER)
         self._open: dict[int, Conversation] = {}
         self._at = 0
-        said = f"session {head.get('session')}, target {head.get('target')}: the conversation of client and gateway as recorded; "
+        session, target = text(head.get("session")), text(head.get("target"))
+        said = f"session {session}, target {target}: the conversation of client and gateway as recorded; "
         comment = said + "TCP/IP headers are made up, and there was TLS outside of it if the recording says so"
         self._begin = _section(program, comment) + _interface()
 
     def feed(self, frame: Frame) -> bytes:
         begin, self._begin = self._begin, b""
-        self._at = self._started + frame.at
+        self._at = min(self._started + frame.at, LATEST)
         if frame.kind in (DONE, RECOVERED):
             return begin + self._close()
         side = _SPOKEN.get((frame.side, frame.origin)) if frame.kind == DATA else None
@@ -51,6 +58,8 @@ class Capture:
             return begin
         conversation = self._open.get(frame.channel)
         if conversation is None:
+            if len(self._open) >= CHANNELS:
+                begin += self._packets(self._open.pop(next(iter(self._open))).closing())
             conversation = Conversation(*addresses(self._client, frame.channel, self._port))
             self._open[frame.channel] = conversation
             begin += self._packets(conversation.opening())

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, Final
 
+from hoopx.export.heading import moment, sound, within
 from hoopx.telling import tell
 from hoopx.values import Frame
 
@@ -36,7 +37,7 @@ class Table:
     """
 
     def __init__(self, head: Mapping[str, Any], view: Any) -> None:
-        self._started = float(head.get("started") or 0)
+        self._started = moment(head.get("started"))
         self._view = view
         self._text = io.StringIO(newline="")
         # Quoted throughout: where semicolons part cells, an unquoted one would begin a new cell.
@@ -61,17 +62,19 @@ class Table:
 
     def _row(self, told: dict[str, Any]) -> None:
         told.pop("sample", None)
-        error = told.pop("error", None) or {}
+        error = told.pop("error", None)
+        if not isinstance(error, Mapping):  # of an event
+            error = {"message": error}
         found = {
             **told,
-            "time": datetime.fromtimestamp(self._started + told["at"], timezone.utc).isoformat(timespec="microseconds"),
+            "time": datetime.fromtimestamp(within(self._started + told["at"]), timezone.utc).isoformat(timespec="microseconds"),
             "type": told.pop("type", None) or told.pop("event", None) or told.pop("stream", None) or told.pop("operation", None),
             "text": told["text"] if "text" in told else told.pop("path", None),
             "error_code": error.get("code"),
             "error": error.get("message"),
         }
         more = {name: value for name, value in told.items() if name not in COLUMNS and value not in (None, "", [], {})}
-        found["more"] = json.dumps(more, default=str, sort_keys=True) if more else ""
+        found["more"] = json.dumps(sound(more), sort_keys=True) if more else ""
         self._writer.writerow([self._cell(found.get(name)) for name in COLUMNS])
 
     def _cell(self, value: Any) -> str:
@@ -80,5 +83,5 @@ class Table:
         if isinstance(value, (int, float)):
             return str(value)
         if isinstance(value, (list, tuple, Mapping)):
-            value = json.dumps(value, default=str) if value else ""
+            value = json.dumps(sound(value)) if value else ""
         return harmless(str(value))

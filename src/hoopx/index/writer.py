@@ -27,6 +27,7 @@ from hoopx.index.tables import ITEM_BITS, itemId, items, labels, sessions
 from hoopx.index.words import eraseWords, forgetWords, writeWords
 from hoopx.recording.catalogue import Summary, summarise
 from hoopx.state.engine import oneByOne
+from hoopx.telling import heard
 from hoopx.values import Frame
 
 VIEWS: Final = 1000
@@ -250,7 +251,8 @@ class IndexWriter:
 
     def _feed(self, reading: _Reading, frames: Iterable[Frame]) -> None:
         for frame in frames:
-            reading.entries.add(reading.view.feed(frame))
+            if heard(frame):
+                reading.entries.add(reading.view.feed(frame))
             if frame.kind in (DONE, RECOVERED):
                 reading.entries.add(reading.view.finish())
                 reading.entries.finish()

@@ -9,20 +9,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+
+from hoopx.site import BoundedSite, Bounds
 
 PROMETHEUS: Final = b"text/plain; version=0.0.4; charset=utf-8"
 TEXT: Final = b"text/plain; charset=utf-8"
-TIMEOUT: Final = 15.0
-"""Seconds that a connection may be silent."""
-LIFE: Final = 60.0
-"""Seconds until it is closed in any case; a scrape takes one at the most."""
-MAX_CONNECTIONS: Final = 50
-"""At once, that descriptors are left for sessions; one or two scrape."""
+BOUNDS: Final = Bounds(connections=50, idle=15.0, life=60.0, body=0)
+"""One or two scrape, each for a second at the most; descriptors must be left for sessions. Nobody has to send anything here."""
 
 Answer = Callable[[], "tuple[int, bytes, bytes]"]
 """-> status, content type, body."""
@@ -50,48 +45,6 @@ class Page(Resource):
         return body
 
 
-class Asked(Request):
-    """Nobody has to send anything here; twisted.web would keep bodies of any length on the disk."""
-
-    def handleContentChunk(self, data: bytes) -> None:
-        self.channel.transport.abortConnection()  # type: ignore[union-attr]
-
-
-class MetricsSite(Site):
-    displayTracebacks = False
-    noisy = False
-
-    def log(self, request: Any) -> None:
-        """Scrapes are no news."""
-
-
-class Connection(ProtocolWrapper):
-    _end: Any = None
-
-    def connectionMade(self) -> None:
-        self._end = self.factory.reactor.callLater(LIFE, self.abortConnection)
-        super().connectionMade()
-
-    def connectionLost(self, reason: Any = connectionDone) -> None:
-        if self._end is not None and self._end.active():
-            self._end.cancel()
-        super().connectionLost(reason)
-
-
-class Limited(WrappingFactory):
-    """So many connections, for so long."""
-
-    protocol = Connection
-    noisy = False
-
-    def __init__(self, wrapped: Any, reactor: Any) -> None:
-        super().__init__(wrapped)
-        self.reactor = reactor
-
-    def buildProtocol(self, addr: Any) -> Any:
-        return super().buildProtocol(addr) if len(self.protocols) < MAX_CONNECTIONS else None
-
-
 def site(figures: Any, reactor: Any) -> Any:
     """
     @param figures: L{hoopx.metrics.figures.Figures}
@@ -107,7 +60,7 @@ def site(figures: Any, reactor: Any) -> Any:
     # That it answers at all is the answer: the reactor turns.
     root.putChild(b"healthz", Page(lambda: (200, TEXT, b"alive\n")))
     root.putChild(b"readyz", Page(ready))
-    return Limited(MetricsSite(root, requestFactory=Asked, timeout=TIMEOUT, reactor=reactor), reactor)
+    return BoundedSite(root, BOUNDS, reactor)
 
 
 def listen(reactor: Any, endpoint: str, figures: Any) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hoopx.frames import FORMAT, HEAD, LIMIT, OPEN, encode, pack, ulid
 from hoopx.recording.files import Files
+from hoopx.recording.originals import FIELD, Originals
 from hoopx.recording.segment import Segment, begin
 from hoopx.recording.signing import publicHex
 
@@ -25,6 +26,7 @@ class Opened(NamedTuple):
 
     @ivar key: the session's public key, hexadecimal.
     @ivar head: SHA-256 of the HEAD frame's payload, hexadecimal.
+    @ivar originals: seals what is masked, or C{None}: it is not kept.
     """
 
     session: str
@@ -32,6 +34,7 @@ class Opened(NamedTuple):
     began: int
     key: str
     head: str
+    originals: Originals | None = None
 
 
 def sessionDirectory(data: str, session: str, started: float) -> str:
@@ -43,6 +46,7 @@ class Opener:
     """
     @param about: what every HEAD of this gateway says.
     @param synced: of the recordings.
+    @ivar auditors: to whom sessions that begin from now on seal what is masked (L{hoopx.recording.auditors.recipients}).
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class Opener:
         self._monotonic = monotonic
         self._wall = wall
         self._synced = synced
+        self.auditors: Sequence[Any] = ()
 
     def open(self, heads: list[dict[str, Any]]) -> list[Opened | Exception]:
         """
@@ -93,6 +98,10 @@ class Opener:
         session = ulid(started)
         key = Ed25519PrivateKey.generate()
         said = dict(head, **self._about, session=session, format=FORMAT, started=started, key=publicHex(key))
+        auditors = self.auditors
+        originals = Originals(session, auditors) if auditors else None
+        if originals is not None:
+            said[FIELD] = originals.head
         payload = pack(said)
         if len(payload) > LIMIT:
             raise ValueError("HEAD is too long")
@@ -106,7 +115,7 @@ class Opener:
             self._remove(path)
             raise
         segment = Segment(self._files, path, session, key, self._synced, descriptor, frame)
-        return Opened(session, segment, began, said["key"], sha256(payload).hexdigest())
+        return Opened(session, segment, began, said["key"], sha256(payload).hexdigest(), originals)
 
     def _undo(self, opened: Opened, error: OSError) -> OSError:
         opened.segment.shut()

@@ -27,8 +27,9 @@ SLOW: Final = 20_000_000
 """Nanoseconds. A write that took longer has stalled every session: the next ones of this file go through a thread."""
 FAST: Final = 5_000_000
 """Nanoseconds. A thread's writes that took less bring the file back to the reactor's thread."""
-QUEUE_BOUND: Final = 16 * 1024 * 1024
-"""Bytes that may queue for the writer thread. Lanes pause at the first Deferred; only a lane that does not comes this far."""
+QUEUE_BOUND: Final = 40 * 1024 * 1024
+"""Bytes that may queue for the writer thread: the largest unit of a protocol (16 MiB) twice, as it was and masked, and what has come
+together with it. Lanes pause at the first Deferred; only a lane that does not comes this far."""
 
 
 class Queued:

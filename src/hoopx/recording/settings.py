@@ -19,6 +19,7 @@ class RecordingSettings:
     @ivar age: a segment is sealed after as many seconds; up to 30 times as many while it holds little.
     @ivar reserve: bytes kept allocated, so that open recordings can be closed properly on a full disk.
     @ivar refuseBelow: no new session when fewer bytes are free.
+    @ivar originals: public keys of auditors to whom unmasked bytes are sealed; without one they are not kept.
     """
 
     durability: str = "written"
@@ -26,3 +27,4 @@ class RecordingSettings:
     age: float = 10.0
     reserve: int = 64 * MIB
     refuseBelow: int = 256 * MIB
+    originals: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredList, fail
@@ -18,6 +18,7 @@ from zope.interface import implementer
 from hoopx.errors import RecordingFailed
 from hoopx.interfaces import IRecordings
 from hoopx.ledger.keys import loadKey
+from hoopx.recording.auditors import recipients
 from hoopx.recording.disk import Disk
 from hoopx.recording.files import DISK_FULL, Files
 from hoopx.recording.journal import Journal
@@ -96,6 +97,7 @@ class Recordings:
             self.journal = Journal(self.files, os.path.join(data, "journal"), journalThreads or threads)
         about = {"node": node, "gateway": version, "plugins": plugins}
         self._opener = Opener(self.files, data, about, monotonic, wall, self.journal is not None)
+        self.keepOriginals(settings.originals)
         self._clock = clock
         self._alarm = alarm
         self._curator = curator
@@ -110,6 +112,15 @@ class Recordings:
         self._lock = -1
         self._skew = 0.0
         self._stopped = False
+
+    def keepOriginals(self, auditors: Sequence[str]) -> None:
+        """
+        Sessions that begin from now on seal what is masked.
+
+        @param auditors: public keys; without one it is not kept.
+        @raise hoopx.recording.auditors.KeyProblem: one of them is none; nothing is changed.
+        """
+        self._opener.auditors = recipients(auditors)
 
     def start(self, progress: Callable[[int, int], None] | None = None) -> Deferred[None]:
         """
@@ -215,7 +226,7 @@ class Recordings:
             outcomes = [outcomes.value] * len(batch)
         for outcome, (_, waiting) in zip(outcomes, batch, strict=True):
             if isinstance(outcome, Opened):
-                recording = Recording(self, outcome.segment, outcome.session, outcome.began, outcome.key, outcome.head)
+                recording = Recording(self, outcome.segment, outcome.session, outcome.began, outcome.key, outcome.head, outcome.originals)
                 self._open.add(recording)
                 waiting.callback(recording)
                 if self._stopped:

@@ -19,9 +19,10 @@ from hoopx.interfaces import IRecording
 from hoopx.recording.files import DISK_FULL
 from hoopx.recording.queued import ARMED, SLOW, Queued, noSpace, told
 from hoopx.recording.segment import Segment
-from hoopx.values import CLIENT, MADE, TARGET
+from hoopx.values import CLIENT, MADE, ORIGINAL, TARGET
 
 if TYPE_CHECKING:
+    from hoopx.recording.originals import Originals
     from hoopx.recording.store import Recordings
 
 INLINE: Final = 256 * 1024
@@ -69,9 +70,19 @@ class Recording(Queued):
         "_clocked",
         "_checked",
         "_since",
+        "_originals",
     )
 
-    def __init__(self, store: Recordings, segment: Segment, session: str, began: int, key: str = "", head: str = "") -> None:
+    def __init__(
+        self,
+        store: Recordings,
+        segment: Segment,
+        session: str,
+        began: int,
+        key: str = "",
+        head: str = "",
+        originals: Originals | None = None,
+    ) -> None:
         super().__init__(store, segment, session, began)
         self.key = key
         self.head = head
@@ -87,6 +98,7 @@ class Recording(Queued):
         self._clocked = began
         self._checked = 1
         self._since = 0
+        self._originals = originals
 
     # -- the byte path
 
@@ -132,6 +144,17 @@ class Recording(Queued):
             self._pause(after, after - now)
         return None
 
+    def seal(self, channel: int, side: int, payload: bytes) -> Deferred[None] | None:
+        if self._closing is not None:
+            raise RecordingFailed(f"the recording {self.session} is closed")
+        safe: Deferred[None] | None = None
+        if self._originals is not None:
+            for sealed in self._originals.seal(channel, side, payload):
+                if safe is not None:
+                    safe.addErrback(told)  # those before fire before the last, and fail with it
+                safe = self.append(channel, side, ORIGINAL, sealed)
+        return safe
+
     def note(self, kind: str, channel: int = 0, **fields: Any) -> Deferred[None] | None:
         if kind not in EVENTS:
             raise ValueError(f"{kind!r} is not in the catalogue of events")
@@ -144,6 +167,7 @@ class Recording(Queued):
     def close(self, reason: str) -> Deferred[None]:
         if self._closing is None:
             self._closing = Deferred()
+            self._originals = None  # and its key
             self._inline = ARMED
             self.sequence += 2
             self._enqueue((self._finish, (reason, self.sequence - 1, self._at()), None))

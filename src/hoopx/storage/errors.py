@@ -23,6 +23,10 @@ class StorageRefused(StorageError):
     """
 
 
+class CredentialsRefused(StorageRefused):
+    """It does not believe who we are: the credentials are wrong, or their time is over. Others may be there by now."""
+
+
 class StorageConflict(StorageError):
     """Other bytes stand under this name, or these are not what they should be. Nothing was written; trying again does not help."""
 

@@ -98,7 +98,7 @@ class MemoryBackend:
     def _list(self, prefix: str) -> Sequence[Receipt]:
         self._work()
         return [
-            version.receipt for name in sorted(self._names) if name.startswith(prefix) for version in self._names[name]
+            version.receipt for name in sorted(self._names) if name.startswith(prefix) for version in reversed(self._names[name])
         ]
 
     def hide(self, name: str) -> None:

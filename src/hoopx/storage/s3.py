@@ -9,7 +9,6 @@ import io
 import math
 import os
 import re
-import ssl
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
@@ -17,30 +16,23 @@ from datetime import datetime, timezone
 from hashlib import sha256
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from attrs import evolve, frozen
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from attrs import evolve
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hoopx.errors import ConfigurationError, Refusal
+from hoopx.errors import ConfigurationError
 from hoopx.frames import CHUNK
 from hoopx.interfaces import IStorageBackend
-from hoopx.storage.errors import NotStored, StorageConflict, StorageRefused
+from hoopx.storage.errors import CredentialsRefused, NotStored, StorageConflict, StorageRefused, StorageUnavailable
 from hoopx.storage.names import checked
-from hoopx.storage.s3errors import CREDENTIALS, DIGEST, TAKEN, codeOf, explained
-from hoopx.values import Receipt, Reference
+from hoopx.storage.s3errors import DIGEST, TAKEN, codeOf, explained
+from hoopx.storage.s3login import Login, Without, client
+from hoopx.values import Receipt
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-CONNECT: Final = 5.0
-"""Seconds to connect: a store that needs longer is away, and the next try comes with back-off."""
-READ: Final = 30.0
-"""Seconds without a byte: a large object on a slow line goes on sending; silence of this length is a dead peer."""
-ATTEMPTS: Final = 3
-"""Tries of one call, the first one counted: what a moment's trouble needs. Longer trouble is the caller's, who has back-off and a queue."""
-CONNECTIONS: Final = 8
-"""Open at once: as many as there are threads for it."""
 SOON: Final = 60.0
 """Seconds: a lock that ends sooner is not asked for. S3 refuses dates that are past on its own clock."""
 PAGE: Final = 1000
@@ -50,27 +42,16 @@ _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PLACE: Final = 'expected a bucket, and a prefix if you like, such as "s3:bucket/prefix"'
 
 
-@frozen
-class Without:
-    """What C{[recording.s3]} says where there is none: Amazon's own, with the machine's role."""
-
-    endpoint: str | None = None
-    region: str | None = None
-    accessKey: Reference | None = None
-    secretKey: Reference | None = None
-    objectLock: str = "COMPLIANCE"
-
-
 @implementer(IStorageBackend)
 class S3Backend:
     """
-    The credentials are fetched at the first call, and again after the store has refused them: rotated ones need no restart.
+    The credentials are fetched at the first call, and again when the store has refused them: rotated ones need no restart.
 
     @param prefix: C{""}, or what stands before each name, with a slash at its end.
     @param settings: L{hoopx.config.settings.S3Settings}.
     @param threads: has C{call(function, *arguments)} -> Deferred.
     @param secrets: has C{fetch(reference, None, None)} -> Deferred[bytes].
-    @param connect: callable(settings, access key or C{None}, secret key or C{None}) -> client of boto3; in a thread.
+    @param connect: callable(settings, access key, secret key, session token, or C{None} for each) -> client of boto3; in a thread.
     """
 
     scheme = "s3"
@@ -89,10 +70,8 @@ class S3Backend:
         self._prefix = prefix
         self._settings = settings
         self._threads = threads
-        self._secrets = secrets
-        self._connect = connect or client
+        self._login = Login(bucket, settings, threads, secrets, connect or client)
         self._wall = wall
-        self._client: Any = None
         self._locks = settings.objectLock != "none"
         self._proved = False
 
@@ -117,46 +96,25 @@ class S3Backend:
     def list(self, prefix: str) -> Deferred[list[Receipt]]:
         return self._call("list", self._list, prefix)
 
-    # -- credentials and threads
-
     def _call(self, verb: str, work: Callable[..., Any], name: str, *arguments: Any) -> Deferred[Any]:
         what = f"s3:{self._bucket}: {verb} {self._prefix}{name}"
-        ready: Deferred[Any] = self._ready()
-        return ready.addCallback(lambda s3: self._threads.call(self._mapped, what, work, s3, name, *arguments))
 
-    def _ready(self) -> Deferred[Any]:
-        if self._client is not None:
-            return succeed(self._client)
-        references = [self._settings.accessKey, self._settings.secretKey]
-        fetched: Deferred[Any] = gatherResults([self._secret(each) for each in references], consumeErrors=True)
-        fetched.addCallbacks(lambda keys: self._threads.call(self._begin, *keys), self._noSecret)
-        return fetched
+        def ask(s3: Any) -> Deferred[Any]:
+            asked: Deferred[Any] = self._threads.call(self._mapped, what, work, s3, name, *arguments)
+            return asked
 
-    def _secret(self, reference: Reference | None) -> Deferred[str | None]:
-        if reference is None:
-            return succeed(None)
-        fetched: Deferred[bytes] = self._secrets.fetch(reference, None, None)
-        return fetched.addCallback(_text, reference)
+        def refused(failure: Failure, s3: Any) -> Any:
+            """Temporary credentials end every hour or so: that is no alarm, as long as there are others then. Asked once."""
+            failure.trap(CredentialsRefused)
+            other = self._login.renewed(s3).addErrback(lambda _: None)
+            return other.addCallback(lambda found: failure if found is None else ask(found))
 
-    def _noSecret(self, failure: Failure) -> Failure:
-        first = failure.value.subFailure if hasattr(failure.value, "subFailure") else failure
-        said = str(first.value) if isinstance(first.value, (Refusal, StorageRefused)) else "its credentials can not be had"
-        return Failure(StorageRefused(f"s3:{self._bucket}: {said}"))
-
-    def _begin(self, access: str | None, secret: str | None) -> Any:
-        try:
-            made = self._connect(self._settings, access, secret)
-        except Exception as error:
-            raise explained(error, f"s3:{self._bucket}") from None
-        self._client = made
-        return made
+        return self._login.ready().addCallback(lambda s3: ask(s3).addErrback(refused, s3))
 
     def _mapped(self, what: str, work: Callable[..., Any], s3: Any, *arguments: Any) -> Any:
         try:
             return work(s3, *arguments)
         except Exception as error:
-            if codeOf(error) in CREDENTIALS and self._client is s3:
-                self._client = None
             raise explained(error, what) from None
 
     # -- in a thread
@@ -173,16 +131,16 @@ class S3Backend:
             size = os.fstat(file.fileno()).st_size
             digest = checksum or _digest(file)
             try:
-                said = s3.put_object(
-                    **self._where(name), **lock, Body=file, IfNoneMatch="*", ChecksumSHA256=_base64(digest),
-                    ContentType="application/octet-stream",
+                said = s3.put_object(  # with Object Lock some want the algorithm by its name, too
+                    **self._where(name), **lock, Body=file, IfNoneMatch="*", ChecksumAlgorithm="SHA256",
+                    ChecksumSHA256=_base64(digest), ContentType="application/octet-stream",
                 )  # fmt: skip
             except Exception as error:
                 if codeOf(error) in DIGEST and _digest(file) != digest:
                     raise StorageConflict(f"{path} is not what it was") from None
                 if codeOf(error) != TAKEN:
                     raise
-                return self._same(s3, name, digest, size, retainUntil if lock else None)
+                return self._taken(s3, name, digest, size, retainUntil if lock else None)
         if said.get("ChecksumSHA256", _base64(digest)) != _base64(digest):
             raise StorageConflict(f"s3:{self._bucket}: {name} arrived as other bytes")
         receipt = Receipt(name, _version(said), digest, retainUntil if lock else None, size)
@@ -190,9 +148,14 @@ class S3Backend:
             self._prove(self._stat(s3, name, receipt.version))
         return receipt
 
-    def _same(self, s3: Any, name: str, digest: str, size: int, retainUntil: float | None) -> Receipt:
+    def _taken(self, s3: Any, name: str, digest: str, size: int, retainUntil: float | None) -> Receipt:
         """The name is taken: by the same bytes, when a try before this one arrived and its answer did not."""
-        found = self._stat(s3, name, None)
+        try:
+            found = self._stat(s3, name, None)
+        except Exception as error:
+            if not isinstance(explained(error, ""), NotStored):
+                raise
+            found = self._hidden(s3, name)
         if found.size != size or found.checksum != digest:
             raise StorageConflict(f"s3:{self._bucket}: {self._prefix}{name} is taken by other bytes")
         if retainUntil is not None and (found.retainUntil or 0.0) < math.floor(retainUntil):
@@ -201,6 +164,13 @@ class S3Backend:
         if retainUntil is not None and not self._proved:
             self._prove(self._stat(s3, name, found.version))
         return found
+
+    def _hidden(self, s3: Any, name: str) -> Receipt:
+        """Somebody has laid a marker over it, and this store takes the name for taken all the same: what is below, and newest."""
+        for each in self._list(s3, name):
+            if each.name == name and not each.deleted:
+                return self._stat(s3, name, each.version)
+        raise StorageUnavailable(f"s3:{self._bucket}: {self._prefix}{name} was taken, and is not there")
 
     def _prove(self, found: Receipt) -> None:
         """Some stores take the headers of Object Lock and lock nothing: look once."""
@@ -252,16 +222,18 @@ class S3Backend:
         s3.put_object_retention(**self._where(name, receipt.version), Retention=retention)
 
     def _list(self, s3: Any, prefix: str) -> Sequence[Receipt]:
-        found = []
+        found: dict[tuple[str, str | None], Receipt] = {}  # some stores tell the last one of a page again on the next
         pages = s3.get_paginator("list_object_versions").paginate(
             Bucket=self._bucket, Prefix=self._prefix + prefix, PaginationConfig={"PageSize": PAGE}
         )
         for page in pages:
             for each in page.get("Versions", ()):
-                found.append(Receipt(self._name(each["Key"]), _version(each), "", None, each.get("Size")))
+                receipt = Receipt(self._name(each["Key"]), _version(each), "", None, each.get("Size"))
+                found[receipt.name, receipt.version] = receipt
             for each in page.get("DeleteMarkers", ()):
-                found.append(Receipt(self._name(each["Key"]), _version(each), "", None, deleted=True))
-        return sorted(found, key=lambda receipt: receipt.name)
+                receipt = Receipt(self._name(each["Key"]), _version(each), "", None, deleted=True)
+                found[receipt.name, receipt.version] = receipt
+        return sorted(found.values(), key=lambda receipt: receipt.name)
 
     def _name(self, key: str) -> str:
         return key[len(self._prefix) :]
@@ -325,40 +297,6 @@ def _base64(digest: str) -> str:
 
 def _date(moment: float) -> datetime:
     return datetime.fromtimestamp(math.ceil(moment), timezone.utc)
-
-
-def _text(secret: bytes, reference: Reference) -> str:
-    try:
-        return secret.decode("ascii").strip()
-    except UnicodeDecodeError:
-        raise StorageRefused(f"the secret {reference.scheme}:{reference.name} is no key of S3") from None
-
-
-def client(settings: Any, access: str | None, secret: str | None) -> Any:
-    """
-    @param access: C{None} for what boto3 finds by itself: the machine's or the workload's own role.
-    @return: a client of boto3, which threads may share.
-    """
-    import boto3
-    from botocore.config import Config
-
-    trusted = ssl.get_default_verify_paths().cafile
-    return boto3.session.Session().client(
-        "s3",
-        endpoint_url=settings.endpoint,
-        region_name=settings.region or ("us-east-1" if settings.endpoint else None),
-        aws_access_key_id=access,
-        aws_secret_access_key=secret,
-        verify=trusted if trusted and os.path.exists(trusted) else None,
-        config=Config(
-            connect_timeout=CONNECT,
-            read_timeout=READ,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            max_pool_connections=CONNECTIONS,
-            signature_version="s3v4",
-            s3={"addressing_style": "path" if settings.endpoint else "auto"},
-        ),
-    )
 
 
 def make(place: str, settings: Any, threads: Any, secrets: Any) -> S3Backend:

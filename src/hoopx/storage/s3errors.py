@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from hoopx.storage.errors import NotStored, StorageConflict, StorageError, StorageRefused, StorageUnavailable
+from hoopx.storage.errors import CredentialsRefused, NotStored, StorageConflict, StorageError, StorageRefused, StorageUnavailable
 
 CREDENTIALS: Final = {
     "InvalidAccessKeyId": "the access key is not known there",
+    "XAdminUserNotFound": "the access key is not known there",
     "SignatureDoesNotMatch": "the secret key is wrong",
     "AuthorizationHeaderMalformed": "the region, or the access key, is wrong",
     "ExpiredToken": "the credentials have expired",
@@ -41,6 +42,9 @@ UNAVAILABLE: Final = frozenset(
 )
 TAKEN: Final = "PreconditionFailed"
 DIGEST: Final = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
+ABSENT: Final = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchObject", "NotFound", "MethodNotAllowed", "404", "405", ""})
+"""With status 404, or 405 for a marker. An answer to HEAD has no body and its number for a code. What else says 404 speaks of something
+else that is not there, such as a user: taken for an object, that would count as deleted."""
 _CODE: Final = re.compile(r"[A-Za-z0-9.]{1,64}")
 
 
@@ -87,10 +91,10 @@ def _status(response: dict[str, Any]) -> int:
 
 def _answered(code: str, status: int, what: str) -> StorageError:
     if code in CREDENTIALS:
-        return StorageRefused(f"{what}: {CREDENTIALS[code]} ({code})")
+        return CredentialsRefused(f"{what}: {CREDENTIALS[code]} ({code})")
     if code == TAKEN or status == 412:
         return StorageConflict(f"{what}: the name is taken")
-    if code in ("NoSuchKey", "NoSuchVersion", "NoSuchObject") or (status in (404, 405) and code not in REFUSED):
+    if code in ("NoSuchKey", "NoSuchVersion", "NoSuchObject") or (status in (404, 405) and code in ABSENT):
         return NotStored(f"{what}: there is no such object ({code or status})")
     if code in REFUSED:
         return StorageRefused(f"{what}: {REFUSED[code]} ({code})")

@@ -9,20 +9,14 @@ from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 
+from hoopx.site import BoundedSite, Bounds
 from hoopx.witness.exchange import MAX_REQUEST
 from hoopx.witness.witness import Answer, Witness
 
-MAX_CONNECTIONS: Final = 200
-"""Connections at once; a ledger needs one."""
-
-IDLE: Final = 60.0
-"""Seconds without a byte until a connection is closed."""
-LIFE: Final = 120.0
-"""Seconds until it is closed in any case: who sends a byte now and then would keep a place for days, and all places keep everybody out.
-A ledger that asks again makes another."""
+BOUNDS: Final = Bounds(connections=200, idle=60.0, life=120.0, body=MAX_REQUEST)
+"""A ledger needs one connection, and makes another when that is closed."""
 
 log = Logger()
 
@@ -72,48 +66,7 @@ def makeResource(witness: Witness, name: str, vkey: str, threads: Any) -> Any:
 
 def makeSite(resource: Any, reactor: Any) -> Any:
     """@return: a factory whose requests and connections are bounded."""
-    from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-    from twisted.web.server import Request, Site
-
-    class Bounded(Request):
-        """twisted.web takes bodies of any length."""
-
-        _taken = 0
-
-        def handleContentChunk(self, data: bytes) -> None:
-            self._taken += len(data)
-            if self._taken > MAX_REQUEST:
-                self.channel.transport.abortConnection()  # type: ignore[union-attr]
-            else:
-                super().handleContentChunk(data)
-
-    class WitnessSite(Site):
-        displayTracebacks = False
-        noisy = False
-
-        def log(self, request: Any) -> None:
-            """What matters is told by the alarm."""
-
-    class Mortal(ProtocolWrapper):
-        _end: Any = None
-
-        def connectionMade(self) -> None:
-            self._end = reactor.callLater(LIFE, self.abortConnection)
-            super().connectionMade()
-
-        def connectionLost(self, reason: Any = connectionDone) -> None:
-            if self._end is not None and self._end.active():
-                self._end.cancel()
-            super().connectionLost(reason)
-
-    class Limited(WrappingFactory):
-        protocol = Mortal
-        noisy = False
-
-        def buildProtocol(self, addr: Any) -> Any:
-            return super().buildProtocol(addr) if len(self.protocols) < MAX_CONNECTIONS else None
-
-    return Limited(WitnessSite(resource, requestFactory=Bounded, timeout=IDLE, reactor=reactor))
+    return BoundedSite(resource, BOUNDS, reactor)
 
 
 class WitnessService(Service):

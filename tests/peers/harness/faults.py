@@ -73,6 +73,7 @@ class FaultProxy:
             elif fault == "stall":
                 return
             elif fault != "cut":
+                head = self._admitted(near, head, body)
                 if fault == "forge":
                     head = re.sub(rb"(?i)(signature=)[0-9a-f]{64}", rb"\g<1>" + b"0" * 64, head)
                 self._forward(near, head, body, fault == "lose")
@@ -93,6 +94,10 @@ class FaultProxy:
             body += self._more(near)
         return re.sub(rb"(?i)\r\nconnection: [^\r]*", b"", head) + b"\r\nConnection: close", body
 
+    def _admitted(self, near: socket.socket, head: bytes, body: bytes) -> bytes:
+        """@raise ConnectionError: it has been answered."""
+        return head
+
     def _forward(self, near: socket.socket, head: bytes, body: bytes, lose: bool) -> None:
         with socket.create_connection(("127.0.0.1", self._far)) as far:
             far.sendall(head + b"\r\n\r\n" + body)
@@ -106,3 +111,37 @@ class FaultProxy:
         if not data:
             raise ConnectionError("closed")
         return data
+
+
+class TokenProxy(FaultProxy):
+    """
+    Takes requests with temporary credentials, as servers with a token service do, and sends them on with those that last.
+
+    @ivar known: (access key, session token) that hold now; any others have expired.
+    """
+
+    def __init__(self, port: int, access: str, secret: str) -> None:
+        self.known: set[tuple[str, str]] = set()
+        self._lasting = (access, secret)
+        self.expired = 0
+        super().__init__(port)
+
+    def _admitted(self, near: socket.socket, head: bytes, body: bytes) -> bytes:
+        line, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in lines)}
+        access = re.search(r"Credential=([^/]+)/", headers.get("authorization", ""))
+        if (access[1] if access else "", headers.pop("x-amz-security-token", "")) not in self.known:
+            self.expired += 1
+            said = BODY.format(code="ExpiredToken", message="The provided token has expired.")
+            near.sendall(ANSWER.format(status=400, size=len(said)).encode() + said.encode())
+            raise ConnectionError("answered")
+        from botocore.auth import S3SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials
+
+        method, path, _ = line.split(" ")
+        kept = {name: value for name, value in headers.items() if name not in ("authorization", "host", "x-amz-date", "connection")}
+        request = AWSRequest(method, f"http://127.0.0.1:{self._far}{path}", headers=kept, data=body)
+        S3SigV4Auth(Credentials(*self._lasting), "s3", "us-east-1").add_auth(request)
+        told = {**dict(request.headers.items()), "Host": f"127.0.0.1:{self._far}", "Connection": "close"}
+        return "\r\n".join([line, *(f"{name}: {value}" for name, value in told.items())]).encode("latin-1")

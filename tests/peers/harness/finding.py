@@ -29,6 +29,7 @@ _INSTALL = {
     "node": "apt install nodejs",
     "tshark": "apt install tshark",
     "weed": "pip install 'hoopx[test]'",
+    "versitygw": "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0",
     "age": "apt install age",
     "age-keygen": "apt install age",
     "go": "Go 1.25 or later, such as apt install golang-go",

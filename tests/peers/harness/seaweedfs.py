@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hoopx.config.settings import S3Settings
-from hoopx.storage.s3 import client
+from hoopx.storage.s3login import client
 from hoopx.values import Reference
 from tests.peers.harness.finding import require
 from tests.peers.harness.ports import answers

@@ -29,7 +29,7 @@ def patch(place: str) -> None:
 
     from hoopx.curator import process, storing, watching
     from hoopx.recording.files import Files
-    from hoopx.storage import s3
+    from hoopx.storage import s3login
 
     def sick(name: str, call: Any) -> Any:
         def called(*arguments: Any) -> Any:
@@ -47,7 +47,7 @@ def patch(place: str) -> None:
     # Nobody wants to wait a minute for an alarm.
     for module, limit, seconds in (
         (storing, "AWAY", 0.5), (storing, "FIRST", 0.2), (storing, "LONGEST", 0.5), (watching, "EVERY", 1.0), (process, "LOOK", 0.1),
-        (s3, "READ", 0.5),
+        (s3login, "READ", 0.5),
     ):  # fmt: skip
         getattr(module, limit)  # one that has moved would be set in vain
         setattr(module, limit, seconds)

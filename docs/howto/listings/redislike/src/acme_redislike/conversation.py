@@ -13,7 +13,7 @@ UNKNOWN = command(b"HOOPX.REFUSED")
 
 @implementer(IConversation)
 class RedisConversation:
-    lane = None
+    lane, masks = None, ()
 
     def __init__(self) -> None:
         self.clientCodec, self.targetCodec = RespCodec(client=True), RespCodec(client=False)
@@ -50,7 +50,7 @@ class RedisConversation:
         if raw != b"+OK\r\n":
             raise TargetFailed("the target refused the account's password", "The gateway's operator has to look at it.")
         self._door.live()
-        self.lane = self._session.lane(0)
+        self.lane = self._session.lane(0, masks=self.masks)
         self.targetHandlers = {"error": self._comesBack}
         again = Block("one login for each connection: a second token is neither recorded nor sent on")
         self.clientHandlers = {"login": lambda raw: self.refuse(self.lane, None, again)}
@@ -75,9 +75,12 @@ class RedisConversation:
 
     def _comesBack(self, raw: bytes) -> None:
         if not self._refused or b"HOOPX.REFUSED" not in raw:
-            return self.lane.forward(TARGET, raw)
+            return self._reply(raw)
         self.lane.attempt(TARGET, raw)
         self.lane.forward(TARGET, self._refused.pop(0), origin=MADE)
+
+    def _reply(self, raw: bytes) -> None:
+        self.lane.forward(TARGET, raw)
 
     def waiting(self, lane, approval) -> None:
         """Redis has no word for it."""

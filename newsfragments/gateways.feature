@@ -1,0 +1,1 @@
+Several gateways in one store, or in a folder to which it was copied, are told apart by ``hoopx verify`` (``--gateway`` looks at one alone), and two that have one name by mistake store nothing among each other's recordings.

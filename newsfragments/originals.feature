@@ -1,0 +1,1 @@
+With ``original = "sealed"`` what a protocol hides from the client is kept for the auditors alone, on the disk only as ciphertext from the first byte on; ``hoopx sessions show``, ``replay`` and ``export`` show it with ``--original --identity KEYFILE``, and plugins mask with ``lane.masked``.

@@ -1,0 +1,76 @@
+# -*- test-case-name: tests.export.test_heading -*-
+"""
+What HEAD says, as far as it can be believed. A signature only tells who has written a recording: whoever reads it for others makes sense
+of whatever stands there, and fails at nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, Final
+
+LAST: Final = 253402300799.0
+"""Seconds since the epoch of the end of the year 9999: calendars know no later time."""
+LONGEST: Final = 4096
+"""Characters of a name; what is longer is cut."""
+NANOSECOND: Final = 1_000_000_000
+
+
+def moment(value: Any) -> float:
+    """@return: seconds since the epoch; C{0.0} for what is no time, or outside of the calendar."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return 0.0
+    return float(value) if 0 <= value <= LAST else 0.0  # NaN is not, nor what is too large for a float
+
+
+def within(value: float) -> float:
+    """A time that was calculated: the nearest one that the calendar has."""
+    return min(max(value, 0.0), LAST) if not math.isnan(value) else 0.0
+
+
+def text(value: Any, longest: int = LONGEST) -> str | None:
+    """@return: C{None} for nothing; what is no text as JSON says it. No lone surrogates, at most so many characters."""
+    if value is None or value == "":
+        return None
+    said = value if isinstance(value, str) else json.dumps(sound(value))
+    return said[:longest].encode("utf-8", "backslashreplace").decode()[:longest]
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """@return: C{{}} for what is no JSON object."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def names(value: Any) -> list[str]:
+    """@return: the texts of a JSON array; C{[]} for what is none."""
+    found = value if isinstance(value, Sequence) and not isinstance(value, str) else ()
+    return [said for said in map(text, found) if said is not None]
+
+
+def endpoint(client: Any) -> tuple[IPv4Address | IPv6Address, int] | None:
+    """
+    @param client: as HEAD has it: C{host:port}.
+    @return: address (without a scope) and port from 0 to 65535; C{None} for a Unix socket, and for what is none.
+    """
+    host, _, port = (text(client) or "").rpartition(":")
+    try:
+        address, number = ip_address(host.strip("[]").partition("%")[0]), int(port) if port.isascii() and port.isdigit() else -1
+    except ValueError:
+        return None
+    return (address, number) if 0 <= number <= 0xFFFF else None
+
+
+def sound(value: Any, depth: int = 20) -> Any:
+    """A value from JSON that JSON can say again: no NaN, nothing infinite, not nested without end, no lone surrogates."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {sound(str(name)): sound(each, depth - 1) for name, each in value.items()} if depth else "..."
+    if isinstance(value, (list, tuple)):
+        return [sound(each, depth - 1) for each in value] if depth else "..."
+    return value if value is None or isinstance(value, (bool, int, float)) else str(value)
