@@ -103,6 +103,12 @@ class InstalledTests(SynchronousTestCase):
         self.assertIn("demo", run(commands / "hoopx", "--help", env=clean()))
         listing = "from hoopx.registry import protocols; print(*sorted(recorder.name for recorder in protocols().values()))"
         self.assertEqual(run(commands / "python", "-c", listing, env=clean()).split()[-2:], ["postgres", "raw"])
+        stores = (
+            "import pathlib, sys; from hoopx.state.store import Store; from hoopx.index.store import INDEX, openForWriting; "
+            "from hoopx.state.schema import revision; place = pathlib.Path(sys.argv[1]); Store.open('sqlite:', place).close(); "
+            "engine = openForWriting(place / 'index.sqlite'); print(revision(engine.connect(), INDEX) == INDEX.head)"
+        )
+        self.assertEqual(run(commands / "python", "-c", stores, self.mktemp(), env=clean()).split(), ["True"])
         run(commands / "pip", "check", env=clean())
 
         run(commands / "pip", "uninstall", "--quiet", "--yes", "hoopx", env=clean())

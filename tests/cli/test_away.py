@@ -22,24 +22,27 @@ from tests.cli.test_sessions import Case
 from tests.curator.rig import Clock, Recorded, bench, book
 
 
-class AwayTests(Case):
+class MovedCase(Case):
     """Recordings of the real store, through the real bench and the real C{file:} backend, until nothing is left of them here."""
 
     def setUp(self) -> None:
         super().setUp()
+        self.recorded: Any = None
         self.bucket = Path(self.mktemp()).absolute()
         self.bucket.mkdir()
         self.temporary = Path(self.mktemp()).absolute()
         self.temporary.mkdir()
         self.patch(tempfile, "tempdir", str(self.temporary))
 
-    def moved(self, recipients: Any = (), segments: int = 3, **head: Any) -> Any:
+    def moved(self, recipients: Any = (), segments: int = 3, index: Any = None, **head: Any) -> Any:
         """@return: a recording that is in the store alone."""
         head = {"identity": {"name": "alice", "kind": "human"}, "account": "app", "client": "127.0.0.1:5", **head}
-        recording = Recorded(str(self.data)).session(segments, head=head)
+        if self.recorded is None:
+            self.recorded = Recorded(str(self.data))
+        recording = self.recorded.session(segments, head=head)
         listed = book()
         self.addCleanup(listed.close)
-        table, leaf = bench(listed, recipients=recipients), 0
+        table, leaf = bench(listed, recipients=recipients, index=index), 0
         while (step := table.step(recording.session, recording.path)) is not None:
             table.logged(step, [leaf, leaf + 1][: len(step.leaves)])
             leaf += len(step.leaves)
@@ -54,6 +57,8 @@ class AwayTests(Case):
         self.assertEqual(os.listdir(recording.path), [MARKER])
         return recording
 
+
+class AwayTests(MovedCase):
     async def shown(self, session: str, *arguments: str) -> list[Any]:
         status, out, err = await self.sessions("export", session, "--format", "raw", "--from", "client", *arguments)
         self.assertEqual((status, err), (0, ""))

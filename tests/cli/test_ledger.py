@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from typing import Any
+from unittest.mock import patch
 
 from attrs import evolve
 
 from hoopx.cli.ledger import command
 from hoopx.config.settings import RecordingSettings, WitnessSettings
 from hoopx.ledger.keys import keyring, publicKey
+from hoopx.ledger.leaf import leaf
 from hoopx.ledger.log import Ledger
 from hoopx.ledger.note import Cosigner, Verifier, makeNote, split
 from hoopx.ledger.proof import decode, verify
@@ -55,6 +57,34 @@ class LedgerCase(GatewayCase):
         status, out, err = await self.hoopx(command, *arguments)
         self.assertEqual(status, 0, err)
         return out
+
+
+class BeginningTests(LedgerCase):
+    async def test_beginning(self) -> None:
+        """A session is named by as much of its id as tells it from others, as everywhere."""
+        self.fill()
+        ledger = self.open()
+        ledger.append([leaf("opened", AT, session="01M85F0DQ" + "0" * 16 + "A", key="ab" * 32, head="ab" * 32)])
+        ledger.checkpoint()
+        ledger.close()
+        (row,) = (json.loads(line) for line in (await self.said("proof", "01m85F", "--json")).splitlines())
+        self.assertEqual(row["leaf"]["session"], "01M85F0DQ" + "0" * 16 + "A")
+        status, out, err = await self.hoopx(command, "proof", SESSION[:-1])
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn(f"could be any of {9:026d}, {8:026d}, ", err)
+
+
+class PermissionTests(LedgerCase):
+    async def test_others(self) -> None:
+        """Somebody who may not read it is told who may."""
+        self.fill()
+        error = PermissionError(13, "Permission denied", "/d/ledger/checkpoint")
+        for words in (["show"], ["proof", SESSION]):
+            with patch("hoopx.ledger.reader.LedgerReader.checkpoint", side_effect=error):
+                status, out, err = await self.hoopx(command, *words)
+            self.assertEqual((status, out), (1, ""))
+            self.assertIn("/d/ledger/checkpoint: Permission denied", err)
+            self.assertIn("the gateway's own user", err)
 
 
 class ShowTests(LedgerCase):

@@ -47,6 +47,22 @@ class StatusTests(GatewayCase):
         self.assertEqual(code, 1)
         self.assertIn("NO: the disk is full", out)
 
+    async def test_noLedger(self) -> None:
+        """Of every session the ledger must have been told: without it none can be recorded, whatever room there is."""
+        for curator, why in (
+            ({"state": "silent"}, "the curator is silent"),
+            ({"state": "down"}, "the curator is down"),
+            ({"state": "ready", "ledger": {"origin": "gw", "size": 1, "signed": 1, "trouble": "EIO"}}, "can not be written: EIO"),
+        ):
+            self.gateway.status = lambda curator=curator: FULL | {"curator": curator}  # type: ignore[method-assign,misc]
+            if curator["state"] == "silent":
+                self.begin()
+            code, out, _ = await self.hoopx(status.command)
+            self.assertEqual(code, 1)
+            (line,) = (line for line in out.splitlines() if line.startswith("records "))
+            self.assertIn("NO: ", line)
+            self.assertIn(why, line)
+
     async def test_json(self) -> None:
         await self.said()
         code, out, _ = await self.hoopx(status.command, "--json")

@@ -4,19 +4,24 @@ C{hoopx verify}, and what C{sessions export --proof} writes for it.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import sqlite3
 import warnings
 import zipfile
+from unittest.mock import patch
 
 import pyrage
 
 from hoopx.cli.sessions import command as sessions
-from hoopx.cli.verify import command
-from hoopx.config.settings import GatewaySettings
+from hoopx.cli.verify import _Report, command
+from hoopx.config.settings import GatewaySettings, StoreSettings
+from hoopx.state.store import Store
+from hoopx.values import Reference
 from tests.cli.gateway import GatewayCase
-from tests.recording.world import build, close
+from tests.recording.world import ERASURE, World, build, close
 
 
 class VerifyCase(GatewayCase):
@@ -27,6 +32,9 @@ class VerifyCase(GatewayCase):
         self.configure(gateway=GatewaySettings(data=str(self.data)))
         self.world = build(self.data)
         self.addCleanup(close, self.world)
+        store = Store.open("sqlite:", self.data)
+        store.addAudit([ERASURE])
+        store.close()
         self.note = self.folder / "checkpoint"
         self.note.write_bytes(self.world.checkpoints[2])
         self.keyfile = self.folder / "auditor.txt"
@@ -63,6 +71,66 @@ class VerifyTests(VerifyCase):
         self.assertIn(f"{self.world.sessions['recovered']}  recovered, signed until 0.0", out)
         self.assertIn("consistent with itself only", err)
         self.assertIn("5 complete", err)
+
+    async def test_noOpening(self) -> None:
+        """One that was refused needs none, and nothing is said of it; one that is older than the ledger is told."""
+        refused = self.world.begin("refused", opened=False)
+        refused.finish("refused")
+        end = self.world.end(refused)
+        self.world.keep(refused, compress=True)
+        self.world.done(refused, end=end)
+        self.world.sign()
+        status, _, err = await self.hoopx(command)
+        self.assertEqual(status, 0)
+        self.assertNotIn("older", err)
+        now, self.world.now = self.world.now, self.world.now - 10_000
+        older = self.world.begin("older", opened=False)
+        self.world.now = now
+        older.say(self.world.words)
+        older.finish(frames_from_client=6, frames_from_target=6)
+        status, _, err = await self.hoopx(command)
+        self.assertEqual(status, 0)
+        self.assertIn("1 session is older than the ledger", err)
+
+    async def test_audit(self) -> None:
+        """What operators did is in the ledger: a row that is gone, or forged, is told, and nothing is well."""
+        world = World(self.folder / "own")
+        self.addCleanup(world.ledger.close)
+        store = Store.open("sqlite:", self.folder / "own")
+        for subject in ("S1", "S2"):
+            row = {"at": 1.5, "actor": "uid 0 (root)", "action": "session.show", "subject": subject, "details": {}}
+            world.leaf("audit", audit=store.addAudit([row])[0])
+        world.sign()
+        store.close()
+        status, found, _ = await self.verified(world.data)
+        self.assertEqual((status, found[-1]["audit"]), (0, {"state": "consistent", "rows": 2, "logged": 2, "problem": None}))
+        self.assertIn("audit: 2 rows, 2 of them in the ledger", (await self.hoopx(command, world.data))[2])
+        database = sqlite3.connect(self.folder / "own" / "state.sqlite")
+        database.executescript("DROP TRIGGER audit_no_delete; DELETE FROM audit WHERE id = 2")
+        database.close()
+        status, found, _ = await self.verified(world.data)
+        self.assertEqual((status, found[-1]["state"], found[-1]["audit"]["state"]), (1, "consistent", "TAMPERED"))
+        status, _, err = await self.hoopx(command, world.data)
+        self.assertEqual(status, 1)
+        self.assertIn("audit: TAMPERED\n    1 row is missing, which the ledger has", err)
+
+    async def test_noAudit(self) -> None:
+        """The gateway's own is missed when the file is gone; that of a copy may have been left behind."""
+        (self.data / "state.sqlite").unlink()
+        status, found, _ = await self.verified()
+        self.assertEqual((status, found[-1]["audit"]["state"]), (1, "missing"))
+        status, found, _ = await self.verified(str(self.data))
+        self.assertEqual((status, found[-1]["audit"]["state"]), (0, "elsewhere"))
+        self.configure(gateway=GatewaySettings(data=str(self.data)), state=StoreSettings(url=Reference("file", "url")))
+        status, _, err = await self.hoopx(command)
+        self.assertEqual(status, 0)
+        self.assertIn("audit: not in this folder, and not checked", err)
+
+    async def test_pipeCloses(self) -> None:
+        """Whoever reads has had enough: that says nothing of the recordings."""
+        with patch.object(_Report, "session", side_effect=BrokenPipeError(errno.EPIPE, "Broken pipe")):
+            status, _, err = await self.hoopx(command)
+        self.assertEqual((status, err), (1, ""))
 
     async def test_tampered(self) -> None:
         name = os.path.join(self.path("plain"), "000001.hxr")

@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from threading import Event
 
 from sqlalchemy import text
 from twisted.trial.unittest import SynchronousTestCase
 
+from hoopx.curator import apart as module
 from hoopx.curator.apart import GIVEN_UP, NICE, Apart, IndexFailed, start
-from hoopx.curator.indexer import Sweeps, serve
+from hoopx.curator.indexer import serve
 from hoopx.curator.overseer import Overseer
 from hoopx.curator.settings import CuratorSettings, load
 from hoopx.frames import segmentName
@@ -59,14 +59,47 @@ class ApartTests(SynchronousTestCase):
         self.assertEqual(self.said("SELECT count(*) FROM sessions"), 0)
         self.assertEqual(len(self.children), 1)
 
-    def test_sweep(self):
-        """What is on the disk and was never told is put down, and nobody waits for it; what went wrong is told the next time."""
-        self.apart.sweep()
-        self.apart.erase("nothing")  # waits for a sweep
-        self.assertEqual(self.said("SELECT count(*) FROM sessions"), 1)
+    def test_looksAround(self):
+        """What the curator asks it besides: whose sessions there are, what is on the disk, what is left of those that were erased."""
+        self.assertIsNone(self.apart.head(self.recording.session))
+        self.assertIs(self.apart.sweep(), True)
+        self.assertEqual(self.apart.head(self.recording.session)["target"], "orders")
         self.assertEqual(self.said("SELECT count(*) FROM days"), 1)
-        with self.apart._lock:
+        self.assertTrue(self.apart.clean())
+        self.assertEqual(len(self.children), 1)
+
+    def test_close(self):
+        """The index is closed: nothing stands in its log any more, which is gone. And it can be asked again."""
+        self.segment(0)
+        self.assertTrue(os.path.exists(os.path.join(self.data, "index.sqlite-wal")))
+        self.apart.close()
+        self.assertEqual(self.children[0].returncode, 0)
+        self.assertEqual([name for name in os.listdir(self.data) if "-wal" in name or "-shm" in name], [])
+        self.apart.close()
+        self.segment(1)
+        self.assertEqual(self.said("SELECT segments FROM sessions"), 2)
+
+    def test_hangs(self):
+        """One that does not answer is not waited for without end, and the next question has a process that does."""
+        self.patch(module, "ANSWER", 0.2)
+        self.assertRaises(IndexFailed, self.stopped)
+        self.patch(module, "ANSWER", 60.0)
+        self.segment(0)
+        self.assertEqual(len(self.children), 2)
+
+    def stopped(self):
+        spawn = self.apart._spawn
+
+        def stop():
+            child = spawn()
+            child.send_signal(signal.SIGSTOP)
+            return child
+
+        self.apart._spawn = stop
+        try:
             self.apart.sweep()
+        finally:
+            self.apart._spawn = spawn
 
     def test_killed(self):
         """It is started again, and nothing is missing."""
@@ -245,26 +278,6 @@ class DeadTests(SynchronousTestCase):
 
 
 class ServeTests(SynchronousTestCase):
-    def test_sweeps(self):
-        """One at a time; what the last one failed of is told once, and the next one begun."""
-        begun, go = [], Event()
-
-        class Slow:
-            def sweep(self):
-                begun.append(1)
-                go.wait(60)
-                raise OSError(5, "gone")
-
-        sweeps = Sweeps(Slow())
-        sweeps.again()
-        sweeps.again()
-        self.assertEqual(len(begun), 1)
-        go.set()
-        sweeps._thread.join(60)
-        self.assertRaises(OSError, sweeps.again)
-        sweeps._thread.join(60)
-        self.assertEqual(len(begun), 2)
-
     def test_serve(self):
         class Fake:
             def segment(self, *arguments):

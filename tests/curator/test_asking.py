@@ -24,7 +24,7 @@ class OpeningsTests(SynchronousTestCase):
     def setUp(self):
         self.clock = Clock()
         self.said = []
-        self.openings = Openings(self.clock, self.said.append)
+        self.openings = Openings(self.clock, lambda alarm, text: self.said.append(text))
         self.peer = Peer()
 
     def ask(self, audit="a"):

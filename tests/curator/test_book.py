@@ -66,5 +66,14 @@ class BookTests(SynchronousTestCase):
         database.close()
         self.assertRaises(ValueError, Book, self.path)
 
+    def test_damaged(self):
+        """It is only a list: whoever has to start the gateway is told what to do about it."""
+        self.book.close()
+        with open(self.path, "wb") as file:
+            file.write(b"no database" * 1000)
+        error = str(self.assertRaises(ValueError, Book, self.path))
+        self.assertIn(self.path, error)
+        self.assertIn("move it away", error)
+
     def test_mode(self):
         self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o600)

@@ -1,6 +1,7 @@
 """Segments reach the index, in order, and not twice."""
 
 import os
+from pathlib import Path
 from threading import Thread
 
 from sqlalchemy import text
@@ -22,13 +23,13 @@ class IndexingTests(SynchronousTestCase):
         indexing = Indexing(CuratorSettings(data, "gw"), protocols())
         for number in (0, 0, 1, 2, 1):
             indexing.segment(recording.session, os.path.join(recording.path, segmentName(number)), number)
-        with indexing._writer._engine.connect() as connection:
+        with indexing._writer.engine.connect() as connection:
             rows = connection.execute(text("SELECT session, target, segments FROM sessions")).all()
         self.assertEqual(rows, [(recording.session, "orders", 3)])
         self.assertTrue(indexing.erase(recording.session))
-        with indexing._writer._engine.connect() as connection:
+        with indexing._writer.engine.connect() as connection:
             self.assertEqual(connection.execute(text("SELECT count(*) FROM sessions")).scalar(), 0)
-        indexing._writer._engine.dispose()
+        indexing._writer.engine.dispose()
 
     def test_sweep(self):
         """What is on the disk and was never told is put down; then nothing is left to be looked for on the disk."""
@@ -36,7 +37,7 @@ class IndexingTests(SynchronousTestCase):
         recording = Recorded(data).session(2)
         indexing = Indexing(CuratorSettings(data, "gw"), protocols())
         indexing.sweep()
-        engine = indexing._sweeper._engine
+        engine = indexing._sweeper.engine
         self.addCleanup(engine.dispose)
         with engine.connect() as connection:
             rows = connection.execute(text("SELECT session, state FROM sessions")).all()
@@ -45,7 +46,37 @@ class IndexingTests(SynchronousTestCase):
         found = indexing.head(recording.session)
         self.assertEqual((found["target"], found["labels"]), ("orders", {"run": "7"}))
         self.assertIsNone(indexing.head("nothing"))
-        self.addCleanup(indexing._writer._engine.dispose)
+        self.addCleanup(indexing._writer.engine.dispose)
+
+    def test_lost(self):
+        """Where there are recordings and no index, it is said how to have it again; not where there is nothing yet."""
+        data = self.mktemp()
+        for expected in (False, True, False):
+            said = []
+            indexing = Indexing(CuratorSettings(data, "gw"), protocols(), said.append)
+            self.assertTrue(indexing.sweep())
+            indexing.close()
+            self.assertEqual("hoopx reindex" in "".join(said), expected)
+            if not os.path.exists(os.path.join(data, "recordings")):
+                Recorded(data).session(1)
+                os.unlink(os.path.join(data, "index.sqlite"))
+
+    def test_clean(self):
+        """Step by step, until nothing is left."""
+        data = self.mktemp()
+        recording = Recorded(data).session(1)
+        indexing = Indexing(CuratorSettings(data, "gw"), protocols())
+        self.addCleanup(indexing.close)
+        indexing.segment(recording.session, os.path.join(recording.path, segmentName(0)), 0)
+        self.assertTrue(indexing.erase(recording.session))
+        self.assertFalse(indexing.erase(recording.session))
+        for _ in range(10):
+            if indexing.clean():
+                break
+        else:
+            self.fail("it comes to no end")
+        raw = b"".join(path.read_bytes() for path in Path(data).glob("index.sqlite*"))
+        self.assertNotIn(recording.session.encode(), raw)
 
     def test_beside(self):
         """No segment waits for a sweep that takes long; whoever erases does, for the sweep might put it down again."""
@@ -53,10 +84,10 @@ class IndexingTests(SynchronousTestCase):
         recording = Recorded(data).session(1)
         indexing = Indexing(CuratorSettings(data, "gw"), protocols())
         indexing.sweep()
-        self.addCleanup(indexing._sweeper._engine.dispose)
+        self.addCleanup(indexing._sweeper.engine.dispose)
         with indexing._sweeping:
             indexing.segment(recording.session, os.path.join(recording.path, segmentName(0)), 0)
-            self.addCleanup(indexing._writer._engine.dispose)
+            self.addCleanup(indexing._writer.engine.dispose)
             done = []
             thread = Thread(target=lambda: done.append(indexing.erase(recording.session)))
             thread.start()

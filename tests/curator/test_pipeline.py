@@ -1,5 +1,7 @@
 """Segments on their way: in order, a few sessions at once; what can not be processed holds up nobody."""
 
+from sqlite3 import OperationalError
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -104,6 +106,16 @@ class PipelineTests(SynchronousTestCase):
         self.clock.advance(FIRST)
         self.assertEqual(pipeline.done, 1)
         self.assertEqual(pipeline.quarantined, {})
+
+    def test_bookFails(self):
+        """The disk under the curator's own list is full: that is no fault of the recording, and passes."""
+        bench = FakeBench(a=OperationalError("database or disk is full"))
+        pipeline = self.pipeline(bench)
+        pipeline.look("a", "a")
+        self.assertEqual((pipeline.quarantined, pipeline.waiting), ({}, 1))
+        bench.plan["a"] = 1
+        self.clock.advance(FIRST)
+        self.assertEqual((pipeline.done, pipeline.waiting), (1, 0))
 
     def test_ledgerFails(self):
         self.ledger.failure = LedgerFailed("Input/output error")

@@ -11,9 +11,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator import commands
+from hoopx.curator.alarms import ALARMS
 from hoopx.curator.commands import CuratorFailed
 from hoopx.curator.pipes import spawner
-from hoopx.curator.process import EXIT, FINISH, FIRST, HINTS, HUNG, LOOK, STEADY, TRIES, Curator
+from hoopx.curator.process import EXIT, FINISH, FIRST, HINTS, HUNG, LOOK, SILENT, STEADY, TRIES, Curator
 from hoopx.recording.recovery import Recovered
 
 
@@ -216,6 +217,28 @@ class CuratorTests(SynchronousTestCase):
         child.pipes.errReceived(b"info all ")
         child.pipes.errReceived(b"well\nTraceback: x\nwarn " + b"y" * 10_000)
         self.assertLess(len(child.pipes._rest), 5000)
+
+    def test_silent(self):
+        """It lives and does not answer: no session can begin, and nobody is told otherwise until it is killed, or answers."""
+        child = self.started()
+        self.clock.advance(0)
+        del self.script[commands.Status]
+        self.clock.pump([1] * int(SILENT))
+        self.assertEqual(self.curator.status()["state"], "ready")
+        self.clock.pump([1] * int(LOOK))
+        self.assertEqual((self.curator.status()["state"], self.curator.state), ("silent", "ready"))
+        next(answer for asked, _, answer in child.asked if asked is commands.Status and not answer.called).callback(
+            {"status": b'{"waiting": 0}'}
+        )
+        self.assertEqual(self.curator.status()["state"], "ready")
+
+    def test_alarmsPaced(self):
+        """A ledger that takes nothing is told some times a minute, not once for each session that is refused."""
+        self.script[commands.Opened] = CuratorFailed("the ledger can not be written: No space left on device")
+        self.started()
+        for _ in range(10 * ALARMS):
+            self.failureResultOf(self.curator.opened(Recording), CuratorFailed)
+        self.assertEqual(self.alarms, ["ledger"] * ALARMS)
 
     def test_alarm(self):
         child = self.started()

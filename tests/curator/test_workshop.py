@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator.commands import CuratorFailed
-from hoopx.curator.custody import SWEEP
+from hoopx.curator.custody import BREATH, SWEEP
 from hoopx.curator.making import Given
 from hoopx.curator.parts import Parts
 from hoopx.curator.settings import CuratorSettings
@@ -94,6 +94,70 @@ class WorkshopTests(WorkshopCase, SynchronousTestCase):
         self.successResultOf(workshop.stop(1.0))
         self.clock.pump([SWEEP] * 3)
         self.assertEqual(len(swept), 4)
+
+    def test_sweepsInParts(self):
+        """What takes long is done a part at a time, and the next one soon; until the curator stops."""
+        swept = []
+
+        class Index:
+            def sweep(self):
+                swept.append(1)
+                return len(swept) >= 4
+
+        workshop = self.workshop(index=lambda settings: Index())
+        self.clock.pump([BREATH] * 3)
+        self.assertEqual(len(swept), 4)
+        self.clock.pump([BREATH] * 3)
+        self.assertEqual(len(swept), 4)
+        self.clock.advance(SWEEP)
+        self.assertEqual(len(swept), 5)
+        del swept[:]
+        self.clock.advance(SWEEP)
+        self.successResultOf(workshop.stop(1.0))
+        self.clock.pump([BREATH] * 5)
+        self.assertEqual(len(swept), 1)
+
+    def test_erasingIsNotWaitedFor(self):
+        """However long the index takes to forget a session: a new one has its leaf, and what is sealed is seen to."""
+
+        class Index:
+            def segment(self, session, path, number):
+                pass
+
+            def erase(self, session):
+                pass
+
+        class Stuck(Now):
+            def call(self, work, *arguments):
+                return Deferred() if work == index.erase else Now.call(self, work, *arguments)
+
+        index = Index()
+        parts = Parts(
+            Now(), Now(), Stuck(), lambda function, *arguments: function(*arguments), lambda settings: succeed(None), lambda settings: index
+        )
+        workshop = Workshop(self.clock, parts, lambda alarm, text: self.alarms.append((alarm, text)), wall=lambda: WALL)
+        self.addCleanup(self.close, workshop)
+        self.successResultOf(workshop.begin(CuratorSettings(self.data, "gw")))
+        erasing = workshop._cleaning.erase("0" * 26)
+        recording = self.recorded.session(2)
+        self.successResultOf(workshop.opened(recording.session, recording.path, recording.key, recording.head))
+        workshop.pipeline.look(recording.session, recording.path)
+        self.assertEqual(self.leaves(workshop, recording.session), ["opened", "sealed", "sealed", "done"])
+        self.assertNoResult(erasing)
+
+    def test_closes(self):
+        """At its end everything is let go of: the ledger, the index, the list."""
+        closed = []
+
+        class Index:
+            def close(self):
+                closed.append("index")
+
+        workshop = self.workshop(index=lambda settings: Index())
+        self.successResultOf(workshop.stop(1.0))
+        workshop.close()
+        self.assertEqual(closed, ["index"])
+        self.assertEqual([name for _, _, names in os.walk(self.data) for name in names if name.endswith(("-wal", "-shm"))], [])
 
     def test_opening(self):
         """What the leaf of the opening says is what stands in HEAD."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
+from hoopx.index import filters
 from hoopx.index import search as module
 from hoopx.index import writer as writing
 from hoopx.index.filters import like
@@ -169,6 +170,30 @@ class SearchCases:
         self.assertEqual([line["user"] for line in lines], ["user3", "user2"])
         lines = listing(self.engine, str(self.data), "gw1", Filters(user="*[13]"))
         self.assertEqual([line["user"] for line in lines], ["user3", "user1"])
+
+    def test_manyOrFew(self: Any) -> None:
+        """The same is found whichever way it is looked for, few as they are here."""
+        for number in range(12):
+            self.record(
+                f"SELECT {number}", "SELECT 'each'", started=BEGAN + number, user=f"user{number % 3}", target=f"t{number % 4}",
+                labels={"run": f"r{number % 5}", "odd": "yes"} if number % 2 else {"run": "none"},
+            )  # fmt: skip
+        wanted = [
+            Filters(user="user1"), Filters(user="user*"), Filters(user="*1", target="t[12]"), Filters(labels=("odd",)), Filters(user="nobody*"),
+            Filters(labels=("run=r*",)), Filters(labels=("run=none", "odd")), Filters(labels=("run=r3", "odd=y*"), user="*", target="t3"),
+            Filters(labels=("nothing",)), Filters(since=BEGAN + 3, until=BEGAN + 9, target="t*", labels=("run",), protocol="p*"),
+        ]  # fmt: skip
+        found = []
+        for few in (0, 1000):
+            for name, value in ((filters, "FEW"), (filters, "LABELLED"), (module, "FEW"), (module, "RARE")):
+                self.patch(name, value, few)
+            found.append([])
+            for each in wanted:
+                listed = [line["session"] for line in listing(self.engine, str(self.data), "gw1", each, 5, 1)]
+                found[-1] += [listed, *(self.sessions(said, filters=each) for said in ("select", "each", "7", "sel*"))]
+            found[-1] += [self.texts("select", kinds=kinds) for kinds in (["output"], ["result", "event"], ["command"])]
+        self.assertEqual(*found)
+        self.assertEqual([len(each) for each in found[0][: 5 * len(wanted) : 5]], [3, 5, 1, 5, 0, 5, 0, 0, 0, 5])
 
     def test_erased(self: Any) -> None:
         gone, stays = self.record("SELECT 'zanzibar'"), self.record("SELECT 'trumpet'", started=BEGAN + 1)

@@ -65,6 +65,19 @@ class FiguresTests(SynchronousTestCase):
         self.assertEqual((found["hoopx_curator_up",], found["hoopx_ready",]), (0, 0))
         self.assertNotIn(("hoopx_curator_up",), read(self.figures({"curator": None}, {})))
 
+    def test_nobodyWitnesses(self):
+        """Nothing is called witnessed where there are no witnesses."""
+        ledger = {"size": 50, "signed": 49, "published": 49, "witnesses": []}
+        found = read(self.figures({"curator": {"state": "ready", "ledger": ledger}}))
+        self.assertEqual(found["hoopx_ledger_signed_leaves",], 49)
+        self.assertNotIn(("hoopx_ledger_witnessed_leaves",), found)
+
+    def test_unrecordable(self):
+        """Not the disk alone: without the ledger there is no session either."""
+        for curator in ({"state": "silent"}, {"state": "ready", "ledger": {"trouble": "No space left on device"}}):
+            found = read(self.figures({**STATUS, "curator": curator}))
+            self.assertEqual((found["hoopx_recording_possible",], found["hoopx_ready",]), (0, 0))
+
     def test_told(self):
         figures = self.figures()
         for kind, fields in (

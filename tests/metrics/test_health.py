@@ -14,6 +14,7 @@ class HealthTests(SynchronousTestCase):
         self.assertEqual(unready(UP), [])
         self.assertEqual(unready({}), [])
         self.assertEqual(unready({**UP, "curator": None}), [])
+        self.assertEqual(unready({**UP, "curator": {"state": "ready", "ledger": {"trouble": None}}}), [])
 
     def test_reasons(self) -> None:
         for change, said in (
@@ -22,7 +23,12 @@ class HealthTests(SynchronousTestCase):
             ({"draining": True}, "the gateway is stopping"),
             ({"listeners": []}, "not every listener is up"),
             ({"listeners": [{"address": None}]}, "not every listener is up"),
-            ({"curator": {"state": "down"}}, "the curator is down"),
-            ({"curator": {}}, "the curator is not there"),
+            ({"curator": {"state": "down"}}, "sessions can not be recorded: the curator is down"),
+            ({"curator": {"state": "silent"}}, "sessions can not be recorded: the curator is silent"),
+            ({"curator": {}}, "sessions can not be recorded: the curator is not there"),
+            (
+                {"curator": {"state": "ready", "ledger": {"trouble": "No space left on device"}}},
+                "sessions can not be recorded: the ledger can not be written: No space left on device",
+            ),
         ):
             self.assertEqual(unready({**UP, **change}), [said])

@@ -11,15 +11,20 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from hoopx.index.store import address, openForReading
 from hoopx.recording.elsewhere import MARKER
+from hoopx.state.engine import close
+from tests.index.rig import contents
 from tests.peers.harness.faults import TokenProxy
 from tests.peers.harness.finding import requireModule
 from tests.peers.harness.gateway import Gateway, account, target
+from tests.peers.harness.ports import freePort
 from tests.peers.harness.postgres import embedded
 from tests.peers.harness.processes import folder
 from tests.peers.harness.seaweedfs import ACCESS, LOCKED, PLAIN, SECRET, seaweedfs
@@ -120,6 +125,52 @@ class BucketTests(SynchronousTestCase):
         for key in [key for key in objects if session in key]:
             s3.delete_object(Bucket=self.bucket, Key=key)
         self.assertEqual({line["session"]: line["state"] for line in self.verify(status=1)}[session], "missing")
+
+    def test_reindex(self) -> None:
+        """The index is the same when it is made again from the bucket: with nothing here but markers, and with nothing at all."""
+        self.begin(PLAIN, "none")
+        session, other = self.work(), self.work(1)
+        self.gateway.stop()
+        before = self.contents()
+        self.assertEqual([row[0] for row in before[0]], sorted((session, other)))
+        self.assertGreater(len(before[2]), 3)
+        for path, _, names in list(os.walk(self.gateway.data)):
+            if os.path.basename(path) in (session, other):
+                names = sorted(name for name in names if name.endswith(".hxr"))
+                day = "/".join(path.split(os.sep)[-4:])
+                with open(os.path.join(path, MARKER), "w") as file:
+                    json.dump({"session": os.path.basename(path), "store": self.place, "objects": {name: f"peers/{day}/{name}" for name in names}}, file)
+                for name in names:
+                    os.remove(os.path.join(path, name))
+        self.hoopx("reindex")
+        self.assertEqual(self.contents(), before)
+        self.hoopx("reindex", "--fresh")
+        self.assertEqual(self.contents(), before)
+        shutil.rmtree(self.gateway.data)
+        self.gateway.data.mkdir(mode=0o700)
+        self.assertIn("2 sessions are in the index", self.hoopx("reindex"))
+        self.assertEqual(self.contents(), before)
+        # The bucket can not be had: what the index knows stays, and it is said what to do.
+        text = self.gateway.path.read_text()
+        self.gateway.path.write_text(text.replace(f"http://127.0.0.1:{self.server.port}", f"http://127.0.0.1:{freePort()}"))
+        self.assertIn("run hoopx reindex again", " ".join(self.hoopx("reindex", status=1).split()))
+        self.assertEqual(self.contents(), before)
+
+    def hoopx(self, *arguments: str, status: int = 0) -> str:
+        from click.testing import CliRunner
+
+        from hoopx.cli.main import cli
+
+        done = CliRunner().invoke(cli, ["--config", str(self.gateway.path), *arguments], catch_exceptions=False)
+        self.assertEqual(done.exit_code, status, done.output)
+        return done.output
+
+    def contents(self) -> Any:
+        engine = openForReading(address("sqlite:", Path(self.gateway.data)))
+        try:
+            return contents(engine)
+        finally:
+            close(engine)
 
     def test_locked(self) -> None:
         """All segments of a session are locked until its end and the time it is kept, a hold by filter reaches the store, and what is

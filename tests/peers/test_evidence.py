@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -163,7 +164,36 @@ class RetentionTests(EvidenceBase):
 
         until(types, "the leaves", 20)
         self.assertEqual(list(gateway.data.joinpath("recordings").rglob("*.hxr")), [])
-        index = b"".join(path.read_bytes() for path in gateway.data.glob("index.sqlite*"))
-        self.assertNotIn(b"number 0", index)
+
+        def traces() -> list[bytes]:
+            index = b"".join(path.read_bytes() for path in gateway.data.glob("index.sqlite*"))
+            return [word for word in (b"select 'number", first.encode(), second.encode()) if word in index]
+
+        until(lambda: not traces(), "all of it to be gone from the index's files", 40)
+
+    def test_tracesAfterAKill(self) -> None:
+        """The curator is killed after the sessions were erased, and before the index's files were rid of them: the next one does it."""
+        gateway = self.made('[[retention]]\nkeep = "1s"\n').start()
+        several = self.sessions(gateway, 4)
+        self.settled(gateway, 4)
+
+        def index() -> bytes:
+            return b"".join(path.read_bytes() for path in gateway.data.glob("index.sqlite*"))
+
+        self.assertIn(b"select 'number 3'", index())
+
+        def run(*arguments: str) -> list[str]:
+            return [line["done"] for line in json.loads(gateway.hoopx("retention", "run", "--json", *arguments))]
+
+        until(lambda: run("--dry-run") == ["would be erased"] * 4, "the time to be over", 30)
+        self.assertEqual(run(), ["erased"] * 4)
+        curator = self.curatorOf(gateway)
+        assert curator is not None
+        os.kill(curator, signal.SIGKILL)
+        left = index()
+        self.assertTrue(any(session.encode() in left for session in several), "nothing was left to do")
+        until(lambda: self.curatorOf(gateway) not in (None, curator) and self.status(gateway)["state"] == "ready", "the next one", 30)
+        until(lambda: not any(session.encode() in index() for session in several), "the sessions to be gone from the files", 40)
+        until(lambda: b"select 'number" not in index(), "what was said to be gone", 40)
         audit = [leaf for leaf in self.leaves(gateway) if leaf["type"] == "audit"]
         self.assertGreater(len(audit), 3)

@@ -24,9 +24,11 @@ from hoopx.recording.packing import forget
 from hoopx.recording.packing import pack as packSegment
 from hoopx.recording.segment import Segment, begin
 from hoopx.recording.signing import publicHex, sign
+from hoopx.state.rows import auditHash
 from hoopx.values import CLIENT, PASSED, TARGET
 
 BEGAN = 1_700_000_000.0
+ERASURE = {"at": BEGAN, "actor": "retention", "action": "session.erase", "subject": "S", "details": {}}
 TOTALS = {f"{what}_from_{side}": 0 for what in ("bytes", "frames") for side in ("client", "target")}
 
 
@@ -62,8 +64,9 @@ class Session:
         self.sequence += 2
         self.sealed += 1
 
-    def finish(self):
-        self.segment.finish(pack({**TOTALS, "reason": "client-left", "duration": 1.0}), self.sequence, self.sequence * 10**6, TOTALS)
+    def finish(self, reason="client-left", **totals):
+        end = {**TOTALS, **totals, "reason": reason, "duration": 1.0}
+        self.segment.finish(pack(end), self.sequence, self.sequence * 10**6, TOTALS)
         self.sealed += 1
 
 
@@ -199,7 +202,7 @@ def build(data, seed=0):
     world.done(session, "recovered")
     world.sessions["erased"] = ulid(world.now, world.words.randbytes(10))
     world.leaf("opened", session=world.sessions["erased"], key="ab" * 32, head="cd" * 32)
-    world.leaf("erased", session=world.sessions["erased"], audit="ef" * 32)
+    world.leaf("erased", session=world.sessions["erased"], audit=auditHash(ERASURE))
     live = world.begin("live")
     live.say(world.words)
     live.roll()
@@ -246,7 +249,7 @@ def makeFixture(folder):
     early = world.sign()
     erased = world.sessions["erased"] = ulid(world.now, world.words.randbytes(10))
     world.leaf("opened", session=erased, key="ab" * 32, head="cd" * 32)
-    world.leaf("erased", session=erased, audit="ef" * 32)
+    world.leaf("erased", session=erased, audit=auditHash(ERASURE))
     world.sign()
     world.ledger.close()
     states = {id: name if name in ("recovered", "erased") else "done" for name, id in world.sessions.items()}

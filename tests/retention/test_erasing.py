@@ -31,7 +31,7 @@ class Index:
     def erase(self, session):
         assert not [path for path, _, _ in os.walk(self.data) if path.endswith(session)], "a sweep would put it down again"
         self.erased.append(session)
-        return True
+        return succeed(None)
 
 
 class Deleting(FakeBackend):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 from sqlalchemy import text
@@ -33,6 +35,30 @@ class ConnectTests(SynchronousTestCase):
         self.path.chmod(0o644)
         connect(self.path).dispose()
         self.assertEqual(self.mode(), 0o600)
+
+    def test_twice(self) -> None:
+        """
+        A file that this process opens a second time stays locked: when another process lets go of it, that one does not believe to be
+        the last, and does not remove the log in which what we write stands.
+        """
+        first = connect(self.path)
+        self.addCleanup(first.dispose)
+        with first.execution_options(write=True).begin() as connection:
+            connection.execute(text("CREATE TABLE t (a)"))
+        self.addCleanup(connect(self.path).dispose)
+        look = f"import sqlite3; print(sqlite3.connect({str(self.path.absolute())!r}).execute('SELECT count(*) FROM t').fetchone()[0])"
+        for number in range(2):
+            done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+            self.assertEqual(done.stdout.strip(), str(number))
+            with first.execution_options(write=True).begin() as connection:
+                connection.execute(text("INSERT INTO t VALUES (1)"))
+
+    def test_noPermission(self) -> None:
+        if os.geteuid() == 0:
+            self.patch(os, "access", lambda path, how: False)
+        self.path.parent.mkdir(parents=True)
+        self.path.touch(0o000)
+        self.assertRaises(PermissionError, connect, self.path)
 
     def test_pragmas(self) -> None:
         engine = connect(self.path)

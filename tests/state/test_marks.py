@@ -80,6 +80,15 @@ class MarksTests(SynchronousTestCase):
         self.by(BOB).review(T, "alice")
         self.assertIn("nobody has reviewed", str(self.assertRaises(MarkError, self.by(CAROL).review, S, "alice", True)))
 
+    def test_persons(self) -> None:
+        """Two who become the same user are two; one who becomes another user is one, and reviews no session of their own."""
+        self.by(f"{ALICE} as uid 0 (root)").review(S, "dave@example.com")
+        for same in (ALICE, f"{ALICE} as uid 998 (hoopx)"):
+            self.assertIn("a second person", str(self.assertRaises(MarkError, self.by(same).review, S, "dave", True)))
+        self.assertIn("their own", str(self.assertRaises(MarkError, self.by(f"{BOB} as uid 0 (root)").review, S, "bob@example.com")))
+        self.by(f"{BOB} as uid 0 (root)").review(S, "dave@example.com", signOff=True)
+        self.assertEqual([row["by"] for row in self.by(BOB).reviewed(S)], [f"{ALICE} as uid 0 (root)", f"{BOB} as uid 0 (root)"])
+
     # Holds
 
     def test_holds(self) -> None:

@@ -94,6 +94,8 @@ def show(
 def proof(place: Place, session: str, keys: list[Any], witnesses: list[Any], directory: str | None, as_json: bool) -> None:
     """
     Prove each leaf of a session: a C2SP tlog-proof, which holds with public keys alone. The leaf itself is in its extra line.
+
+    SESSION is an id, or as much of its beginning as tells it from others.
     """
     from hoopx.ledger.errors import LedgerError
     from hoopx.ledger.proof import encode
@@ -101,7 +103,9 @@ def proof(place: Place, session: str, keys: list[Any], witnesses: list[Any], dir
     reader = _reader(place, directory)
     given = [*keys, *_witnesses(place, directory, witnesses)]
     newest = _told(lambda: reader.checkpoint(given))
-    found = _told(lambda: reader.find(session))
+    found = _told(lambda: reader.find(session.upper(), beginning=True))
+    if len(names := sorted({str(leaf["session"]) for _, leaf in found}, reverse=True)) > 1:
+        fail(f"{session} could be any of {', '.join(names[:5])}")
     if not found:
         fail(f"no leaf of session {session} is in the ledger's checkpoint of {newest.checkpoint.size} leaves")
     try:
@@ -182,6 +186,8 @@ def _told(work: Any) -> Any:
 
     try:
         return work()
+    except PermissionError:  # what to do about it is said for all commands
+        raise
     except (HoopxError, OSError, ValueError) as error:
         fail(str(error))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Callable, Final, Iterator
 
 import click
@@ -15,6 +16,7 @@ import click
 from hoopx.cli.output import EXIT_NO, fail, harmless, say
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.recorded import identity_option, openerOf
+from hoopx.cli.stores import stored
 
 TOLD: Final = 5
 """Recordings that can not be read of which each is named; more are counted."""
@@ -26,28 +28,118 @@ TOLD: Final = 5
 @pass_place
 def command(place: Place, fresh: bool, identities: tuple[str, ...]) -> None:
     """
-    Make the index again from the recordings.
+    Make the index again from the recordings: those in the data directory, and those in the store of the configuration of which there is
+    no local copy any more.
 
     The gateway can go on meanwhile, and so can searches.
     """
     from hoopx.index.rebuild import Rebuild
     from hoopx.index.segments import Segments
     from hoopx.index.store import address
-    from hoopx.recording import catalogue
+    from hoopx.recording.fetching import Fetching
     from hoopx.registry import protocols
 
     settings, data = place.settings, str(place.data)
     where = address(settings.index.url, place.data)
-    total = sum(1 for _ in catalogue.paths(data))
-    with _progress(total) as step:
-        read = Segments(data, openerOf(identities))
-        rebuild = Rebuild(where, data, settings.gateway.name, read, protocols(), settings.recording.fullIndex, step, not fresh)
-        count = rebuild.run()
+    opener = openerOf(identities)
+    stock = Stock(place)
+    away = stock.look()
+    if away and fresh:
+        fail(f"{away}. Nothing was changed: with --fresh what is only there would be lost from the index. Try again when it is back")
+    if away:
+        say(f"hoopx: {harmless(away)}: of what is only there the index knows what it knew before")
+    fetching = Fetching(opener, stock.store, placed=stock.places.placed)
+    total = sum(1 for _ in stock.places.paths())
+    try:
+        with _progress(total) as step:
+            rebuild = Rebuild(
+                where, data, settings.gateway.name, Segments(stock.places, fetching), protocols(), settings.recording.fullIndex, step,
+                not fresh, stock.places, stock.look,
+            )  # fmt: skip
+            count = rebuild.run()
+    finally:
+        fetching.close()
     say(f"{count} session{' is' if count == 1 else 's are'} in the index.")
     for session, why in list(rebuild.failed.items())[:TOLD]:
         say(f"hoopx: {session} can not be read: {harmless(why)}")
+    if len(rebuild.failed) > TOLD:
+        say(f"hoopx: and {len(rebuild.failed) - TOLD} more")
     if rebuild.failed:
-        fail(f"{len(rebuild.failed)} recordings can not be read in full; of them the index knows what it knew before", EXIT_NO)
+        say(f"{len(rebuild.failed)} recordings can not be read in full; of them the index knows what it knew before")
+    gave = stock.gave()
+    if gave:
+        fail(f"the store can not be had ({harmless(gave)}): when it can, run hoopx reindex again", EXIT_NO)
+    if away:
+        fail("the store could not be looked through: when it can be had, run hoopx reindex again", EXIT_NO)
+    if rebuild.failed:
+        raise click.exceptions.Exit(EXIT_NO)
+
+
+class Stock:
+    """
+    What the gateway's store has, as far as it is needed.
+
+    @ivar places: L{hoopx.index.segments.Places}.
+    """
+
+    def __init__(self, place: Place) -> None:
+        from hoopx.index.segments import Places
+
+        self._place = place
+        self._reference = place.settings.recording.store if place.settings.recording.remote else ""
+        self._stores: dict[str, Any] = {}
+        self._objects: Any = None
+        self.places = Places(str(place.data), store=self._reference)
+
+    def look(self) -> str:
+        """See which sessions are in the store. @return: why that can not be seen, or C{""}; then it is as it was."""
+        from hoopx.recording.elsewhere import inStore
+        from hoopx.storage.errors import StorageError
+
+        if not self._reference:
+            return ""
+        try:
+            if self._objects is None:
+                self._objects = stored(self._place, self._reference)
+            names = self._objects.names(f"{self._place.settings.gateway.name}/")
+        except (StorageError, OSError) as error:
+            return f"the store {self._reference} can not be looked through: {error}"
+        found = {each.session: each for each in inStore(names)}
+        alone = [session for session in found if not os.path.isdir(self.places.path(session) or "")]
+        for session in self._erased().intersection(alone) if alone else ():
+            del found[session]
+        self.places.stored = found
+        return ""
+
+    def _erased(self) -> set[str]:
+        """What the ledger here says was erased: its objects may have been put back, from a copy."""
+        from hoopx.errors import HoopxError
+        from hoopx.ledger.leaf import parse
+        from hoopx.ledger.reader import LedgerReader
+
+        found = set()
+        try:
+            reader = LedgerReader(str(self._place.data / "ledger"))
+            reader.checkpoint()
+            for line in chain((line for _, line in reader.entries()), reader.pending()):
+                if b'"erased"' in line:
+                    found.add(str(parse(line).get("session")))
+        except (HoopxError, OSError, ValueError):  # there is none here, or it is damaged, which hoopx verify tells
+            pass
+        return found
+
+    def store(self, reference: str) -> Any:
+        """@return: what fetches from a store."""
+        from hoopx.storage.reading import Patient
+
+        if reference not in self._stores:
+            mine = reference == self._reference and self._objects is not None
+            self._stores[reference] = Patient(self._objects if mine else stored(self._place, reference))
+        return self._stores[reference]
+
+    def gave(self) -> str:
+        """@return: why a store was not asked any more, or C{""}."""
+        return next((str(each.gave) for each in self._stores.values() if each.gave is not None), "")
 
 
 @contextmanager

@@ -13,20 +13,21 @@ import click
 from hoopx.cli.gateway import client
 from hoopx.cli.output import dump, harmless, json_option
 from hoopx.cli.place import Place, pass_place
+from hoopx.metrics.health import unrecordable
 
 
 @click.command("status")
 @json_option
 @pass_place
 def command(place: Place, as_json: bool) -> None:
-    """Show how the running gateway is. Exit status 1 when none runs, or when it can not record."""
+    """Show how the running gateway is. Exit status 1 when none runs, or when nothing new can be recorded."""
     found = client(place).status()
     if as_json:
         click.echo(dump(found))
     else:
         for name, text in _said(found):
             click.echo(f"{name:12} {harmless(text)}")
-    if found.get("disk"):
+    if unrecordable(found):
         raise click.exceptions.Exit(1)
 
 
@@ -39,7 +40,8 @@ def _said(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "listens", f"{listener.get('protocol', '')} on {listener.get('address') or listener.get('endpoint', '')}"
     if "recordings" in found:
         yield "recordings", str(found["recordings"])
-    yield "records", f"NO: {found['disk']}" if found.get("disk") else "yes"
+    why = unrecordable(found)
+    yield "records", f"NO: {'; '.join(why)}" if why else "yes"
     if found.get("state"):
         yield "identities", f"NO: {found['state']}"
     if found.get("curator"):

@@ -89,13 +89,17 @@ def command(
                 evidence = Evidence(found.folder, found.inquire, opener)
             if evidence is not None:
                 _run(evidence, told, advance)
+            if found is None:
+                told.audit(where, own=path is None, server=path is None and place.settings.state.url != "sqlite:")
+    except BrokenPipeError:  # who reads what is printed has had enough
+        raise
     except OSError as error:
         fail(f"{where} can not be read: {error.strerror or error}")
     told.end()
     if not told.registers and not told.states:
         # A wrong or an emptied folder must not look like one in which everything is in order.
         fail(f"nothing was verified: neither recordings nor a ledger are in {where}")
-    if not (told.states.keys() <= GOOD and all(register.state == "consistent" for register in told.registers.values())):
+    if not (told.states.keys() <= GOOD and all(map(_sound, told.registers.values()))):
         raise click.exceptions.Exit(EXIT_NO)
 
 
@@ -190,6 +194,20 @@ class _Report:
         if register is not None:
             self.registers[register.origin] = register
 
+    def audit(self, data: str, own: bool, server: bool) -> None:
+        """
+        Whether the audit is the one of which the ledger speaks.
+
+        @param own: it is the gateway's data directory.
+        @param server: the audit is kept in a database server.
+        """
+        from hoopx.recording.acts import Acts, verifyAudit
+
+        register = self.register
+        if register is not None and register.book is not None:
+            book = register.book
+            register.acts = Acts(state="elsewhere") if server else verifyAudit(data, book.vouched, book.trail, own)
+
     def session(self, verdict: Verdict) -> None:
         self.states[verdict.state] += 1
         self.bytes += verdict.bytes
@@ -222,11 +240,19 @@ class _Report:
             for text in _ledgerSaid(register):
                 say(harmless(text))
         if self._older:
-            say(f"{self._older} sessions are older than the ledger, or it is not believed: they are checked by their own keys alone")
+            say(f"{_sessions(self._older)} older than the ledger, or it is not believed: checked by their own keys alone")
         if self._unsigned:
-            say(f"{self._unsigned} sessions are in no signed checkpoint yet: they are checked by their own keys alone")
+            say(f"{_sessions(self._unsigned)} in no signed checkpoint yet: checked by their own keys alone")
         counts = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
         say(f"{sum(self.states.values())} sessions ({self.bytes / 1e6:.1f} MB): {counts or 'none'}")
+
+
+def _sound(register: Register) -> bool:
+    return register.state == "consistent" and (register.acts is None or register.acts.state in ("consistent", "elsewhere"))
+
+
+def _sessions(count: int) -> str:
+    return "1 session is" if count == 1 else f"{count} sessions are"
 
 
 def line(verdict: Verdict) -> dict[str, Any]:
@@ -257,6 +283,11 @@ def _ledgerSaid(register: Register) -> Iterator[str]:
 
         when = datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds")
         yield f"    witnessed by {name} up to leaf {size}, {when}"
+    acts = register.acts
+    if acts is not None:
+        how = {"consistent": f"{acts.rows} rows, {acts.logged} of them in the ledger", "elsewhere": "not in this folder, and not checked"}
+        yield f"audit: {how.get(acts.state, acts.state)}"
+        yield from (f"    {problem}" for problem in acts.problems)
 
 
 @contextmanager

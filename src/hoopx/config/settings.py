@@ -242,6 +242,11 @@ class RecordingSettings:
     s3: S3Settings | None = None
 
     @property
+    def remote(self) -> bool:
+        """A copy goes somewhere else than the data directory."""
+        return self.store not in ("", "file:")
+
+    @property
     def fullIndex(self) -> bool:
         """What was said goes into the index; else only who was where and when."""
         return self.index == "full" or (self.index is None and not self.encryptTo)

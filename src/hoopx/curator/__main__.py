@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 SWITCH: Final = 0.001
@@ -48,11 +49,15 @@ def main() -> None:
     try:
         reactor.run(installSignalHandlers=False)
     finally:
-        _exit()
+        _exit(maker.close)
 
 
-def _exit() -> None:
+def _exit(close: Callable[[], None]) -> None:
     """Leave what threads are at: whatever it is, the next start does it, and one that hangs in a system call would keep the process."""
+    try:
+        close()
+    except Exception:  # the next start does that as well
+        pass
     try:
         sys.stderr.flush()
     except OSError:  # who read it is gone, too

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,8 +28,11 @@ NICE: Final = 15
 """Of that process, added to the gateway's own: its time is what a busy machine has left over."""
 TRIES: Final = 2
 """Of one question: a process that has been killed since the last one is noticed by the next."""
-
-
+ANSWER: Final = 600.0
+"""Seconds for one answer about anything but a segment (L{hoopx.curator.overseer}); one that hangs must not keep the evidence waiting for
+ever."""
+CLOSING: Final = 5.0
+"""Seconds for its end."""
 LINE: Final = 2000
 """Bytes of a line of its log."""
 GIVEN_UP: Final = 3
@@ -90,40 +94,45 @@ class Apart:
             self.log.error("No view of {protocol} is asked any more until the curator's next start.", protocol=protocol)
 
     def erase(self, *sessions: str) -> bool:
-        """Remove sessions. @return: C{False} when traces are left until a reader has done. @raise IndexFailed:"""
+        """Remove sessions, but for traces (L{clean}). @return: whether there was anything of them. @raise IndexFailed:"""
         return bool(self._ask("erase", *sessions))
+
+    def clean(self) -> bool:
+        """The next step of removing the traces of what was erased. @return: C{True}: nothing is left. @raise IndexFailed:"""
+        return bool(self._ask("clean"))
+
+    def sweep(self) -> bool:
+        """Put down what is on the disk and not known. @return: C{False}: there is more. @raise IndexFailed:"""
+        return bool(self._ask("sweep"))
 
     def head(self, session: str) -> dict[str, Any] | None:
         """@return: what the index knows of a session in the words of HEAD, or C{None}. @raise IndexFailed:"""
         found: dict[str, Any] | None = self._ask("head", session)
         return found
 
-    def sweep(self) -> None:
-        """
-        Put down what is on the disk and of which nothing is known yet (L{Indexing.sweep<hoopx.curator.indexing.Indexing.sweep>}): it is
-        begun, and goes on beside everything else. Another time, when something else is asked just now.
-
-        @raise IndexFailed: of what the last one has failed.
-        """
-        if self._lock.acquire(blocking=False):
-            try:
-                self._said("sweep", ())
-            finally:
-                self._lock.release()
+    def close(self) -> None:
+        """Let the process end, which closes the index; wait for it, but not for ever."""
+        with self._lock:
+            child, self._child = self._child, None
+            if child is not None:
+                try:
+                    child.stdin.close()
+                    child.wait(CLOSING)
+                except (OSError, subprocess.TimeoutExpired):  # it goes on alone
+                    pass
+                child.stdout.close()
+                self._overseer.close()
 
     def _ask(self, do: str, *arguments: Any) -> Any:
-        with self._lock:
-            return self._said(do, arguments)
-
-    def _said(self, do: str, arguments: tuple[Any, ...]) -> Any:
         question = json.dumps({"do": do, "with": arguments}).encode() + b"\n"
         bound = _size(arguments[1]) if do == "segment" else None
-        for left in reversed(range(TRIES)):
-            try:
-                answer = self._exchange(question, bound)
-                break
-            except (OSError, ValueError) as error:
-                self._give(error, left)
+        with self._lock:
+            for left in reversed(range(TRIES)):
+                try:
+                    answer = self._exchange(question, bound)
+                    break
+                except (OSError, ValueError) as error:
+                    self._give(error, left)
         if "error" in answer:
             raise IndexFailed(answer["error"])
         return answer.get("answer")
@@ -137,7 +146,13 @@ class Apart:
             self._child.stdin.write(self._settings + b"\n")
         self._child.stdin.write(question)
         self._child.stdin.flush()
-        if bound is not None:
+        if bound is None:
+            looking = select.poll()
+            looking.register(self._child.stdout, select.POLLIN)
+            if not looking.poll(ANSWER * 1000):
+                self._end()
+                raise IndexFailed(f"the index's process has not answered for {ANSWER:.0f} s: it is started again")
+        else:
             self._overseer.begin(bound)
         try:
             while True:
@@ -155,24 +170,30 @@ class Apart:
                 self.log.warn("index: {line}", line=line[:LINE].decode("utf-8", "replace").rstrip())
 
     def _give(self, error: Exception, left: int) -> None:
-        child, self._child = self._child, None
-        stuck = None
-        if child is not None:
-            self._overseer.close()
-            stuck = self._overseer.stuck
-            child.kill()
-            child.wait()
-            child.stdout.close()
-            try:
-                child.stdin.close()
-            except OSError:  # what it did not take
-                pass
+        self._end()
+        stuck = None if self._overseer is None else self._overseer.stuck
         if stuck is not None:
             self.log.error("The index's process was killed: {why}.", why=stuck)
             raise Stuck(stuck) from None
         if not left:
             raise IndexFailed("the index's process has ended") from error
         self.log.warn("The index's process has ended; it is started again.")
+
+    def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        self._overseer.close()
+        child.kill()
+        try:
+            child.wait(CLOSING)
+        except subprocess.TimeoutExpired:  # it hangs in the kernel
+            pass
+        child.stdout.close()
+        try:
+            child.stdin.close()
+        except OSError:  # what it did not take
+            pass
 
 
 def _size(path: str) -> int:

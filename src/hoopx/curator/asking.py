@@ -36,12 +36,12 @@ class Openings:
     The questions that wait. Each is idempotent: one that was sent to a curator that died is sent to its successor.
 
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
-    @param failed: callable(text): told when one is not answered, or answered with an error.
+    @param alarm: callable(alarm, text): told when one is not answered, or answered with an error.
     """
 
-    def __init__(self, clock: Any, failed: Callable[[str], None]) -> None:
+    def __init__(self, clock: Any, alarm: Callable[[str, str], None]) -> None:
         self._clock = clock
-        self._failed = failed
+        self._alarm = alarm
         self._peer: Any = None
         self._waiting: dict[Question, None] = {}
         self._stopped = False
@@ -92,13 +92,13 @@ class Openings:
         if not failure.check(CuratorFailed):  # its connection is lost: the next one is asked
             return
         if self._forget(question):
-            self._failed(failure.getErrorMessage())
+            self._alarm("ledger", failure.getErrorMessage())
             question.answer.errback(failure)
 
     def _tooLate(self, question: Question) -> None:
         if self._forget(question):
             why = f"the curator has not answered within {PATIENCE:.0f} s"
-            self._failed(why)
+            self._alarm("ledger", why)
             question.answer.errback(CuratorFailed(why))
 
     def _cancelled(self, question: Question) -> None:

@@ -89,18 +89,26 @@ class Book(Roll, Holdings):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self._lock = RLock()
         self._database = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode = WAL", f"synchronous = {'FULL' if careful else 'NORMAL'}", "secure_delete = ON"):
-            self._database.execute(f"PRAGMA {pragma}").fetchall()
-        ((version,),) = self._database.execute("PRAGMA user_version").fetchall()
+        try:
+            for pragma in ("journal_mode = WAL", f"synchronous = {'FULL' if careful else 'NORMAL'}", "secure_delete = ON"):
+                self._database.execute(f"PRAGMA {pragma}").fetchall()
+            ((version,),) = self._database.execute("PRAGMA user_version").fetchall()
+        except sqlite3.DatabaseError as error:
+            self._database.close()
+            raise ValueError(f"{path} can not be used: {error}. If it is damaged, move it away: it is made anew") from None
         if version not in (0, VERSION):
             self._database.close()
             raise ValueError(f"{path} is of another version of hoopx: move it away, it is made anew")
         self._database.executescript(SCHEMA + roll.SCHEMA + holdings.SCHEMA)
         self._database.execute(f"PRAGMA user_version = {VERSION}")
 
-    def close(self) -> None:
-        with self._lock:
-            self._database.close()
+    def close(self, seconds: float = -1.0) -> None:
+        """@param seconds: to wait for whoever is at it; then it is left as it is. Negative: for ever."""
+        if self._lock.acquire(timeout=seconds):
+            try:
+                self._database.close()
+            finally:
+                self._lock.release()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

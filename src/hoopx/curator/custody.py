@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from hoopx.curator.fastening import LEAD, Fastening
@@ -22,6 +22,9 @@ from hoopx.curator.shipping import Shipping
 
 SWEEP: Final = 5.0
 """Seconds between two looks for sessions that the index does not know: then a list of sessions is as quick as a look at the clock."""
+
+BREATH: Final = 0.5
+"""Seconds between two parts of a sweep that takes long."""
 
 
 class Custody:
@@ -48,6 +51,7 @@ class Custody:
     ) -> None:
         self._eraser = eraser
         self._parts = parts
+        self._clock = clock
         self._locking: Locking | None = None
         self._shipping: Shipping | None = None
         self._fastening: Fastening | None = None
@@ -140,11 +144,14 @@ class Custody:
             self._locking.lookThrough()
 
     def _sweep(self) -> Any:
-        """The index is open and of this version before the first session comes, and knows what is on the disk."""
+        """The index is open and of this version before the first session comes, and knows what is on the disk: a part of it at a time."""
         assert self._index is not None
 
-        def swept(_: Any) -> None:
+        def swept(whole: Any) -> Any:
             self._failing = False
+            if whole is False and self._sweeping.running:
+                return deferLater(self._clock, BREATH).addCallback(lambda _: self._sweep() if self._sweeping.running else None)
+            return None
 
         def failed(failure: Any) -> None:
             if not self._failing:

@@ -9,19 +9,24 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
 from hoopx.curator.settings import CuratorSettings
 from hoopx.frames import readSegment, segmentName
 from hoopx.index.store import address, openForWriting
 from hoopx.index.tables import labels, sessions
+from hoopx.index.traces import Traces
 from hoopx.index.writer import IndexWriter
-from hoopx.recording.catalogue import find
+from hoopx.recording.catalogue import find, paths
 from hoopx.recording.stored import openSegment
 from hoopx.state.address import server
+from hoopx.state.engine import close
 from hoopx.values import Frame
+
+SWEEP: Final = 0.5
+"""Seconds of one sweep: a segment that comes meanwhile waits for no more."""
 
 
 class Indexing:
@@ -29,18 +34,24 @@ class Indexing:
     Blocks: in threads, one at a time; a sweep beside them.
 
     @param protocols: name -> L{hoopx.interfaces.IProtocolRecorder}.
+    @param told: callable(text): for the log.
     @ivar progress: callable(): told of each segment that is read again before the one that was asked for.
     """
 
-    def __init__(self, settings: CuratorSettings, protocols: Mapping[str, Any]) -> None:
+    def __init__(
+        self, settings: CuratorSettings, protocols: Mapping[str, Any], told: Callable[[str], object] = lambda text: None
+    ) -> None:
+        self._told = told
         self._settings = settings
         self._protocols = protocols
         self.progress: Callable[[], None] = lambda: None
         self._lock = Lock()
+        self._engine: Engine | None = None
         self._writer: IndexWriter | None = None
         # A writer of its own, for the first sweep of a new index may take minutes, and no segment waits for that.
         self._sweeping = Lock()
         self._sweeper: IndexWriter | None = None
+        self._traces: Traces | None = None
 
     def segment(self, session: str, path: str, number: int, blind: str = "", without: Mapping[str, str] | None = None) -> str | None:
         """
@@ -55,15 +66,22 @@ class Indexing:
         """
         with self._lock, openSegment(path) as file:
             writer = self._made()
-            writer.without(without or {})
+            writer.without = without or {}
             writer.segment(session, number, readSegment(file, os.path.basename(path)), blind)
         known = self.head(session) if blind else None
         return None if known is None else known["protocol"]
 
     def erase(self, *sessions: str) -> bool:
-        """Remove sessions. @return: C{False} when traces are left until a reader has done."""
+        """Remove sessions, but for traces in the files (L{clean}). @return: whether there was anything of them."""
         with self._sweeping, self._lock:  # what a sweep has read before would come back
             return self._made().erase(*sessions)
+
+    def clean(self) -> bool:
+        """The next step of removing the traces of what was erased. @return: C{True}: nothing is left."""
+        with self._lock:
+            if self._traces is None:
+                self._traces = Traces(self._made().engine)
+            return self._traces.step()
 
     def head(self, session: str) -> dict[str, Any] | None:
         """@return: what the index knows of a session in the words of HEAD, or C{None}."""
@@ -76,13 +94,24 @@ class Indexing:
         names = {name: row[name] for name in ("target", "protocol", "account")}
         return {**names, "identity": {"name": row["user"]}, "labels": marks}
 
-    def sweep(self) -> None:
-        """Put down what is on the disk and of which nothing is known yet, and which days need not be looked through any more."""
+    def sweep(self) -> bool:
+        """
+        Put down what is on the disk and of which nothing is known yet, and which days need not be looked through any more.
+
+        @return: C{False}: there is more to do.
+        """
         with self._sweeping:
             with self._lock:  # two that open it would both migrate it
                 if self._sweeper is None:
                     self._sweeper = self._open()
-            self._sweeper.sweep(self._settings.data, self._settings.node)
+            return self._sweeper.sweep(self._settings.data, self._settings.node, seconds=SWEEP)
+
+    def close(self) -> None:
+        """Let go of the index: what stands in its log is in the file then."""
+        with self._sweeping, self._lock:
+            if self._engine is not None:
+                close(self._engine)
+            self._engine = self._writer = self._sweeper = self._traces = None
 
     def _made(self) -> IndexWriter:
         if self._writer is None:
@@ -90,9 +119,14 @@ class Indexing:
         return self._writer
 
     def _open(self) -> IndexWriter:
-        url, data = self._settings.indexUrl, Path(self._settings.data)
-        where = address(url, data) if url == "sqlite:" else server(url, "index.url")
-        return IndexWriter(openForWriting(where), self._read, self._protocols, self._settings.index == "full")
+        if self._engine is None:
+            url, data = self._settings.indexUrl, Path(self._settings.data)
+            where = address(url, data) if url == "sqlite:" else server(url, "index.url")
+            lost = where.drivername == "sqlite" and not os.path.exists(str(where.database)) and any(paths(self._settings.data))
+            self._engine = openForWriting(where)
+            if lost:
+                self._told("there was no index, and there are recordings: what they say is found after hoopx reindex")
+        return IndexWriter(self._engine, self._read, self._protocols, self._settings.index == "full")
 
     def _read(self, session: str, number: int) -> Iterator[Frame]:
         self.progress()

@@ -82,6 +82,7 @@ class Maker:
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._pools: list[ThreadPool] = []
+        self._workshop: Workshop | None = None
 
     def start(self) -> None:
         """The reactor is about to run."""
@@ -106,7 +107,13 @@ class Maker:
             index=self._index,
             submit=self._submit,
         )
-        return Workshop(reactor, parts, alarm, lambda done, count: fromThread(progress, done, count))
+        made = self._workshop = Workshop(reactor, parts, alarm, lambda done, count: fromThread(progress, done, count))
+        return made
+
+    def close(self) -> None:
+        """The reactor has stopped."""
+        if self._workshop is not None:
+            self._workshop.close()
 
     def _pool(self, name: str, count: int) -> ThreadPool:
         pool = ThreadPool(0, count, f"hoopx curator {name}")

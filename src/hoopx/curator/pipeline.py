@@ -7,6 +7,7 @@ holds up no other.
 from __future__ import annotations
 
 from collections.abc import Callable
+from sqlite3 import OperationalError
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, inlineCallbacks, succeed
@@ -125,7 +126,7 @@ class Pipeline:
         return True
 
     def _failed(self, failure: Failure, session: str, path: str) -> bool:
-        if failure.check(OSError, CuratorFailed):
+        if failure.check(OSError, CuratorFailed, OperationalError):  # the last: the book's disk is full, or fails
             pause = self._pauses.get(session, FIRST)
             self._pauses[session] = min(pause * 2, LONGEST)
             self.log.warn(

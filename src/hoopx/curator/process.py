@@ -14,7 +14,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hoopx.curator import commands
-from hoopx.curator.asking import Openings
+from hoopx.curator.alarms import Alarms
+from hoopx.curator.asking import PATIENCE, Openings
 from hoopx.curator.commands import CuratorFailed
 from hoopx.curator.pipes import Listener, Pipes
 from hoopx.recording.recovery import Recovered
@@ -29,6 +30,8 @@ TRIES: Final = 5
 """Starts in which it may die before the gateway gives up its own start."""
 LOOK: Final = 2.0
 """Seconds between two looks at how it is."""
+SILENT: Final = PATIENCE + LOOK
+"""Seconds without an answer to that after which it is called silent: one has been waited for so long that a new session is refused."""
 HUNG: Final = 60.0
 """Seconds without an answer to that after which it is killed. Its slow work is in threads: an answer takes milliseconds."""
 FINISH: Final = 10.0
@@ -47,7 +50,7 @@ class Curator:
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
     @param configuration: callable() -> bytes or Deferred[bytes]: what L{hoopx.curator.settings.dump} gives. Asked at each start.
     @param tell: callable(alarm, {"text": ...}) for alarms.
-    @ivar state: C{"down"}, C{"starting"} or C{"ready"}.
+    @ivar state: C{"down"}, C{"starting"} or C{"ready"}; L{status} tells C{"silent"} of one that is ready and does not answer.
     """
 
     log = Logger()
@@ -64,7 +67,7 @@ class Curator:
         self._configuration = configuration
         self._tell = tell
         self._pipes: Pipes | None = None
-        self._openings = Openings(clock, self._failed)
+        self._openings = Openings(clock, Alarms(clock, self.alarm))
         self._ready: Deferred[list[Recovered]] | None = None
         self._recovering: Callable[[int, int], None] | None = None
         self._fresh = True
@@ -339,16 +342,14 @@ class Curator:
 
     def status(self) -> dict[str, Any]:
         """@return: what it said last (L{hoopx.curator.workshop.Workshop.status}), with C{state} and C{starts}."""
-        return {**self._status, "state": self.state, "starts": self._starts}
+        silent = self.state == "ready" and self._clock.seconds() - self._seen > SILENT
+        return {**self._status, "state": "silent" if silent else self.state, "starts": self._starts}
 
     def alarm(self, alarm: str, text: str) -> None:
         """Something that a person should look at."""
         self.log.error("{alarm}: {text}", alarm=alarm, text=text)
         if self._tell is not None:
             self._tell(alarm, {"why": text})
-
-    def _failed(self, why: str) -> None:
-        self.alarm("ledger", why)
 
     def progress(self, done: int, count: int) -> None:
         if self._recovering is not None:

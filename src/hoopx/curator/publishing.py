@@ -179,8 +179,9 @@ class Publisher:
         return self._go().addErrback(self._failed)
 
     def status(self) -> dict[str, Any]:
-        """Signed and published sizes, and how each witness is."""
+        """Signed and published sizes, why the last write has failed (C{None}: it has not), and how each witness is."""
         return {
+            "trouble": self._scribe.trouble,
             "signed": self._signed,
             "published": self._good,
             "at": self._at,

@@ -31,6 +31,7 @@ class Retiring:
     @param parts: L{hoopx.curator.parts.Parts}.
     @param backend: L{hoopx.interfaces.IStorageBackend} or C{None}.
     @param index: L{hoopx.curator.bench.ISegmentIndex} or C{None}.
+    @param cleaning: L{hoopx.curator.cleaning.Cleaning}: erases from the index.
     @ivar custody: L{Custody}.
     """
 
@@ -43,6 +44,7 @@ class Retiring:
         settings: CuratorSettings,
         backend: Any,
         index: Any,
+        cleaning: Any,
         clock: Any,
         wall: Callable[[], float],
         files: Files,
@@ -53,7 +55,7 @@ class Retiring:
         self._threads = threads = parts.book
         self._wall = wall
         keeping = Keeping(settings.rules, settings.labels)
-        self._eraser = Eraser(book, keeping, guard, scribe, threads, wall, files, backend, index)
+        self._eraser = Eraser(book, keeping, guard, scribe, threads, wall, files, backend, cleaning)
         self._watch = ClockWatch(lambda: threads.call(guard.look), lambda: threads.call(guard.confirm), clock, alarm)
         self._holder = Holder(book, threads, scribe, clock, wall, alarm, self._released)
         self._told: Sequence[Mapping[str, Any]] | None = None

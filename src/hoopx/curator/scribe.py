@@ -28,6 +28,7 @@ class Scribe:
     @param threads: runs one call at a time, in order: nobody else uses the ledger.
     @param reopen: callable() -> the ledger opened again, in its thread: after the disk has failed it.
     @param told: callable(): there are new leaves.
+    @ivar trouble: why the last write has failed; C{None} when it has not.
     """
 
     log = Logger()
@@ -37,6 +38,7 @@ class Scribe:
         self.threads = threads
         self._reopen = reopen
         self._broken = False
+        self.trouble: str | None = None
         self.told = told
         self.size: int = ledger.size
         self._waiting: list[tuple[list[bytes], Deferred[list[int]]]] = []
@@ -82,6 +84,7 @@ class Scribe:
 
     def _written(self, indexes: list[int], batch: list[tuple[list[bytes], Deferred[list[int]]]]) -> None:
         self.size = self.ledger.size
+        self.trouble = None
         self._next()
         at = 0
         for leaves, done in batch:
@@ -91,12 +94,13 @@ class Scribe:
             self.told()
 
     def _failed(self, failure: Failure, batch: list[tuple[list[bytes], Deferred[list[int]]]]) -> None:
-        why = failure.getErrorMessage()
+        self.trouble = failure.getErrorMessage()
+        why = f"the ledger can not be written: {self.trouble}"
         if not failure.check(OSError, HoopxError):
             self.log.failure("The ledger can not be written.", failure)
         self._next()
         for _, done in batch:
-            done.errback(CuratorFailed(f"the ledger can not be written: {why}"))
+            done.errback(CuratorFailed(why))
 
     def _next(self) -> None:
         self._busy = False

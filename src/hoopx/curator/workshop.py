@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from hoopx.curator.alarms import Alarms
 from hoopx.curator.bench import Bench
 from hoopx.curator.book import Book
+from hoopx.curator.cleaning import Cleaning
 from hoopx.curator.commands import CuratorFailed
 from hoopx.curator.parts import Parts
 from hoopx.curator.pipeline import Pipeline
@@ -80,6 +81,7 @@ class Workshop:
         self._audited: tuple[int, str] = (0, "")
         self._guard: Any = None
         self._retiring: Any = None
+        self._index: Any = None
         self.settings: Any = None
         self.scribe: Any = None
         self.pipeline: Any = None
@@ -149,15 +151,18 @@ class Workshop:
             self.scribe, self._clock, self._wall, self._alarm, settings.witnesses, settings.quorum, self._parts.submit,
             lambda size, note: custody.published(size, note),
         )  # fmt: skip
-        index = self._parts.index(settings)
+        index = self._index = self._parts.index(settings)
         self._bench = bench = Bench(
             self._book, self._files, self._wall, settings.compress, settings.encryptTo, index, lambda text: self._aloud("index", text),
             latest=self._guard.latest,
         )  # fmt: skip
         self.pipeline = Pipeline(bench, self.scribe, self._parts.bench, self._clock, self._alarm, self._logged)
+        self._cleaning = Cleaning(self._book, index, self._parts, self._clock, self._alarm)
+        self._cleaning.start()
         self._retiring = Retiring(
-            self._book, self._guard, self.scribe, self._parts, settings, backend, index, self._clock, self._wall, self._files, self._alarm
-        )
+            self._book, self._guard, self.scribe, self._parts, settings, backend, index, self._cleaning, self._clock, self._wall,
+            self._files, self._alarm,
+        )  # fmt: skip
         custody = self._retiring.custody
         if backend is not None:
             self._storing = Storing(
@@ -300,6 +305,7 @@ class Workshop:
         if self.pipeline is None:
             return
         self._retiring.pause()
+        self._cleaning.stop()
         idle = self.pipeline.whenIdle()
         yield idle.addTimeout(seconds, self._clock).addErrback(lambda _: None)
         yield self.pipeline.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
@@ -307,11 +313,20 @@ class Workshop:
             yield self._storing.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
         yield self.publisher.finish().addTimeout(seconds, self._clock).addErrback(lambda _: None)
         yield self._retiring.custody.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
+        yield self._parts.ledger.call(self._ledger.close).addTimeout(seconds, self._clock).addErrback(lambda _: None)
+        close = getattr(self._index, "close", None)
+        if close is not None:
+            yield self._parts.bench.call(close).addTimeout(seconds, self._clock).addErrback(lambda _: None)
+
+    def close(self) -> None:
+        """The process is about to end: what stands in the logs of databases is in their files then. Waits for nobody."""
+        if self._book is not None:
+            self._book.close(0.0)
 
     def status(self) -> dict[str, Any]:
         """
         How it is: C{waiting} (sessions with segments to process), C{processed}, C{backlog} (C{segments}, C{bytes}, C{oldest} without a
-        receipt), C{ledger} (origin, size, signed, published, at, quorum, witnesses), C{store} (state, stored, removed) or C{None},
+        receipt), C{ledger} (origin, size, trouble, signed, published, at, quorum, witnesses), C{store} (state, stored, removed) or C{None},
         C{quarantined} (count, sessions), C{audit} (row up to which it is in the ledger) and
         C{audited} (that row's hash), C{unknown} (sessions of which
         no rule is known, and which are not erased), C{clock} (why it is not

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from typing import Any, Final, Iterator, Mapping
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Connection, Select, UnaryExpression, select
+from sqlalchemy.sql import operators
 
 from hoopx.index.tables import CLOCK_BITS, TWINS, labels, sessions
 from hoopx.index.wanted import NAMED, Filters
+
+FEW: Final = 1000
+"""Sessions that are looked up, at some microseconds each."""
+LABELLED: Final = 10_000
+"""Sessions with a label that are: to ask each costs more than a look at its own row."""
+INDEXED: Final = ("user", "target")
 
 
 def numbers(filters: Filters) -> tuple[int, int]:
@@ -26,8 +33,8 @@ def _milliseconds(moment: float) -> int:
     return -int(-max(-1e12, min(moment, 1e12)) * 1000 // 1)
 
 
-def conditions(filters: Filters, dialect: str) -> list[ColumnElement[bool]]:
-    """@param dialect: C{"sqlite"} or C{"postgresql"}."""
+def conditions(filters: Filters, connection: Connection) -> list[ColumnElement[bool]]:
+    dialect = connection.dialect.name
     found: list[ColumnElement[bool]] = []
     if filters.since is not None or filters.until is not None:
         first, last = numbers(filters)
@@ -35,7 +42,9 @@ def conditions(filters: Filters, dialect: str) -> list[ColumnElement[bool]]:
     for name in NAMED:
         pattern = getattr(filters, name)
         if pattern is not None:
-            found.append(like(sessions.c[name], pattern, dialect))
+            said = select(sessions.c.session).where(like(sessions.c[name], pattern, dialect, inOrder=False))
+            rare = name in INDEXED and dialect == "sqlite" and not _isText(pattern) and _areFew(connection, said, FEW)
+            found.append(sessions.c.session.in_(said) if rare else like(sessions.c[name], pattern, dialect))
     if filters.sessions is not None:
         found.append(sessions.c.session.in_(sorted(filters.sessions)))
     if filters.states:
@@ -45,21 +54,42 @@ def conditions(filters: Filters, dialect: str) -> list[ColumnElement[bool]]:
         said = select(labels.c.session).where(labels.c.name == name)
         if pattern not in ("", "*"):
             said = said.where(like(labels.c.value, pattern, dialect))
-        found.append(sessions.c.session.in_(said))
+        if dialect != "sqlite" or _areFew(connection, said, LABELLED):
+            found.append(sessions.c.session.in_(said))
+        else:
+            found.append(said.where(labels.c.session == sessions.c.session).correlate(sessions).exists())
     return found
 
 
-def like(column: Any, pattern: str, dialect: str) -> ColumnElement[bool]:
-    """A condition that says what C{fnmatch.fnmatchcase} says."""
+def _areFew(connection: Connection, said: Select[Any], few: int) -> bool:
+    """
+    Those that fit are looked up, when they are few. Of many each session is asked in its turn, so that a page need not wait for all of
+    them: that SQLite has to be told.
+    """
+    return len(connection.execute(said.limit(few + 1)).all()) <= few
+
+
+def like(column: Any, pattern: str, dialect: str, inOrder: bool = True) -> ColumnElement[bool]:
+    """
+    A condition that says what C{fnmatch.fnmatchcase} says.
+
+    @param inOrder: for SQLite: it is no reason to leave the order in which the rows are wanted, for an index by this column.
+    """
     parts = list(_parts(pattern))
-    if all(kind == "text" for kind, _ in parts):
+    if _isText(pattern):
         equal: ColumnElement[bool] = column == "".join(text for _, text in parts)
         return equal
     if dialect == "sqlite":
-        said: ColumnElement[bool] = column.op("GLOB", is_comparison=True)("".join(_glob(*part) for part in parts))
+        here = UnaryExpression(column, operator=operators.custom_op("+"), type_=column.type) if inOrder else column
+        said: ColumnElement[bool] = here.op("GLOB", is_comparison=True)("".join(_glob(*part) for part in parts))
         return said
     matched: ColumnElement[bool] = column.op("~", is_comparison=True)("^" + "".join(_expression(*part) for part in parts) + "$")
     return matched
+
+
+def _isText(pattern: str) -> bool:
+    """Does it stand for itself?"""
+    return all(kind == "text" for kind, _ in _parts(pattern))
 
 
 def _parts(pattern: str) -> Iterator[tuple[str, str]]:

@@ -58,7 +58,7 @@ def listing(
 
 def _settled(connection: Connection, filters: Filters, begin: int, limit: int | None) -> Iterator[Line]:
     """Sessions that have ended: nothing can have changed."""
-    wanted = conditions(filters, connection.dialect.name)
+    wanted = conditions(filters, connection)
     # In two steps: what is skipped is counted in an index, and its rows are not read.
     page = select(sessions.c.session).where(sessions.c.ended.is_not(None), *wanted)
     page = page.order_by(sessions.c.session.desc()).offset(begin).limit(limit)
@@ -73,7 +73,7 @@ def _fresh(
 ) -> Sequence[tuple[str, Line | Callable[[], Line]]]:
     """Sessions that lived when they were indexed, and those that are not indexed: id, and the line or what reads it from the disk."""
     found: list[tuple[str, Line | Callable[[], Line]]] = []
-    wanted = conditions(filters.anyState(), connection.dialect.name)
+    wanted = conditions(filters.anyState(), connection)
     chosen = select(sessions.c.node, *(sessions.c[name] for name in COLUMNS)).where(sessions.c.ended.is_(None), *wanted)
     for row in connection.execute(chosen).mappings():
         line = {name: row[name] for name in COLUMNS}

@@ -69,7 +69,7 @@ def labelsOf(head: Mapping[str, Any]) -> dict[str, str]:
 def fromSummary(row: Row, summary: Summary) -> None:
     """Fill in what the catalogue says."""
     if summary.head:
-        fromHead(row, summary.head)
+        fromHead(row, {"started": summary.started or 0.0, **summary.head})  # of one that is away, not all of HEAD is noted
     row |= {
         "started": summary.started, "ended": summary.ended, "state": summary.state, "reason": summary.reason,
         "bytes_from_client": summary.totals.get("bytes_from_client", 0),

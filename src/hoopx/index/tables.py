@@ -73,6 +73,8 @@ items = Table(
     Column("count", BigInteger, nullable=False),
     Column("sequence", BigInteger, nullable=False),  # of the frame in which it stands the first time
     Index("items_hash", "session", "hash", unique=True),
+    # Most things are commands: whoever looks for others need not look through those.
+    Index("items_kind", "kind", "id", sqlite_where=text("kind <> 'command'"), postgresql_where=text("kind <> 'command'")),
 )
 
 days = Table(

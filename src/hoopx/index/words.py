@@ -11,6 +11,10 @@ from sqlalchemy import Connection, Engine, text
 
 from hoopx.index.query import tsvector
 from hoopx.index.tables import ITEM_BITS
+from hoopx.state.engine import BUSY_SECONDS
+
+READERS: Final = 0.3
+"""Seconds to wait for those who read: a search takes no longer, and whoever writes meanwhile waits, too."""
 
 _ADD_FTS: Final = text("INSERT INTO words (rowid, text, parameters) VALUES (:id, :text, :parameters)")
 _ADD_VECTOR: Final = text("INSERT INTO words (id, vector) VALUES (:id, CAST(:said AS tsvector))")
@@ -18,6 +22,7 @@ _FORGET_FTS: Final = text(
     "INSERT INTO words (words, rowid, text, parameters) SELECT 'delete', id, text, parameters FROM items WHERE session = :session"
 )
 _FORGET_VECTOR: Final = text("DELETE FROM words WHERE id BETWEEN :first AND :last")
+
 
 def writeWords(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """@param rows: of items that were just added."""
@@ -41,23 +46,6 @@ def forgetWords(connection: Connection, number: int) -> None:
         connection.execute(_FORGET_VECTOR, {"first": first, "last": first + (1 << ITEM_BITS) - 1})
 
 
-def eraseWords(engine: Engine) -> bool:
-    """
-    After sessions were taken out: nothing of them stays in the files. FTS5 keeps the words of what was deleted until its parts
-    are put together; SQLite keeps old pages in its log until that is emptied.
-
-    @return: C{False} when somebody reads for so long that the log could not be emptied now; it will be when they have done.
-    """
-    if engine.dialect.name == "sqlite":
-        with engine.execution_options(write=True).begin() as connection:
-            connection.execute(text("INSERT INTO words (words) VALUES ('optimize')"))
-        return emptyLog(engine)
-    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        for table in ("words", "items", "labels", "sessions"):
-            connection.execute(text(f"VACUUM {table}"))
-    return True
-
-
 def emptyLog(engine: Engine) -> bool:
     """
     Bring all that stands in SQLite's log into the file. Not within a transaction.
@@ -66,5 +54,9 @@ def emptyLog(engine: Engine) -> bool:
     """
     with engine.connect() as connection:
         raw: Any = connection.connection.driver_connection
-        ((busy, _, _),) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        raw.execute(f"PRAGMA busy_timeout = {int(READERS * 1000)}").fetchall()
+        try:
+            ((busy, _, _),) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            raw.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}").fetchall()
         return not busy

@@ -24,7 +24,7 @@ from hoopx.index.days import changedDays, note
 from hoopx.index.entries import Entries, Entry, digest
 from hoopx.index.swap import Transactions
 from hoopx.index.tables import ITEM_BITS, itemId, items, labels, sessions
-from hoopx.index.words import eraseWords, forgetWords, writeWords
+from hoopx.index.words import forgetWords, writeWords
 from hoopx.recording.catalogue import Summary, summarise
 from hoopx.state.engine import oneByOne
 from hoopx.telling import heard
@@ -68,19 +68,21 @@ class IndexWriter:
     @param read: callable(session, number) -> the frames of one sealed segment; raises a L{HoopxError} or C{OSError} where it can
         not be read (any longer).
     @param protocols: name -> L{hoopx.interfaces.IProtocolRecorder}.
+    @ivar without: protocols whose views are not asked any more, and why.
     @param full: C{False}: the sessions' own rows only (C{[recording] index = "metadata"}).
+    @ivar engine: the same.
     """
 
     log = Logger()
 
     def __init__(self, engine: Engine, read: Read, protocols: Mapping[str, Any], full: bool = True) -> None:
-        self._engine = engine
+        self.engine = engine
         self._transactions = Transactions(engine)
         self._read = read
         self._protocols = protocols
         self._full = full
         self._readings: OrderedDict[str, _Reading] = OrderedDict()
-        self._without: Mapping[str, str] = {}
+        self.without: Mapping[str, str] = {}
 
     def segment(self, session: str, number: int, frames: Iterable[Frame], blind: str = "") -> bool:
         """
@@ -121,55 +123,76 @@ class IndexWriter:
 
     def reading(self) -> Any:
         """@return: context manager of a connection that changes nothing."""
-        return self._engine.connect()
+        return self.engine.connect()
 
-    def sweep(self, data: str, node: str, now: Callable[[], float] = time.time) -> None:
+    def sweep(self, data: str, node: str, now: Callable[[], float] = time.time, seconds: float | None = None) -> bool:
         """
         Put down the sessions on the disk of which nothing is known yet, and note which days' directories need not be looked
         through any more. For every few seconds: then a list of sessions takes no longer than a look at the clock.
 
         @param data: the gateway's data directory.
         @param node: the gateway's name.
+        @param seconds: for which sessions are read; C{None}: until there are no more.
+        @return: C{False}: there are more.
         """
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             changed = list(changedDays(connection, data, node))
+        until = None if seconds is None else time.monotonic() + seconds
         for day in changed:
             left = set(day.unknown)
             for session in sorted(day.unknown):
+                if until is not None and time.monotonic() >= until:
+                    break
                 summary = summarise(os.path.join(day.path, session))
                 if summary is not None:
                     self.ended(session, summary)
                     left.remove(session)
             with self._transactions.begin() as connection:
                 note(connection, node, day, left, now())
+            if until is not None and time.monotonic() >= until:
+                return False
+        return True
 
     def erase(self, *gone: str) -> bool:
         """
-        Remove sessions, so that nothing of them is left in the files either. Several in one go cost little more than one. Their
-        directories must be gone before: what is on the disk and not in the index is put down again.
+        Remove sessions: nothing is found of them any more. What is left of them in the files L{hoopx.index.traces} removes, once for
+        many. Their directories must be gone before: what is on the disk and not in the index is put down again.
 
         @param gone: ids; those that are not there are passed over.
-        @return: C{False} when somebody reads the index for so long that traces are left until they have done.
+        @return: whether there was anything of them.
         """
-        with self._transactions.begin() as connection:
-            found = 0
-            for session in gone:
-                self._readings.pop(session, None)
+        found = 0
+        for session in gone:
+            self._readings.pop(session, None)
+            with self._transactions.begin() as connection:
                 found += self._forget(connection, session)
-        return eraseWords(self._engine) if found else True
+        return found > 0
 
-    def adopt(self, row: rows.Row, said: Mapping[str, str], things: list[dict[str, Any]]) -> None:
-        """Take a session over from another index, in place of what is known of it here: its row, labels and items."""
-        self.forget(row["session"])
+    def adopt(self, row: rows.Row, said: Mapping[str, str], things: list[dict[str, Any]], anyway: bool = True) -> bool:
+        """
+        Take a session over from another index, in place of what is known of it here: its row, labels and items.
+
+        @param anyway: C{False}: only where nothing is known of it.
+        @return: C{False}: more of its segments are known here, and it stays as it is.
+        """
+        session = row["session"]
+        self._readings.pop(session, None)
         with self._transactions.begin() as connection:
-            number = self._made(row["session"], connection)["number"]
+            here = self._row(session, connection)
+            if here is not None and not anyway and here["segments"]:
+                return True
+            if here is not None and here["segments"] > row["segments"]:
+                return False
+            self._forget(connection, session)
+            number = self._made(session, connection)["number"]
             mask = (1 << ITEM_BITS) - 1
             own = [{**thing, "session": number, "id": itemId(number, thing["id"] & mask)} for thing in things]
             self._write(connection, {**row, "number": number}, True)
-            self._label(connection, row["session"], said)
+            self._label(connection, session, said)
             if own:
                 connection.execute(insert(items), own)
                 writeWords(connection, own)
+        return True
 
     def forget(self, session: str) -> None:
         """Remove a session's rows, to be indexed again; does not care what is left in the files."""
@@ -205,7 +228,7 @@ class IndexWriter:
         known = self._row(session)
         protocol = (head or {}).get("protocol") or (known or {}).get("protocol")
         marked = self._isBlind(session, known)
-        blind = blind or self._without.get(protocol or "", "") or (BLIND if marked else "")
+        blind = blind or self.without.get(protocol or "", "") or (BLIND if marked else "")
         reading = self._reading(session, number, protocol) if self._full and whole is not None and not blind else None
         if reading is not None and whole is not None:
             self._feed(reading, whole)
@@ -234,12 +257,8 @@ class IndexWriter:
         """Was its view given up before?"""
         if row is None or session in self._readings or not row["partial"]:
             return False
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             return bool(self._there(connection, row["number"], [_HASH]))
-
-    def without(self, protocols: Mapping[str, str]) -> None:
-        """@param protocols: those whose views are not asked any more, and why."""
-        self._without = protocols
 
     def _tell(self, row: rows.Row, frames: list[Frame] | None) -> None:
         row["partial"] = row["partial"] or frames is None
@@ -282,7 +301,7 @@ class IndexWriter:
 
     def _row(self, session: str, connection: Connection | None = None) -> rows.Row | None:
         if connection is None:
-            with self._engine.connect() as own:
+            with self.engine.connect() as own:
                 return self._row(session, own)
         # Two writers of one session take turns: a file's do anyway.
         chosen = select(sessions).where(sessions.c.session == session).with_for_update()

@@ -177,15 +177,19 @@ class LedgerReader:
                 raise LedgerDamaged(f"{TAIL}: {error}") from None
         return found
 
-    def find(self, session: str) -> list[tuple[int, dict[str, Any]]]:
-        """@return: index and fields of a session's leaves; bundles that can not be read are passed over."""
+    def find(self, session: str, beginning: bool = False) -> list[tuple[int, dict[str, Any]]]:
+        """
+        @param beginning: of all sessions whose ids begin so.
+        @return: index and fields of a session's leaves; bundles that can not be read are passed over.
+        """
         found = []
-        for at, line in self._matching(f'"session":"{session}"'.encode(), self._size, self._size):
+        for at, line in self._matching(f'"session":"{session}'.encode() + b'"' * (not beginning), self._size, self._size):
             try:
                 value = parse(line)
             except ValueError:
                 continue
-            if value.get("session") == session:
+            said = str(value.get("session"))
+            if said == session or (beginning and said.startswith(session)):
                 found.append((at, value))
         return found
 

@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from zope.interface import implementer
 
 from hoopx.interfaces import IEventSink
-from hoopx.metrics.health import unready
+from hoopx.metrics.health import unready, unrecordable
 
 BUCKETS: Final = (5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 2e-2, 1e-1, 1.0)
 """Seconds. Writing a small frame takes some 10 µs; from 20 ms on a recording goes through a thread."""
@@ -106,7 +106,7 @@ class Figures:
         yield _gauge("hoopx_ready", "New sessions can be taken: 1 or 0. /readyz says why not.", not unready(status))
         yield _gauge("hoopx_uptime_seconds", "Since the start.", status.get("uptime"))
         yield _gauge("hoopx_sessions", "Sessions that live.", status.get("sessions"))
-        yield _gauge("hoopx_recording_possible", "New sessions can be recorded: 1 or 0.", not status.get("disk"))
+        yield _gauge("hoopx_recording_possible", "New sessions can be recorded: 1 or 0.", not unrecordable(status))
         yield _counter("hoopx_logins_failed", "Logins that failed.", self._failed())
         sent = CounterMetricFamily("hoopx_bytes", "Bytes that a side has sent, as recorded.", labels=["side"])
         for side, count in zip(("client", "target"), self._traffic()):
@@ -145,7 +145,8 @@ def _curated(curator: Mapping[str, Any] | None) -> Iterator[Metric]:
     ledger = curator.get("ledger") or {}
     yield _gauge("hoopx_ledger_leaves", "Leaves of the ledger.", ledger.get("size"))
     yield _gauge("hoopx_ledger_signed_leaves", "Covered by a signed checkpoint.", ledger.get("signed"))
-    yield _gauge("hoopx_ledger_witnessed_leaves", "Covered by a checkpoint that enough witnesses have signed.", ledger.get("published"))
+    witnessed = ledger.get("published") if ledger.get("witnesses") else None
+    yield _gauge("hoopx_ledger_witnessed_leaves", "Covered by a checkpoint that enough witnesses have signed.", witnessed)
     seen = GaugeMetricFamily("hoopx_witness_leaves", "Leaves that a witness has signed for.", labels=["witness"])
     for witness in (ledger.get("witnesses") or ())[:WITNESSES]:
         seen.add_metric([str(witness.get("url"))], witness.get("size") or 0)

@@ -17,14 +17,24 @@ def unready(status: Mapping[str, Any]) -> list[str]:
     found = []
     if status.get("draining"):
         found.append("the gateway is stopping")
-    if status.get("disk"):
-        found.append(f"sessions can not be recorded: {status['disk']}")
+    found += [f"sessions can not be recorded: {why}" for why in unrecordable(status)]
     if status.get("state"):
         found.append(f"identities can not be checked: {status['state']}")
     listeners = status.get("listeners")
     if listeners is not None and (not listeners or not all(each.get("address") for each in listeners)):
         found.append("not every listener is up")
+    return found
+
+
+def unrecordable(status: Mapping[str, Any]) -> list[str]:
+    """
+    @param status: L{hoopx.gateway.Gateway.status}.
+    @return: why no new session can be recorded, words each: of every one the ledger must have been told.
+    """
+    found = [status["disk"]] if status.get("disk") else []
     curator = status.get("curator")
     if curator is not None and curator.get("state") != "ready":
         found.append(f"the curator is {curator.get('state', 'not there')}")
+    elif curator is not None and (trouble := (curator.get("ledger") or {}).get("trouble")):
+        found.append(f"the ledger can not be written: {trouble}")
     return found

@@ -28,6 +28,8 @@ class Book:
     @param following: the ledger is a copy that follows, as in a store: what is younger than its last leaf is on its way, and of a
         session without a sealed segment nothing is to be there yet.
     @ivar since: seconds since the epoch of the first leaf; C{None} in an empty ledger.
+    @ivar vouched: digests of rows of the audit of which signed leaves speak.
+    @ivar trail: digests of rows that leaves have taken in the order of the rows.
     """
 
     def __init__(self, leaves: Iterable[bytes] = (), pending: Iterable[bytes] = (), following: bool = False) -> None:
@@ -35,8 +37,11 @@ class Book:
         self.until = 0.0
         self.sessions: dict[str, Attested] = {}
         self.since: float | None = None
+        self.vouched: set[str] = set()
+        self.trail: set[str] = set()
         for line in leaves:
             self._add(line)
+        self.vouched |= self.trail
         self._signed = {session for session, said in self.sessions.items() if said.key is not None or said.sealed or said.ended}
         self._logged = {session for session, said in self.sessions.items() if said.key is not None}
         self._erasing: set[str] = set()
@@ -51,6 +56,8 @@ class Book:
     def _add(self, line: bytes) -> None:
         leaf = unpack(line)
         self._seen(leaf)
+        if "audit" in leaf:  # of an erasure before its turn: the row itself has another leaf
+            (self.vouched if leaf["type"] == "erased" else self.trail).add(leaf["audit"])
         if "session" in leaf:
             self._enter(leaf)
 

@@ -36,6 +36,8 @@ class Fetching:
     @param opener: opens what is a file.
     @param store: callable(a store's reference) -> what has C{fetch(object name, path, told)}, see L{hoopx.storage.reading}.
     @param progress: callable(title, bytes) -> context manager of callable(bytes that have come).
+    @param placed: callable(a session's directory) -> L{Place}.
+    @param keep: bytes of fetched objects that are kept.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class Fetching:
         opener: Opener,
         store: Callable[[str], Any],
         progress: Callable[[str, int], AbstractContextManager[Callable[[int], object]]] = _silent,
+        placed: Callable[[str], Place] = placed,
         keep: int = KEPT,
     ) -> None:
         self._opener = opener
         self._store = store
         self._progress = progress
         self._keep = keep
+        self._where = placed
         self._stores: dict[str, Any] = {}
         self._place: Place | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -82,7 +86,7 @@ class Fetching:
 
     def _placed(self, path: str) -> Place:
         if self._place is None or self._place.path != path:
-            self._place = placed(path)
+            self._place = self._where(path)
         return self._place
 
     def _fetched(self, place: Place, name: str) -> str:

@@ -163,7 +163,7 @@ def fits(chain: Chain, found: Outline) -> bool:
             return False
         connected = chain.connected or chain.number > 0
         if len(kinds) > 1:
-            connected = connected or kinds[-2] == DONE or _connected(found.last[-2])
+            connected = connected or _connected(found.last[-2])
     except WRONG:
         return False
     chain.public = public
@@ -175,5 +175,9 @@ def fits(chain: Chain, found: Outline) -> bool:
     return True
 
 
-def _connected(recovered: Frame) -> bool:
-    return unpack(recovered.payload).get("connected") is not False
+def _connected(end: Frame) -> bool:
+    """Was the target reached? Of a session that was refused before, DONE counts no byte of either side."""
+    said = unpack(end.payload)
+    if end.kind == DONE:
+        return any(said.get(name) for name in ("frames_from_client", "frames_from_target"))
+    return said.get("connected") is not False

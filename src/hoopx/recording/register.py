@@ -17,6 +17,7 @@ from hoopx.ledger.note import COSIGNATURE, Checkpoint, NoteError, Verifier, open
 from hoopx.ledger.reader import LedgerReader, Signed
 from hoopx.ledger.tail import TAIL
 from hoopx.ledger.tree import ProofError
+from hoopx.recording.acts import Acts
 from hoopx.recording.book import Book
 from hoopx.recording.files import openRegular
 
@@ -33,6 +34,7 @@ class Register:
     @ivar witnesses: name -> size of the newest checkpoint that the witness has cosigned, and when (seconds since the epoch).
     @ivar problems: what is wrong.
     @ivar keys: public keys that have signed it, 32 bytes each.
+    @ivar acts: how the audit stands to it; C{None} when it was not looked at.
     @ivar book: what it says of sessions. Of a ledger that is not sound nothing is believed: then C{None}.
     """
 
@@ -45,6 +47,7 @@ class Register:
     problems: list[str] = Factory(list)
     keys: frozenset[bytes] = frozenset()
     book: Book | None = None
+    acts: Acts | None = None
 
     def line(self) -> dict[str, Any]:
         """As C{hoopx verify --json} prints it, as the last object."""
@@ -59,6 +62,7 @@ class Register:
             "pending": self.pending,
             "against": self.against,
             "witnesses": {name: {"size": size, "at": at} for name, (size, at) in self.witnesses.items()},
+            "audit": self.acts.line() if self.acts is not None else None,
         }
 
 

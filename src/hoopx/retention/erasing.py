@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.internet.defer import inlineCallbacks
-from twisted.logger import Logger
 
 from hoopx.errors import HoopxError
 from hoopx.ledger.leaf import leaf
@@ -34,10 +33,8 @@ class Eraser:
     @param scribe: L{hoopx.curator.scribe.Scribe}.
     @param threads: for the book and the files.
     @param backend: L{hoopx.interfaces.IStorageBackend} or C{None}.
-    @param index: has C{erase(session)}, or C{None}.
+    @param index: has C{erase(session)} -> Deferred (L{hoopx.curator.cleaning}), or C{None}.
     """
-
-    log = Logger()
 
     def __init__(
         self,
@@ -104,9 +101,7 @@ class Eraser:
                 pass
         yield self._threads.call(self._remove, path)
         if self._index is not None:  # after the files: whoever looks through the disk meanwhile would put it down again
-            whole = yield self._threads.call(self._index.erase, session)
-            if not whole:
-                self.log.warn("{session}: traces are left in the index until its readers have done", session=session)
+            yield self._index.erase(session)
         (index,) = yield self._scribe.append([leaf("erased", self._wall(), session=session, audit=audit)])
         yield self._threads.call(self._book.erased, session)
         return index

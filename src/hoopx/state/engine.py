@@ -62,11 +62,17 @@ def _file(url: URL, pragmas: tuple[str, ...]) -> Engine:
 
 def _private(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = not path.exists()
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    if fresh and os.geteuid() == 0:  # root at the command line makes it for the gateway's user
-        folder = path.parent.stat()
-        os.chown(path, folder.st_uid, folder.st_gid)
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        # Not opened: closing it again would take the locks away that this process has on it already, and another process
+        # would believe that nobody uses the file, and remove its log (POSIX, fcntl).
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(13, "Permission denied", str(path)) from None
+    else:
+        if os.geteuid() == 0:  # root at the command line makes it for the gateway's user
+            folder = path.parent.stat()
+            os.chown(path, folder.st_uid, folder.st_gid)
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
 

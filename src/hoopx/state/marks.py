@@ -12,6 +12,7 @@ from typing import Any, Callable, Final, Iterable
 from sqlalchemy import delete, func, insert, select, update
 
 from hoopx.errors import HoopxError
+from hoopx.state.rows import personOf
 from hoopx.state.store import Row, Store
 from hoopx.state.tables import holds, reviews, tags
 
@@ -32,7 +33,7 @@ class MarkError(HoopxError):
 
 class Marks:
     """
-    @param by: who does all this, as the audit names people: C{"uid 1000 (alice)"}.
+    @param by: who does all this, as the audit names people: C{"uid 1000 (alice)"}, C{"uid 1000 (alice) as uid 0 (root)"}.
     @param now: the wall clock.
     """
 
@@ -100,10 +101,10 @@ class Marks:
         with self._store.writing() as connection:
             before = connection.execute(select(reviews).where(reviews.c.session == session)).mappings().all()
             if signOff:
-                lookers = {row["by"] for row in before if row["what"] == REVIEWED}
+                lookers = {personOf(row["by"]) for row in before if row["what"] == REVIEWED}
                 if not lookers:
                     raise MarkError("nobody has reviewed the session yet: hoopx sessions review, without --sign-off")
-                if self._by in lookers:
+                if personOf(self._by) in lookers:
                     raise MarkError("you have reviewed the session yourself: a second person signs it off")
             what = SIGNED if signOff else REVIEWED
             row = {"session": session, "by": self._by, "what": what, "note": note, "at": self._now()}
@@ -115,7 +116,7 @@ class Marks:
         return self._rows(select(reviews).where(reviews.c.session == session).order_by(reviews.c.id))
 
     def _own(self, owner: str) -> bool:
-        found = _NAMED.fullmatch(self._by)
+        found = _NAMED.fullmatch(personOf(self._by))
         return found is not None and found.group(1) in (owner, owner.partition("@")[0])
 
     # Holds

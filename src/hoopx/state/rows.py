@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.state.test_store -*-
 """
-What a row of the audit is for the ledger.
+What a row of the audit is for the ledger, and who is meant by it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,13 @@ from hashlib import sha256
 from typing import Any, Final, Mapping
 
 FIELDS: Final = ("action", "actor", "at", "details", "subject")
+AS: Final = " as "
+"""In the name of somebody who has become another user of the system: C{"uid 1000 (alice) as uid 0 (root)"}."""
+
+
+def personOf(actor: str) -> str:
+    """@return: who it is, whatever user that person has become."""
+    return actor.partition(AS)[0]
 
 
 def auditHash(row: Mapping[str, Any]) -> str:

@@ -21,17 +21,21 @@ _ONE: Final = Lock()
 # Two gateways that start together must not both migrate one server.
 MIGRATING: Final = 0x686F6F7078
 
+# Of what is the same for every store: alembic's entry.
+_ROOM: Final = Path(__file__).parent / "migrations"
+
 
 @frozen
 class Schema:
     """
     @ivar head: the newest migration; said here as well, so that an up-to-date store costs no import of alembic. A test compares.
+    @ivar versions: the folder of its migrations.
     @ivar table: where a store says which it has; a server may hold both stores in one database.
     @ivar name: for errors: C{"the state store"}; C{key} of the configuration and C{advice} what to do, too.
     """
 
     head: str
-    migrations: Path
+    versions: Path
     table: str
     name: str
     key: str
@@ -39,7 +43,7 @@ class Schema:
 
 
 STATE: Final = Schema(
-    "0002", Path(__file__).parent / "migrations", "alembic_version", "the state store", "state.url",
+    "0002", _ROOM / "versions", "alembic_version", "the state store", "state.url",
     "run the version that wrote it, or restore a backup that is older",
 )  # fmt: skip
 HEAD: Final = STATE.head
@@ -57,8 +61,10 @@ def configuration(schema: Schema = STATE) -> Any:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(schema.migrations).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
+    for name, where in (("script_location", _ROOM), ("version_locations", schema.versions)):
+        config.set_main_option(name, str(where).replace("%", "%%"))
+    for name in ("path_separator", "version_path_separator"):  # before alembic 1.16 it had the second name
+        config.set_main_option(name, "os")
     config.attributes["table"] = schema.table
     return config
 

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
+from hoopx.storage.errors import StorageError, StorageRefused, StorageUnavailable
 from hoopx.storage.names import checked, ledgerName
 from hoopx.values import Receipt
 
 COPY: Final = 1 << 20
 LARGEST: Final = 20 << 20
 """Bytes of a file of a ledger: a bundle has 256 entries of at most 64 KiB."""
+PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
+"""Seconds between two tries: half a minute, which a restart of a store takes."""
 
 _CHECKPOINT: Final = re.compile(r"checkpoint/[0-9]{12}")
 
@@ -39,15 +43,16 @@ class StoredObjects:
         self._backend = backend
         self._oldest: dict[str, Receipt] = {}
 
-    def names(self) -> list[str]:
+    def names(self, prefix: str = "") -> list[str]:
         """
-        @return: of all objects. Of one with several versions the oldest is read afterwards: it is the one that was written first.
+        @return: of all objects that begin so. Of one with several versions the oldest is read afterwards: it is the one that was
+            written first.
         @raise hoopx.storage.errors.StorageError:
         """
-        for receipt in _now(self._backend.list("")):
+        for receipt in _now(self._backend.list(prefix)):
             if not receipt.deleted:  # a marker that hides what is below it, and is there
                 self._oldest[receipt.name] = receipt
-        return sorted(self._oldest)
+        return sorted(name for name in self._oldest if name.startswith(prefix))
 
     def read(self, name: str, limit: int) -> bytes:
         """
@@ -72,6 +77,47 @@ class StoredObjects:
                 while data := source.read(COPY):
                     target.write(data)
                     told(len(data))
+
+
+class Patient:
+    """
+    A store that may be away for a while: what it can not give is asked for again. Whoever has waited in vain does not wait a second
+    time: with thousands of objects to come there would be no end.
+
+    @param store: has C{fetch}, as L{StoredObjects}.
+    @param sleep: callable(seconds).
+    @ivar gave: why nothing more is asked for, or C{None}.
+    """
+
+    def __init__(self, store: Any, sleep: Callable[[float], object] = time.sleep) -> None:
+        self._store = store
+        self._sleep = sleep
+        self.gave: StorageError | None = None
+
+    def fetch(self, name: str, path: str, told: Callable[[int], object] = lambda count: None) -> None:
+        """@raise hoopx.storage.errors.StorageError:"""
+        if self.gave is not None:
+            raise self.gave
+        for pause in PAUSES:
+            try:
+                return self._fetch(name, path, told)
+            except StorageUnavailable:
+                self._sleep(pause)
+        try:
+            self._fetch(name, path, told)
+        except (StorageUnavailable, StorageRefused) as error:
+            self.gave = error
+            raise
+
+    def _fetch(self, name: str, path: str, told: Callable[[int], object]) -> None:
+        try:
+            self._store.fetch(name, path, told)
+        except BaseException:
+            try:
+                os.unlink(path)  # what came before it broke off
+            except FileNotFoundError:
+                pass
+            raise
 
 
 class StoredLedger:

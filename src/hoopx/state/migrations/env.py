@@ -1,16 +1,13 @@
 """
-alembic's entry: runs the migrations on the connection it is given by L{hoopx.state.schema}.
+alembic's entry, the same for every store: runs the migrations that L{hoopx.state.schema} names on the connection that it gives.
 """
 
 from alembic import context
-
-from hoopx.state.tables import metadata
 
 
 def run() -> None:
     context.configure(
         connection=context.config.attributes["connection"],
-        target_metadata=metadata,
         version_table=context.config.attributes["table"],
         render_as_batch=True,  # SQLite can not ALTER most things
     )

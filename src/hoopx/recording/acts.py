@@ -1,0 +1,112 @@
+# -*- test-case-name: tests.recording.test_acts -*-
+"""
+The audit of a data directory against its ledger: rows that were changed, put in between, or taken away.
+
+The ledger takes the rows in their order. So one without a leaf is new, or older than the ledger, or nobody's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from attrs import Factory, define
+
+from hoopx.state.rows import auditHash
+
+STATE: Final = "state.sqlite"
+NAMED: Final = 20
+"""Rows that are named; more are counted."""
+_ROWS: Final = "SELECT id, at, actor, action, subject, details, hash FROM audit ORDER BY id"
+
+
+@define
+class Acts:
+    """
+    A verdict on an audit.
+
+    @ivar rows: how many there are; C{logged}: that the ledger has.
+    @ivar state: C{"consistent"}, C{"TAMPERED"}, C{"missing"}, C{"unchecked"} (it can not be read), or C{"elsewhere"}: it is not in
+        this folder, and nobody has said that it should be.
+    @ivar problems: what is wrong.
+    """
+
+    rows: int = 0
+    logged: int = 0
+    state: str = "consistent"
+    problems: list[str] = Factory(list)
+
+    def line(self) -> dict[str, Any]:
+        """As C{hoopx verify --json} prints it, with the ledger."""
+        return {"state": self.state, "rows": self.rows, "logged": self.logged, "problem": "; ".join(self.problems) or None}
+
+
+def verifyAudit(data: str, vouched: Collection[str], trail: Collection[str], expected: bool = False) -> Acts | None:
+    """
+    Read the ledger first: rows are written before their leaves.
+
+    @param data: the data directory.
+    @param vouched: digests of rows that the signed ledger speaks of: each must be there.
+    @param trail: digests of rows that are in the ledger, in the order of the rows.
+    @param expected: it has to be in this directory.
+    @return: C{None} when it is not here, and the ledger has nothing of it.
+    """
+    path = os.path.join(data, STATE)
+    if not os.path.exists(path):
+        if expected and vouched:
+            return Acts(state="missing", problems=[f"{STATE} is not here, and the ledger has {len(vouched)} rows of it"])
+        return Acts(state="elsewhere") if vouched else None
+    try:
+        return _judged(_read(path), vouched, trail)
+    except (OSError, sqlite3.Error) as error:
+        return Acts(state="unchecked", problems=[f"{STATE} can not be read: {error}"])
+
+
+def _judged(rows: Iterator[Mapping[str, Any]], vouched: Collection[str], trail: Collection[str]) -> Acts:
+    acts = Acts()
+    missing = set(vouched)
+    wrong: list[str] = []
+    waiting: list[str] = []  # since the last row that is in the ledger
+    begun = False
+    for row in rows:
+        acts.rows += 1
+        said = f"row {row['id']} ({row['action']} by {row['actor']})"
+        digest = _digest(row)
+        if digest != row["hash"]:
+            wrong.append(f"{said} is not what it was: its digest is another one")
+            missing.discard(row["hash"])
+        missing.discard(digest)
+        if digest in trail:
+            acts.logged += 1
+            wrong += [f"{one} is not in the ledger, which has later ones" for one in waiting if begun]
+            waiting, begun = [], True
+        elif digest == row["hash"]:
+            waiting.append(said)
+    if missing:
+        wrong.append(f"{len(missing)} row{'s are' if len(missing) > 1 else ' is'} missing, which the ledger has: {min(missing)}")
+    acts.problems = wrong[:NAMED] + ([f"and {len(wrong) - NAMED} more"] if len(wrong) > NAMED else [])
+    acts.state = "TAMPERED" if wrong else "consistent"
+    return acts
+
+
+def _digest(row: Mapping[str, Any]) -> str:
+    try:
+        return auditHash({**row, "details": json.loads(row["details"])})
+    except (ValueError, TypeError, RecursionError):
+        return ""
+
+
+def _read(path: str) -> Iterator[Mapping[str, Any]]:
+    """The rows, oldest first. Nothing is written: a file that nobody has open is read as it is."""
+    wal = os.path.exists(f"{path}-wal")
+    database = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode=ro{'' if wal else '&immutable=1'}", uri=True)
+    try:
+        database.row_factory = sqlite3.Row
+        for row in database.execute(_ROWS):
+            yield dict(row)
+    finally:
+        database.close()
