@@ -2,7 +2,7 @@
 
 import os
 
-from twisted.internet.defer import fail, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.recording.files import Files
@@ -99,6 +99,26 @@ class ErasingTests(SynchronousTestCase):
         self.assertEqual(self.eraser.expired(""), [])
         self.failureResultOf(self.eraser.erase(self.session, AUDIT), NotErased)
         self.assertIn(self.session, self.book.overSessions())
+
+    def test_heldMeanwhile(self):
+        """While the store takes its time: nothing more goes, of the objects or of the files."""
+        for gone in (1, 2):
+            self.setUp()
+            self.store()
+            self.now = self.ended + KEEP
+            waiting = []
+            self.backend.delete = lambda receipt: waiting.append(Deferred()) or waiting[-1]
+            erasing = self.eraser.erase(self.session, AUDIT)
+            for _ in range(gone - 1):
+                waiting[-1].callback(None)
+            self.book.hold(self.session, 7, True)
+            waiting[-1].callback(None)
+            self.assertIn("held", str(self.failureResultOf(erasing, NotErased).value))
+            self.assertEqual((len(waiting), self.index.erased, self.ledger.leaves), (gone, [], []))
+            self.assertTrue(os.path.exists(os.path.join(self.recording.path, "000001.hxr")))
+        self.backend.delete = lambda receipt: fail(NotStored("it is gone"))
+        self.book.hold(self.session, 8, False)
+        self.successResultOf(self.eraser.erase(self.session, AUDIT))
 
     def test_clock(self):
         self.now = self.ended + KEEP
