@@ -20,10 +20,11 @@ from hoopx.frames import FrameError
 from hoopx.index import rebuild as module
 from hoopx.index.rebuild import Rebuild
 from hoopx.index.search import search
-from hoopx.index.segments import Segments
+from hoopx.index.segments import Places, Segments
 from hoopx.index.store import address, openForReading
 from hoopx.index.swap import LOCK
 from hoopx.protocols.postgres.messages import query
+from hoopx.recording.elsewhere import Place
 from hoopx.recording.stored import opener
 from hoopx.registry import protocols
 from hoopx.state.engine import close
@@ -97,6 +98,25 @@ class RebuildTests(SynchronousTestCase):
         self.assertEqual(len(search(engine, "select")), 1)
         close(engine)
         self.assertEqual(sorted(path.name for path in data.iterdir()), ["index.sqlite", "index.sqlite.lock", "recordings"])
+
+    def test_erasedBetween(self) -> None:
+        """The store's list is made, then a session is erased, there and from the index that is about to be replaced."""
+        stays = record(self.data, [asked("SELECT 'trumpet'")], started=BEGAN)
+        gone = record(self.data, [asked("SELECT 'zanzibar'")], started=BEGAN + 1)
+        read = Segments(str(self.data))
+        data = Path(self.mktemp())
+        there = {name: Place(name, None, {"000000.hxr": "x"}) for name in (stays, gone)}
+        places = Places(str(data), dict(there))
+
+        def again() -> None:
+            places.stored = dict(there)
+            there.pop(gone, None)
+
+        self.assertEqual(self.rebuild(data, read=read, places=places, again=again).run(), 1)
+        engine = openForReading(address("sqlite:", data))
+        self.addCleanup(close, engine)
+        self.assertEqual([row[0] for row in contents(engine)[0]], [stays])
+        self.assertNotIn(b"zanzibar", b"".join(path.read_bytes() for path in data.glob("index.sqlite*")))
 
     def test_damagedIndex(self) -> None:
         """A file that is none gives way."""

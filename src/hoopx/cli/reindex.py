@@ -93,7 +93,7 @@ class Stock:
 
     def look(self) -> str:
         """See which sessions are in the store. @return: why that can not be seen, or C{""}; then it is as it was."""
-        from hoopx.recording.elsewhere import inStore
+        from hoopx.recording.elsewhere import atHome, inStore
         from hoopx.storage.errors import StorageError
 
         if not self._reference:
@@ -104,7 +104,7 @@ class Stock:
             names = self._objects.names(f"{self._place.settings.gateway.name}/")
         except (StorageError, OSError) as error:
             return f"the store {self._reference} can not be looked through: {error}"
-        found = {each.session: each for each in inStore(names)}
+        found = {each.session: each for each in inStore(filter(atHome, names))}
         alone = [session for session in found if not os.path.isdir(self.places.path(session) or "")]
         for session in self._erased().intersection(alone) if alone else ():
             del found[session]

@@ -88,15 +88,26 @@ class Rebuild:
                     self._kept(engine, writer)
                 if self._gone(engine, writer):
                     Traces(engine).remove()
-                with engine.connect() as connection:
-                    count = len(connection.execute(select(sessions.c.session)).all())
+                count = _count(engine)
                 emptyLog(engine)
                 close(engine)
                 # Before the file: its log must not be taken for the new one's.
                 for ending in ("-wal", "-shm"):
                     path.with_name(path.name + ending).unlink(missing_ok=True)
                 os.replace(engine.url.database or "", path)
-            return count
+        return count - self._late()
+
+    def _late(self) -> int:
+        """What was erased while the store was looked through, and from the index that was before. @return: how many there were."""
+        self._again()
+        engine = openForWriting(self._where)
+        try:
+            gone = self._gone(engine, IndexWriter(engine, *self._arguments))
+            if gone:
+                Traces(engine).remove()
+            return gone
+        finally:
+            close(engine)
 
     @contextmanager
     def _scratch(self, aside: Path) -> Iterator[tuple[Engine, IndexWriter]]:
@@ -146,14 +157,17 @@ class Rebuild:
         engine = openForWriting(self._where)
         try:
             writer = IndexWriter(engine, *self._arguments)
-            count = 0
+            read = []
             with self._scratch(Path(self._data) / f"index{ASIDE}") as (aside, reading):
                 for path in self._places.paths():
-                    count += 1
+                    read.append(os.path.basename(path))
                     self._step(path)
                     self._replace(writer, reading, aside, path)
             writer.sweep(self._data, self._node)
-            return count
+            self._again()
+            gone = [session for session in read if session not in self.failed and not self._places.there(session)]
+            writer.erase(*gone)
+            return len(read) - len(gone)
         finally:
             close(engine)
 
@@ -213,6 +227,11 @@ def _copy(connection: Connection, row: Row, writer: IndexWriter, anyway: bool = 
     said = connection.execute(select(labels.c.name, labels.c.value).where(labels.c.session == row["session"]))
     things = connection.execute(select(items).where(items.c.session == row["number"]).order_by(items.c.id))
     return writer.adopt(row, dict(said.tuples().all()), [dict(thing) for thing in things.mappings()], anyway)
+
+
+def _count(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return len(connection.execute(select(sessions.c.session)).all())
 
 
 def _remove(path: Path) -> None:
