@@ -28,6 +28,7 @@ from hoopx.curator.scribe import Scribe
 from hoopx.curator.settings import CuratorSettings
 from hoopx.curator.storing import Storing
 from hoopx.curator.survey import survey
+from hoopx.curator.through import Through
 from hoopx.errors import HoopxError
 from hoopx.ledger.keys import keyring, loadKey
 from hoopx.ledger.leaf import leaf
@@ -78,7 +79,7 @@ class Workshop:
         self._key: Any = None
         self._surveying = False
         self._surveyed = 0
-        self._audited: tuple[int, str] = (0, "")
+        self._through = Through()
         self._guard: Any = None
         self._retiring: Any = None
         self._index: Any = None
@@ -135,7 +136,7 @@ class Workshop:
     def _openBook(self, settings: CuratorSettings) -> None:
         self._book = Book(os.path.join(settings.data, "curator.sqlite"), careful=bool(settings.encryptTo))
         self._book.problems(clear=True)
-        self._audited = tuple(self._book.fact("audit") or self._audited)
+        self._through = Through(tuple(self._book.fact("audit") or self._through.last))
         catchUp(self._book, self._ledger, settings.data)
         self._guard = ClockGuard(self._book, self._wall, self._leaves, self._parts.uptime)
         self._guard.look()  # before there is any leaf of this run
@@ -235,6 +236,7 @@ class Workshop:
 
     @inlineCallbacks
     def audit(self, audit: str, row: int = 0) -> Any:
+        self._through.begin(row)
         indexes = yield self._append("audit", audit=audit)
         yield self._upTo(row, audit)
         return indexes
@@ -243,6 +245,7 @@ class Workshop:
     def hold(self, session: str, on: bool, audit: str, row: int, hold: int = 0, filter: dict[str, Any] | None = None) -> Any:
         """A hold is set, or lifted: in the ledger. L{holds} tells the store."""
         self._need()
+        self._through.begin(row)
         indexes = yield self._retiring.hold(session, on, audit, hold, filter)
         yield self._upTo(row, audit)
         return indexes
@@ -255,9 +258,8 @@ class Workshop:
     @inlineCallbacks
     def _upTo(self, row: int, audit: str) -> Any:
         """So far the audit is in the ledger; the gateway goes on from there."""
-        if row > self._audited[0]:
-            self._audited = (row, audit)
-            yield self._parts.book.call(self._book.setFact, "audit", self._audited)
+        if self._through.end(row, audit):
+            yield self._parts.book.call(self._book.setFact, "audit", self._through.last)
 
     def expired(self, after: str) -> Any:
         """See L{Retiring.expired}."""
@@ -351,8 +353,8 @@ class Workshop:
                 "removed": self._storing.removed,
             },
             "quarantined": {"count": len(self.pipeline.quarantined), "sessions": names},
-            "audit": self._audited[0],
-            "audited": self._audited[1],
+            "audit": self._through.last[0],
+            "audited": self._through.last[1],
             "unknown": self._retiring.custody.unknown,
             "clock": self._retiring.doubt,
             "recipients": len(self.settings.encryptTo),
