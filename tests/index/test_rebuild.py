@@ -5,10 +5,12 @@ An index that is made again is the one that was made segment by segment.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pyrage
 import zstandard
@@ -24,11 +26,13 @@ from hoopx.index.segments import Places, Segments
 from hoopx.index.store import address, openForReading
 from hoopx.index.swap import LOCK
 from hoopx.protocols.postgres.messages import query
+from hoopx.protocols.postgres.view import PostgresView
 from hoopx.recording.elsewhere import Place
 from hoopx.recording.stored import opener
 from hoopx.registry import protocols
 from hoopx.state.engine import close
 from hoopx.values import ATTEMPTED, CLIENT, PASSED
+from tests.index import rig
 from tests.index.rig import BEGAN, Reads, asked, contents, feed, folder, record, writer
 
 STATEMENTS = [f"SELECT {word} FROM t" for word in ("a", "b", "c", "'a long one which is cut in two somewhere'")]
@@ -117,6 +121,26 @@ class RebuildTests(SynchronousTestCase):
         self.addCleanup(close, engine)
         self.assertEqual([row[0] for row in contents(engine)[0]], [stays])
         self.assertNotIn(b"zanzibar", b"".join(path.read_bytes() for path in data.glob("index.sqlite*")))
+
+    def test_nonsense(self) -> None:
+        """Recordings that others may have written, or put into the store: none of them keeps the rest out of the index."""
+        good = record(self.data, [asked("SELECT 'trumpet'")])
+        record(self.data, [asked("SELECT 1")], protocol=["x"])
+        for said in ({"identity": ["x"]}, {"identity": "x"}, {"labels": ["x"]}, {"labels": 5}, {"protocol": {}}):
+            record(self.data, [asked("SELECT 1")], **said)
+        for said in ({"started": 10**400}, {"bytes_from_client": 10**30}, {"bytes_from_client": 1e999}, {"reason": [1]}):
+            with patch.object(rig, "pack", lambda value: json.dumps({**value, **said}).encode()):
+                record(self.data, [asked("SELECT 1")])
+        with patch.object(PostgresView, "feed", side_effect=AttributeError("a defect")):
+            rebuild = self.rebuild()
+            rebuild.run()
+            self.assertIn("a defect", rebuild.failed[good])
+        rebuild = self.rebuild()
+        rebuild.run()
+        self.assertLess(len(rebuild.failed), 2)
+        engine = openForReading(address("sqlite:", self.data))
+        self.addCleanup(close, engine)
+        self.assertEqual(len(search(engine, "trumpet")), 1)
 
     def test_damagedIndex(self) -> None:
         """A file that is none gives way."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Callable, Final, Iterator, Mapping
 
 from sqlalchemy import URL, Connection, Engine, select
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, DataError, DBAPIError
 
 from hoopx.errors import HoopxError
 from hoopx.index.rows import Row
@@ -32,8 +32,6 @@ from hoopx.state.engine import close
 ASIDE: Final = ".new"
 ROUNDS: Final = 5
 """Times that what came meanwhile is read before the lock is taken: then little is left to do under it."""
-UNREADABLE = (HoopxError, OSError, ValueError, KeyError, TypeError)
-"""What a damaged recording raises; the last three come from JSON that says something else than it should."""
 
 
 class Rebuild:
@@ -210,9 +208,16 @@ class Rebuild:
             numbers = self._places.sealed(path)[begin:]
             for number in numbers:
                 writer.segment(session, number, self._arguments[0](session, number))
-        except UNREADABLE as error:
+        except DBAPIError as error:
+            if not isinstance(error, DataError):  # what the database does not take is the recording's fault, else it is its own
+                raise
+            self.failed[session] = str(error.orig)
+            return 0
+        except MemoryError:
+            raise
+        except Exception as error:  # whoever has written it may have made views and JSON fail in any way
             if self._places.there(session):  # and was not erased just now
-                self.failed[session] = str(error)
+                self.failed[session] = str(error) or type(error).__name__
             return 0
         return len(numbers)
 
