@@ -129,7 +129,7 @@ class RebuildTests(SynchronousTestCase):
         for said in ({"identity": ["x"]}, {"identity": "x"}, {"labels": ["x"]}, {"labels": 5}, {"protocol": {}}):
             record(self.data, [asked("SELECT 1")], **said)
         for said in ({"started": 10**400}, {"bytes_from_client": 10**30}, {"bytes_from_client": 1e999}, {"reason": [1]}):
-            with patch.object(rig, "pack", lambda value: json.dumps({**value, **said}).encode()):
+            with patch.object(rig, "pack", lambda value, said=said: json.dumps({**value, **said}).encode()):
                 record(self.data, [asked("SELECT 1")])
         with patch.object(PostgresView, "feed", side_effect=AttributeError("a defect")):
             rebuild = self.rebuild()
