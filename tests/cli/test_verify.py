@@ -75,6 +75,8 @@ class VerifyTests(VerifyCase):
         self.assertEqual(status, 0)
         self.assertIn(f"{self.world.sessions['recovered']}  recovered, signed until 0.0", out)
         self.assertIn("consistent with itself only", err)
+        _, _, err = await self.hoopx(command, "--witness-key", self.world.witness)
+        self.assertIn("consistent with itself and what witnesses have signed", err)
         self.assertIn("5 complete", err)
 
     async def test_noOpening(self) -> None:
