@@ -81,5 +81,3 @@ def lines(one: dict[str, Any]) -> list[str]:
         values = ", ".join(harmless(value[:WIDTH]) for value in one["parameters"][:10])
         shown.append(f"    with {values}{', ...' if len(one['parameters']) > 10 else ''}")
     return [harmless(first), *shown]
-
-
