@@ -113,8 +113,7 @@ def command(
                 evidence = Evidence(found.folder, found.inquire, opener)
             if evidence is not None:
                 _run(evidence, told, advance)
-            if found is None:
-                told.audit(where, own=path is None, server=path is None and place.settings.state.url != "sqlite:")
+            told.audit(where if found is None else None, own=path is None, server=_server(place) if path is None else None)
     except BrokenPipeError:  # who reads what is printed has had enough
         raise
     except OSError as error:
@@ -127,8 +126,20 @@ def command(
     if not told.registers and not told.states:
         # A wrong or an emptied folder must not look like one in which everything is in order.
         fail(f"nothing was verified: neither recordings nor a ledger are in {where}")
+    if identities and told.closed and not told.opened:
+        fail("none of the identities given opens anything here: is it the right --identity, or $HOOPX_IDENTITY?")
     if not (told.states.keys() <= GOOD and all(map(sound, told.registers.values()))) or told.short or told.gone:
         raise click.exceptions.Exit(EXIT_NO)
+
+
+def _server(place: Place) -> Callable[[], Iterator[Any]] | None:
+    """Reads the audit, where the configuration keeps it in a database server."""
+    url = place.settings.state.url
+    if url == "sqlite:":
+        return None
+    from hoopx.state.reread import auditAgain
+
+    return partial(auditAgain, url, place.data)
 
 
 def _nothing(origin: str) -> bytes | None:
