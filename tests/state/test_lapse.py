@@ -1,0 +1,134 @@
+"""Rows of the audit that can not be written: somebody is told, once; what was done all the same is put down when it can be."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy.exc import OperationalError
+from twisted.internet.defer import Deferred, execute, fail
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from hoopx.state.alarms import AuditedAlarms
+from hoopx.state.audit import Audit, FailedLogins
+from hoopx.state.lapse import AGAIN, MINUTE, WAITING, Lapse
+
+SAID = "the audit can not be written: database or disk is full"
+
+
+class LapseTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.full = True
+        self.rows: list[dict[str, Any]] = []
+        self.alarms: list[tuple[str, str]] = []
+        self.lapse = Lapse(self, self, self.clock, self.clock.seconds, lambda alarm, fields: self.alarms.append((alarm, fields["why"])))
+        self.audit = Audit(self, self, self.clock.seconds, self.lapse)
+
+    def addAudit(self, rows: list[dict[str, Any]]) -> list[str]:
+        self.rows += rows
+        return [""] * len(rows)
+
+    def call(self, function: Any, *arguments: Any) -> Deferred[Any]:
+        if self.full:
+            error = sqlite3.OperationalError("database or disk is full")
+            return fail(OperationalError("INSERT INTO audit", {"details": "hunter2"}, error))
+        return execute(function, *arguments)
+
+    def act(self, action: str = "status", late: bool = True) -> None:
+        written = self.audit.write("uid 0", action, "")
+        if self.full:
+            self.failureResultOf(written, OperationalError)
+            if late:
+                self.audit.late("uid 0", action, "")
+
+    def said(self) -> list[tuple[str, float]]:
+        return [(row["action"], row["at"]) for row in self.rows]
+
+    def over(self, errors: int = 1) -> None:
+        self.full = False
+        self.clock.advance(AGAIN)
+        self.assertIs(self.audit.trouble, None)
+        self.assertEqual(len(self.flushLoggedErrors(OperationalError)), errors)
+
+    def test_told(self) -> None:
+        """Once an outage, whatever is asked meanwhile, without what was to be written."""
+        self.assertIs(self.audit.trouble, None)
+        for _ in range(30):
+            self.act()
+            self.clock.advance(1)
+        self.assertEqual(self.audit.trouble, SAID)
+        self.assertEqual([(alarm, why.partition(".")[0]) for alarm, why in self.alarms], [("audit", SAID)])
+        self.assertNotIn("hunter2", self.alarms[0][1])
+        self.over()
+
+    def test_late(self) -> None:
+        """Acts that went on without come with the time at which they were done; those that were refused were not done."""
+        self.act("status")
+        self.clock.advance(1)
+        self.act("reload", late=False)
+        self.act("session.kill")
+        self.clock.pump([AGAIN] * 3)
+        self.assertEqual(self.rows, [])
+        self.over()
+        self.assertEqual(self.said(), [("status", 0.0), ("session.kill", 1.0), ("audit.resumed", 4 * AGAIN + 1)])
+        self.assertEqual(self.rows[-1]["details"], {"since": 0.0, "late": 2, "lost": 0})
+        self.act("status")
+        self.clock.advance(10 * AGAIN)
+        self.assertEqual(len(self.rows), 4)
+
+    def test_flaps(self) -> None:
+        """A disk that is full to the last page fails every other row."""
+        for _ in range(int(2 * MINUTE / AGAIN)):
+            self.full = True
+            self.act()
+            self.full = False
+            self.clock.advance(AGAIN)
+        self.assertEqual(len(self.alarms), 2)
+        self.flushLoggedErrors(OperationalError)
+
+    def test_many(self) -> None:
+        for _ in range(WAITING + 3):
+            self.act()
+        self.over()
+        self.assertEqual(len(self.rows), WAITING + 1)
+        self.assertEqual(self.rows[-1]["details"], {"since": 0.0, "late": WAITING, "lost": 3})
+
+    def test_others(self) -> None:
+        """Failed logins and alarms that can not be put down are the same trouble."""
+        logins = FailedLogins(self, self, self.clock, self.clock.seconds, self.lapse.failed)
+        logins.failedLogin("10.0.0.1:1", "postgres")
+        logins.flush()
+        self.assertEqual((self.audit.trouble, len(self.alarms)), (SAID, 1))
+        self.over(2)
+        alarms = AuditedAlarms(self, self, self.clock, self.clock.seconds, self.lapse.failed)
+        self.full = True
+        alarms.emit("alarm", {"alarm": "disk", "why": "full"})
+        self.assertEqual(self.audit.trouble, SAID)
+        self.over()
+        self.successResultOf(alarms.stop())
+
+    def test_stop(self) -> None:
+        """At the end it is tried once more."""
+        self.assertIs(self.lapse.stop(), None)
+        for full, count in ((False, 2), (True, 0)):
+            self.setUp()
+            self.act()
+            self.full = full
+            self.lapse.stop()
+            self.assertEqual((len(self.rows), self.clock.getDelayedCalls()), (count, []))
+        self.flushLoggedErrors(OperationalError)
+
+    def test_stopMeanwhile(self) -> None:
+        waiting: Deferred[Any] = Deferred()
+        self.act()
+        self.call = lambda *_: waiting  # type: ignore[method-assign]
+        self.clock.advance(AGAIN)
+        stopped = self.lapse.stop()
+        assert stopped is not None
+        self.assertNoResult(stopped)
+        waiting.callback([])
+        self.successResultOf(stopped)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.flushLoggedErrors(OperationalError)
