@@ -117,7 +117,8 @@ class Machine:
         store = yield stateThread.patiently(Store.open, settings.state.url, data)
         stateThread.stuck = store.interrupt
         self._undo.append(lambda: stateThread.patiently(store.close))
-        lapse = Lapse(store, stateThread, reactor, time.time, self._alarm)
+        away = lambda: self.revocations is not None and self.revocations.trouble is not None  # noqa: E731
+        lapse = Lapse(store, stateThread, reactor, time.time, self._alarm, away)
         self._undo.append(lapse.stop)
         self.audit = Audit(store, stateThread, time.time, lapse)
         failures = self._failures = FailedLogins(store, stateThread, reactor, time.time, lapse.failed)

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.state.alarms import AuditedAlarms
 from hoopx.state.audit import Audit, FailedLogins
-from hoopx.state.lapse import AGAIN, MINUTE, WAITING, Lapse
+from hoopx.state.lapse import AGAIN, DELAY, MINUTE, WAITING, Lapse
 
 SAID = "the audit can not be written: database or disk is full"
 
@@ -23,7 +23,10 @@ class LapseTests(SynchronousTestCase):
         self.full = True
         self.rows: list[dict[str, Any]] = []
         self.alarms: list[tuple[str, str]] = []
-        self.lapse = Lapse(self, self, self.clock, self.clock.seconds, lambda alarm, fields: self.alarms.append((alarm, fields["why"])))
+        self.known = False
+        self.lapse = Lapse(
+            self, self, self.clock, self.clock.seconds, lambda alarm, fields: self.alarms.append((alarm, fields["why"])), lambda: self.known
+        )
         self.audit = Audit(self, self, self.clock.seconds, self.lapse)
 
     def addAudit(self, rows: list[dict[str, Any]]) -> list[str]:
@@ -63,6 +66,18 @@ class LapseTests(SynchronousTestCase):
         self.assertNotIn("hunter2", self.alarms[0][1])
         self.over()
 
+    def test_knownAlready(self) -> None:
+        """A store that does not answer at all is told by who asks it every second; one that then answers, and can not be written, here."""
+        self.act()
+        self.known = True
+        self.clock.advance(DELAY)
+        self.clock.pump([AGAIN] * 3)
+        self.assertEqual((self.audit.trouble, self.alarms), (SAID, []))
+        self.known = False
+        self.clock.pump([AGAIN] * 3)
+        self.assertEqual(len(self.alarms), 1)
+        self.over()
+
     def test_late(self) -> None:
         """Acts that went on without come with the time at which they were done; those that were refused were not done."""
         self.act("status")
@@ -100,6 +115,7 @@ class LapseTests(SynchronousTestCase):
         logins = FailedLogins(self, self, self.clock, self.clock.seconds, self.lapse.failed)
         logins.failedLogin("10.0.0.1:1", "postgres")
         logins.flush()
+        self.clock.advance(DELAY)
         self.assertEqual((self.audit.trouble, len(self.alarms)), (SAID, 1))
         self.over(2)
         alarms = AuditedAlarms(self, self, self.clock, self.clock.seconds, self.lapse.failed)

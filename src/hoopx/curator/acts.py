@@ -15,7 +15,8 @@ from twisted.python.failure import Failure
 from hoopx.curator.commands import CuratorFailed
 
 TOGETHER: Final = 500
-"""Rows of one write: see L{hoopx.curator.scribe.TOGETHER}. As many wait at the most as the gateway asks at once (L{hoopx.curator.trail.PAGE})."""
+"""Rows of one write: see L{hoopx.curator.scribe.TOGETHER}. At the most as many wait as the gateway tells at once
+(L{hoopx.curator.trail.PAGE})."""
 
 Waiting = tuple[int, str, bytes, "Deferred[list[int]]"]
 

@@ -18,6 +18,8 @@ from hoopx.state.thread import Threads
 
 AGAIN: Final = 5.0
 """Seconds between two tries."""
+DELAY: Final = 2.0
+"""Seconds until the alarm: whether the store answers at all is asked every second by somebody else, whose alarm says more."""
 MINUTE: Final = 60.0
 """Seconds between two alarms, at least: a disk that is full to the last page fails every other row."""
 WAITING: Final = 1000
@@ -32,13 +34,20 @@ class Lapse:
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
     @param now: the wall clock, in seconds since the epoch.
     @param alarm: callable(alarm, fields).
+    @param known: callable(): somebody has told already that the store does not answer at all.
     @ivar trouble: why rows can not be written, or C{None}.
     """
 
     log = Logger()
 
     def __init__(
-        self, store: Store, threads: Threads, clock: Any, now: Callable[[], float], alarm: Callable[[str, dict[str, Any]], Any]
+        self,
+        store: Store,
+        threads: Threads,
+        clock: Any,
+        now: Callable[[], float],
+        alarm: Callable[[str, dict[str, Any]], Any],
+        known: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._threads = threads
@@ -48,7 +57,10 @@ class Lapse:
         self._rows: deque[dict[str, Any]] = deque()
         self._lost = 0
         self._since = 0.0
+        self._known = known
         self._told: float | None = None
+        self._telling: Any = None
+        self._silent = True
         self._call: Any = None
         self._busy: Deferred[None] | None = None
         self._stopped = False
@@ -60,10 +72,11 @@ class Lapse:
             self._since = self._now()
             self.trouble = f"the audit can not be written: {_why(failure.value)}"
             self.log.failure("The audit can not be written; it is tried again every few seconds.", failure)
-            now = self._clock.seconds()
-            if self._told is None or now - self._told >= MINUTE:
-                self._told = now
-                self._alarm("audit", {"why": f"{self.trouble}. What needs a row of it first is refused; status and kill go on without"})
+            self._silent = True
+            if self._telling is None and not self._stopped:
+                self._telling = self._clock.callLater(DELAY, self._tell)
+        elif self._silent and self._telling is None:
+            self._tell()
         self._later(AGAIN)
 
     def late(self, row: dict[str, Any]) -> None:
@@ -76,10 +89,22 @@ class Lapse:
     def stop(self) -> Deferred[None] | None:
         """@return: Deferred[None], when what waits is written, or can not be; C{None}: nothing waits."""
         self._stopped = True
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
         if self._call is not None:
             self._call.cancel()
             self._again()
         return self._busy
+
+    def _tell(self) -> None:
+        """Once an outage."""
+        self._telling = None
+        now = self._clock.seconds()
+        if self.trouble is None or self._known() or (self._told is not None and now - self._told < MINUTE):
+            return
+        self._told, self._silent = now, False
+        self._alarm("audit", {"why": f"{self.trouble}. What needs a row of it first is refused; status and kill go on without"})
 
     def _later(self, seconds: float) -> None:
         if self._call is None and self._busy is None and not self._stopped:
