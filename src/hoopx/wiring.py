@@ -117,7 +117,7 @@ class Machine:
         store = yield stateThread.patiently(Store.open, settings.state.url, data)
         stateThread.stuck = store.interrupt
         self._undo.append(lambda: stateThread.patiently(store.close))
-        away = lambda: self.revocations is not None and self.revocations.trouble is not None  # noqa: E731
+        away = lambda: self.revocations is not None and self.revocations.trouble is not None
         lapse = Lapse(store, stateThread, reactor, time.time, self._alarm, away)
         self._undo.append(lapse.stop)
         self.audit = Audit(store, stateThread, time.time, lapse)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
@@ -13,6 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from hoopx.state.alarms import AuditedAlarms
 from hoopx.state.audit import Audit, FailedLogins
 from hoopx.state.lapse import AGAIN, DELAY, MINUTE, WAITING, Lapse
+from hoopx.state.store import Store
+from hoopx.state.thread import Directly
 
 SAID = "the audit can not be written: database or disk is full"
 
@@ -109,6 +112,25 @@ class LapseTests(SynchronousTestCase):
         self.over()
         self.assertEqual(len(self.rows), WAITING + 1)
         self.assertEqual(self.rows[-1]["details"], {"since": 0.0, "late": WAITING, "lost": 3})
+
+    def test_fullDisk(self) -> None:
+        """A real store that can be read, and takes no further page."""
+        store = Store.open("sqlite:", Path(self.mktemp()))
+        self.addCleanup(store.close)
+        with store.reading() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 1").close()
+        lapse = Lapse(store, Directly(), self.clock, self.clock.seconds, lambda alarm, fields: self.alarms.append((alarm, fields["why"])))
+        audit = Audit(store, Directly(), self.clock.seconds, lapse)
+        self.failureResultOf(audit.write("uid 0", "reload", "", {"words": ["hunter2"] * 1000}), OperationalError)
+        self.assertEqual(audit.trouble, SAID)
+        self.clock.advance(DELAY)
+        self.assertEqual(len(self.alarms), 1)
+        with store.reading() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 1000000").close()
+        self.clock.advance(AGAIN)
+        self.assertIs(audit.trouble, None)
+        self.assertEqual([row["action"] for row in store.auditRows()], ["audit.resumed"])
+        self.flushLoggedErrors(OperationalError)
 
     def test_others(self) -> None:
         """Failed logins and alarms that can not be put down are the same trouble."""
