@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.cli.test_verify -*-
 """
-C{hoopx verify}: whether recordings and ledger are what was written. Reads files and public keys only.
+C{hoopx verify}: whether recordings and ledger are what was written. Reads files and public keys only; without a path also the audit,
+where the configuration keeps that in a database server.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ def command(
     Check recordings and ledger, offline, with public keys alone.
 
     PATH is a data directory, a folder that recordings were copied to, one session's directory, a store such as s3:BUCKET/PREFIX, or what
-    sessions export --proof has written; else the data directory of the configuration.
+    sessions export --proof has written; else the data directory of the configuration, and the audit at its database server if that is
+    where it is kept.
 
     Exit status 1 when anything is tampered with, missing, or can not be checked; with --strict also when it is proven by less than a ledger
     whose key was given and witnesses.
