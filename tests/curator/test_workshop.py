@@ -295,7 +295,7 @@ class WorkshopTests(WorkshopCase, SynchronousTestCase):
         second.log = SimpleNamespace(warn=lambda text, **fields: said.append(text.format(**fields)))
         begun = second.begin(CuratorSettings(self.data, "gw"))
         self.clock.pump([0.1] * 20)
-        who = f"{self.data}/ledger is written by process {os.getpid()}: that has to end first"
+        who = f"{self.data}/ledger is written by process {os.getpid()}: stop that gateway first"
         self.assertEqual(said, [f"{who}. It is waited for, 20 s at the most."])
         self.clock.pump([0.1] * int(10 * LOCKED))
         self.assertIn(who, str(self.failureResultOf(begun, CuratorFailed).value))

@@ -137,7 +137,7 @@ class Ledger:
             raise LedgerFailed(f"{directory}: {error}") from error
         try:
             if not tryLock(lock):
-                raise Locked(f"{directory} is written by {owner(os.path.join(directory, 'lock'))}: that has to end first")
+                raise Locked(f"{directory} is written by {owner(os.path.join(directory, 'lock'))}: stop that gateway first")
             return cls(directory, key, name, files, wall, lock)
         except BaseException as error:
             os.close(lock)
