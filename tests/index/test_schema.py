@@ -7,20 +7,17 @@ from pathlib import Path
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, insert, text
+from sqlalchemy import URL, text
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.errors import ConfigurationError
-from hoopx.frames import ulid
-from hoopx.index.entries import KINDS
-from hoopx.index.rows import blank, firstNumber
-from hoopx.index.search import search
-from hoopx.index.store import INDEX, PRAGMAS, NoIndex, openForReading, openForWriting
-from hoopx.index.tables import itemId, items, metadata, sessions
+from hoopx.index.store import INDEX, NoIndex, openForReading, openForWriting
+from hoopx.index.tables import metadata
 from hoopx.index.traces import Traces
 from hoopx.index.writer import IndexWriter
-from hoopx.state.engine import close, connect
-from hoopx.state.schema import Schema, configuration, revision, upgrade
+from hoopx.state.engine import close
+from hoopx.state.schema import configuration, revision
+from tests.index.older import migrated, older
 
 
 class SchemaTests(SynchronousTestCase):
@@ -48,30 +45,12 @@ class SchemaTests(SynchronousTestCase):
             self.assertEqual(revision(connection, INDEX), INDEX.head)
 
     def test_kindsOfOlder(self) -> None:
-        """An index in which the words of all kinds stand together: each is found among its kind afterwards, and no trace stays of what is erased."""
-        old = Schema("0002", INDEX.versions, INDEX.table, INDEX.name, INDEX.key, INDEX.advice)
-        engine = connect(URL.create("sqlite", database=str(self.path)), PRAGMAS)
-        said = [(1, "command"), (2, "output"), (3, "event"), (4, "result"), (5, "command"), (6, "file")]
-        with engine.execution_options(write=True).begin() as connection:
-            upgrade(connection, "it", old)
-            session = ulid(1_700_000_000.0)
-            row = {**blank(session), "number": firstNumber(session)}
-            connection.execute(insert(sessions).values(**row))
-            for number, kind in said:
-                thing = {
-                    "id": itemId(row["number"], number), "session": row["number"], "hash": number, "kind": kind, "text": f"said in {kind} zanzibar",
-                    "parameters": "", "at": 1.0, "last": 1.0, "count": 1, "sequence": 1,
-                }  # fmt: skip
-                connection.execute(insert(items).values(**thing))
-                connection.execute(text("INSERT INTO words (rowid, text, parameters) VALUES (:id, :text, '')"), thing)
-        close(engine)
+        """The words of all kinds stand together in an older one; and no trace stays of what is erased afterwards."""
+        session = older(URL.create("sqlite", database=str(self.path)))
         self.assertRaises(NoIndex, openForReading, self.path)
         engine = openForWriting(self.path)
         self.addCleanup(close, engine)
-        for kind in KINDS:
-            expected = [f"said in {each} zanzibar" for _, each in said[::-1] if each == kind]
-            self.assertEqual([one["text"] for one in search(engine, "said in", kinds=(kind,))], expected)
-        self.assertEqual(len(search(engine, "said")), 6)
+        migrated(self, engine)
         self.assertTrue(IndexWriter(engine, lambda session, number: (), {}).erase(session))
         self.assertTrue(Traces(engine).remove())
         self.assertNotIn(b"zanzibar", b"".join(path.read_bytes() for path in self.path.parent.glob("index.sqlite*")))

@@ -17,6 +17,7 @@ KINDS = ("result", "output", "file", "event")
 
 def upgrade() -> None:
     if op.get_bind().dialect.name != "sqlite":
+        op.execute("SET LOCAL statement_timeout = 0")  # of millions it takes longer than a statement may
         op.add_column("words", sa.Column("kind", sa.Text, nullable=False, server_default="command"))
         op.execute("UPDATE words SET kind = items.kind FROM items WHERE items.id = words.id AND items.kind <> 'command'")
         for kind in KINDS:
