@@ -209,6 +209,7 @@ class SearchCases:
                 self.writer._put(connection, row, found)
                 self.writer._write(connection, row, True)
                 number[begun] = [text for _, text in dict.fromkeys(said)][::-1]
+        self.patch(module, "CHUNK", 2)
         whole = number[2] + number[1] + number[0]
         for kinds in ((), ("command",), ("output",), ("output", "event"), ("result", "command"), ("file",), ("file", "output"), KINDS):
             expected = [text for text in whole if not kinds or text.split()[0] in kinds]

@@ -36,6 +36,8 @@ BY_WORDS: Final = ("statement_timeout = 100", "enable_seqscan = off", "enable_in
 """A server looks the words up, for so many milliseconds: words that take longer are common."""
 SECONDS: Final = 30.0
 """A search that takes longer is broken off: the question was too wide, and somebody waits."""
+CHUNK: Final = 500
+"""Things that are read by their ids in one question: SQLite takes 999 parameters at least."""
 STEPS: Final = 100_000
 """Of SQLite's machine, between two looks at the clock."""
 
@@ -79,6 +81,8 @@ def search(
     with engine.connect() as connection, _bounded(connection, now):
         wanted = conditions(filters, connection)
         few = _few(connection, wanted) if wanted else None
+        if few is not None and connection.dialect.name == "sqlite":
+            return _ofThese(connection, _inEach(connection, terms, kinds, few, limit))
         parts = list(_parts(connection, terms, kinds))
         if few is None:
             return _newest(connection, parts, numbers(filters), limit, *wanted)
@@ -109,6 +113,34 @@ def _newest(
     return [_told(row) for row in sorted(found, key=lambda row: row["id"], reverse=True)]
 
 
+def _inEach(connection: Connection, terms: list[Term], kinds: Sequence[str], few: Sequence[int], limit: int) -> list[int]:
+    """@return: ids of things of these sessions, the newest first: each session is one short question to SQLite, of all kinds at once."""
+    names = [TABLES[kind] for kind in _there(connection, kinds)]
+    each = (f"SELECT rowid FROM {name} WHERE {name} MATCH :said AND rowid BETWEEN :first AND :last" for name in names)
+    question = " UNION ALL ".join(each) + " ORDER BY 1 DESC LIMIT :limit"
+    said = query.fts(terms)
+    found: list[int] = []
+    for number in few if names else ():
+        if len(found) < limit:
+            given = {"said": said, "first": number << ITEM_BITS, "last": (number + 1 << ITEM_BITS) - 1, "limit": limit - len(found)}
+            found += connection.exec_driver_sql(question, given).scalars()
+    return found
+
+
+def _ofThese(connection: Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """The things with these ids, in their order."""
+    found: list[dict[str, Any]] = []
+    for begin in range(0, len(ids), CHUNK):
+        chosen = _what().where(items.c.id.in_(ids[begin : begin + CHUNK]), sessions.c.number == items.c.session)
+        found += map(_told, connection.execute(chosen.order_by(items.c.id.desc())).mappings())
+    return found
+
+
+def _what() -> Select[Any]:
+    own = [sessions.c.session, sessions.c.started, *(sessions.c[name] for name in _SESSION)]
+    return select(*own, items.c.id, *(items.c[name] for name in _ITEM))
+
+
 def _few(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[int] | None:
     """The numbers of the sessions that are wanted, newest first; C{None} for too many."""
     chosen = select(sessions.c.number).where(*wanted).order_by(sessions.c.number.desc()).limit(FEW + 1)
@@ -117,8 +149,7 @@ def _few(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[int]
 
 
 def _parts(connection: Connection, terms: list[Term], kinds: Sequence[str]) -> Iterator[_Part]:
-    own = [sessions.c.session, sessions.c.started, *(sessions.c[name] for name in _SESSION)]
-    what = select(*own, items.c.id, *(items.c[name] for name in _ITEM))
+    what = _what()
     if connection.dialect.name != "sqlite":
         what = what.where(items.c.session == sessions.c.number, items.c.id == _vectors.c.id).order_by(_vectors.c.id.desc())
         for kind in kinds if 0 < len(set(kinds)) < len(KINDS) else (None,):
