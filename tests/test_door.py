@@ -392,7 +392,10 @@ class DoorTests(Gateway):
         return [event["alarm"] for event in recording.events() if event["event"] == "alarm"]
 
     def test_alarms(self):
-        """One that speaks of a session that lives stands in its recording; not one that speaks of the recording's own disk."""
+        """
+        One that speaks of a session that lives stands in its recording, one that speaks of none in all; not one that speaks of the
+        recording's own disk.
+        """
         door, client, leg, target, recording = self.session()
         other = self.session()[-1]
         before = len(self.alarmsIn(other))
@@ -401,9 +404,10 @@ class DoorTests(Gateway):
         self.broker.tell("alarm", alarm="odd", session=name)
         for alarm in ("disk", "recording-failed"):
             self.broker.tell("alarm", alarm=alarm, session=name, why="EIO")
-        self.broker.tell("alarm", alarm="ledger", why="nobody's")
-        self.assertEqual(self.alarmsIn(recording), ["quarantined", "odd"])
         self.assertEqual(len(self.alarmsIn(other)), before)
+        self.broker.tell("alarm", alarm="ledger", why="everybody's")
+        self.assertEqual(self.alarmsIn(recording), ["quarantined", "odd", "ledger"])
+        self.assertEqual(len(self.alarmsIn(other)), before + 1)
         recording.fail("EIO")
         self.broker.tell("alarm", alarm="odd", session=name)
         self.assertEqual(recording.closed or door.session.ending, "recording-failed")

@@ -5,15 +5,14 @@ The shared core's services in one value: an embedder builds one, and listens whe
 
 from __future__ import annotations
 
-import re
 import time
-from typing import Any, Callable, Final
+from typing import Any, Callable
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
+from hoopx.alarming import AlarmNotes
 from hoopx.errors import Refusal
 from hoopx.frames import ulid
 from hoopx.offers import Offers
@@ -23,11 +22,6 @@ from hoopx.timers import Timers
 def _nowhere(function: Callable[..., Any], *arguments: Any) -> Deferred:
     """Where nobody has wired threads nothing long is computed: it would hold up everybody."""
     return fail(Refusal("unavailable", "this gateway has no threads to compute with"))
-
-
-UNRECORDED: Final = frozenset({"recording-failed", "unrecordable", "disk"})
-"""Alarms that no recording is told of: what they speak of is that recordings can not be written."""
-_ULID: Final = re.compile(r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b")
 
 
 @define(eq=False)
@@ -78,6 +72,7 @@ class Broker:
     beginning: int = field(default=0, init=False)
     counters: dict = field(factory=lambda: {"admitted": 0, "blocked": 0, "ended": 0, "alarm": 0}, init=False)
     timers: Any = field(init=False)
+    _notes: Any = field(init=False)
     _offers: dict = field(factory=dict, init=False)
     _closing: set = field(factory=set, init=False)
     _sent: tuple = field(default=(0, 0), init=False)
@@ -86,6 +81,7 @@ class Broker:
 
     def __attrs_post_init__(self) -> None:
         self.timers = Timers(self.clock)
+        self._notes = AlarmNotes(self.clock, self.sessions)
 
     def offersFor(self, protocol: str) -> Offers:
         """Offers are shared by all listeners of a protocol: a cancel may come in at another port."""
@@ -96,24 +92,13 @@ class Broker:
     def tell(self, kind: str, **fields: Any) -> None:
         """Tell the event sinks; none of them can hold anything up."""
         self.counters[kind] = self.counters.get(kind, 0) + 1
-        if kind == "alarm" and fields.get("alarm") not in UNRECORDED:
-            self._note(fields)
+        if kind == "alarm":
+            self._notes.tell(fields)
         for sink in self.sinks:
             try:
                 sink.emit(kind, fields)
             except Exception:
                 self.log.failure("an event sink failed")
-
-    def _note(self, alarm: dict[str, Any]) -> None:
-        """An alarm that speaks of sessions that live stands in their recordings, too."""
-        why = str(alarm.get("why", ""))
-        named = {str(alarm.get("session")), *_ULID.findall(why)}
-        for session in [self.sessions[each] for each in named if each in self.sessions]:
-            if session.ending is None:
-                try:
-                    session.note("alarm", alarm=str(alarm.get("alarm")), why=why)
-                except Exception:
-                    session.failed(Failure())
 
     def began(self, session: Any) -> None:
         self.sessions[session.id] = session

@@ -80,7 +80,7 @@ class IRecording(Interface):
 
     session = Attribute("ULID")
     sequence = Attribute("Sequence of the last frame.")
-    lastActivity = Attribute("Nanoseconds (monotonic clock) of the last DATA or EVENT.")
+    lastActivity = Attribute("Nanoseconds (monotonic clock) of the last DATA or EVENT; an alarm is none of the session's.")
 
     def append(channel, side, origin, payload):
         """Record bytes before they are forwarded.

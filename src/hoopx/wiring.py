@@ -41,6 +41,7 @@ from hoopx.recording.threads import Threads
 from hoopx.retention.holding import HoldsTold
 from hoopx.retention.running import MYSELF, Retention
 from hoopx.secrets.declared import startSources
+from hoopx.state.alarms import AuditedAlarms
 from hoopx.state.audit import Audit, FailedLogins
 from hoopx.state.marks import Marks
 from hoopx.state.store import Store
@@ -52,6 +53,9 @@ THREADS: Final = 8
 """For files and keys: enough that one slow disk call does not hold up the next, few enough for two cores."""
 COMPUTING: Final = 2
 """For passwords that targets want hashed a million times: half a second of a core each, and not the disk's threads."""
+
+EARLY: Final = 100
+"""Alarms from before there is anybody to be told: recoveries have a line of the log each besides."""
 
 
 def checkSupported(settings: Any) -> None:
@@ -85,6 +89,7 @@ class Machine:
         self.curator: Any = None
         self.retention: Any = None
         self._failures: Any = None
+        self._early: list[tuple[str, Any]] = []
 
     @inlineCallbacks
     def start(self, gateway: Any) -> Any:
@@ -115,6 +120,8 @@ class Machine:
         failures = self._failures = FailedLogins(store, stateThread, reactor, time.time)
         failures.start()
         self._undo.append(failures.stop)
+        alarms = AuditedAlarms(store, stateThread, reactor, time.time)
+        self._undo.append(alarms.stop)
         self.tokens = Tokens(store, stateThread, time.time, settings.identity.tokens.maxAge)
         server = yield threads.call(serverOptions, settings.tls, str(data), [settings.gateway.name])
 
@@ -131,7 +138,7 @@ class Machine:
             audit=failures,
             policy=self._parts.get("policy"),
             approver=self._parts.get("approver"),
-            sinks=tuple(self._parts.get("sinks", ())),
+            sinks=(*self._parts.get("sinks", ()), alarms),
             compute=Computing(Threads(reactor, computing)),
             policyDigest=keepPolicy(settings, data),
             protocols=protocols,
@@ -144,6 +151,7 @@ class Machine:
         control = ControlSocket(reactor, data, gateway, gateway.tail)
         control.start()
         self._undo.append(control.stop)
+        reactor.callLater(0, self._tellEarly)
         return broker
 
     def _curator(self, secrets: Any) -> Curator:
@@ -203,6 +211,14 @@ class Machine:
     def _alarm(self, alarm: str, fields: Any) -> None:
         if self.broker is not None:
             self.broker.tell("alarm", alarm=alarm, **fields)
+        elif len(self._early) < EARLY:
+            self._early.append((alarm, fields))
+
+    def _tellEarly(self) -> None:
+        """What the curator found before there was anybody to be told."""
+        early, self._early = self._early, []
+        for alarm, fields in early:
+            self._alarm(alarm, fields)
 
     def _revoked(self, credentials: list[str]) -> None:
         revoked = frozenset(credentials)

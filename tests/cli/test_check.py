@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.cli.main import cli
+from hoopx.config import limits
 from tests.config.test_unsupported import ALLOWED
 
 
@@ -61,6 +62,21 @@ class CheckTests(SynchronousTestCase):
         self.assertIn("warning: ", result.stderr)
         self.assertIn("there is no target", result.stderr)
         self.assertEqual(result.stdout, f"{self.path}: no errors, 1 warning\n")
+
+    def test_folder(self) -> None:
+        """A data folder that can not be made or written is an error: what, why, and what to do."""
+        (self.folder / "file").write_text("")
+        result = self.check(f'[gateway]\nmax_sessions = 10\ndata = "{self.folder}/file/data"\n')
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("x.toml:3: gateway.data: ".replace("x.toml", str(self.path)), result.stderr)
+        self.assertIn(f"{self.folder}/file is no folder", result.stderr)
+
+    def test_hint(self) -> None:
+        """What nobody has asked for is neither an error nor a warning."""
+        self.patch(limits.resource, "getrlimit", lambda which: (1024, 1024))
+        result = self.check("[gateway]\nname = 'gw'\n")
+        self.assertEqual((result.exit_code, result.stdout), (0, f"{self.path}: no errors, 1 warning\n"))
+        self.assertIn(f"hint: {self.path}: gateway.max_sessions: started from here", result.stderr)
 
     def test_json(self) -> None:
         result = self.check("[gateway]\nnam = 1\n", "--json")

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from hoopx.cli.ledger import command
 from hoopx.config.settings import RecordingSettings, WitnessSettings
-from hoopx.ledger.keys import keyring, publicKey
+from hoopx.ledger.keys import encodeKey, keyring, publicKey
 from hoopx.ledger.leaf import leaf
 from hoopx.ledger.log import Ledger
 from hoopx.ledger.note import Cosigner, Verifier, makeNote, split
@@ -89,7 +89,7 @@ class PermissionTests(LedgerCase):
 
 class ShowTests(LedgerCase):
     async def test_none(self) -> None:
-        for words in (["show"], ["show", "--vkey"], ["proof", "x"], ["rotate"]):
+        for words in (["show"], ["show", "--vkey"], ["keys"], ["proof", "x"], ["rotate"]):
             status, out, err = await self.hoopx(command, *words)
             self.assertEqual((status, out), (1, ""))
             self.assertIn("no", err)
@@ -194,10 +194,80 @@ class RotateTests(LedgerCase):
         self.assertEqual((status, out), (1, ""))
         self.assertIn("another process", err)
 
+    def pem(self, number: int) -> str:
+        """@return: the path of a key that is kept elsewhere."""
+        path = os.path.join(self.data, f"{number}.pem")
+        with open(path, "wb") as file:
+            file.write(encodeKey(key(number)))
+        os.chmod(path, 0o600)
+        return path
+
+    def elsewhere(self, number: int) -> None:
+        self.configure(recording=RecordingSettings(signingKey=Reference("file", self.pem(number))))
+        Ledger.open(self.directory, keyring(self.keys, Files(), encodeKey(key(number))), "gw1").close()
+
     async def test_keptElsewhere(self) -> None:
-        self.fill()
-        self.configure(recording=RecordingSettings(signingKey=Reference("file", "/secrets/key")))
-        self.assertEqual((await self.hoopx(command, "rotate"))[0], 1)
+        self.elsewhere(7)
+        status, out, err = await self.hoopx(command, "rotate")
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("--new-key", err)
+        status, out, err = await self.hoopx(command, "rotate", "--new-key", self.pem(8))
+        self.assertEqual(status, 0, err)
+        self.assertEqual(publicKey(str(self.data)), Verifier.parse(out).public)
+        self.assertIn("signing_key in [recording] has to name the new key", err)
+        status, again, err = await self.hoopx(command, "rotate", "--new-key", f"file:{self.pem(8)}")
+        self.assertEqual((status, again), (0, out))
+        self.assertIn("already", err)
+
+    async def test_environment(self) -> None:
+        self.elsewhere(7)
+        os.environ["NEXT_KEY"] = encodeKey(key(8)).decode()  # which is taken out of it
+        status, out, err = await self.hoopx(command, "rotate", "--new-key", "env:NEXT_KEY")
+        self.assertEqual((status, Verifier.parse(out).public), (0, publicKey(str(self.data))), err)
+
+    async def test_notToBeHad(self) -> None:
+        """A key that is not there, is none, or stands on the command line itself: said, nothing of it shown, nothing changed."""
+        self.elsewhere(7)
+        before = publicKey(str(self.data))
+        with open(os.path.join(self.data, "none.pem"), "w") as file:
+            file.write("hunter2")
+        for name, expected in (
+            ("nowhere.pem", 1), ("env:NOT_SET_AT_ALL", 1), (os.path.join(self.data, "none.pem"), 1), (encodeKey(key(8)).decode(), 2),
+        ):  # fmt: skip
+            for verb in ("rotate", "renew"):
+                status, out, err = await self.hoopx(command, verb, "--new-key", name)
+                self.assertEqual((status, out), (expected, ""), err)
+                self.assertNotIn("hunter2", err)
+                self.assertNotIn("MC4C", err)
+        self.assertEqual(publicKey(str(self.data)), before)
+
+    async def test_openToOthers(self) -> None:
+        self.elsewhere(7)
+        with open(os.path.join(self.data, "loose.pem"), "wb") as file:
+            file.write(encodeKey(key(8)))
+        os.chmod(os.path.join(self.data, "loose.pem"), 0o644)
+        _, _, err = await self.hoopx(command, "rotate", "--new-key", os.path.join(self.data, "loose.pem"))
+        self.assertIn("chmod 600", err)
+
+    async def test_renewElsewhere(self) -> None:
+        self.elsewhere(7)
+        ledger = Ledger.open(self.directory, key(7), "gw1")
+        ledger.append([opened(1)])
+        ledger.checkpoint()
+        ledger.close()
+        status, _, err = await self.hoopx(command, "renew")
+        self.assertEqual(status, 1)
+        self.assertIn("--new-key", err)
+        status, out, err = await self.hoopx(command, "renew", "--new-key", self.pem(8))
+        self.assertEqual((status, Verifier.parse(out).public), (0, publicKey(str(self.data))), err)
+
+    async def test_keys(self) -> None:
+        """All of them, the first one first."""
+        old = self.fill()
+        new = (await self.said("rotate")).strip()
+        self.assertEqual((await self.said("keys")).split(), [old, new])
+        found = json.loads(await self.said("keys", "--json", "--directory", self.directory))
+        self.assertEqual(found, [{"vkey": old, "since": 0}, {"vkey": new, "since": 304}])
 
 
 class RenewTests(LedgerCase):

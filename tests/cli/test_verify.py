@@ -11,16 +11,21 @@ import shutil
 import sqlite3
 import warnings
 import zipfile
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pyrage
 
+from hoopx.cli import verify
 from hoopx.cli.sessions import command as sessions
-from hoopx.cli.verify import _Report, command
+from hoopx.cli.verdicts import Report
+from hoopx.cli.verify import command
 from hoopx.config.settings import GatewaySettings, StoreSettings
+from hoopx.ledger.note import Cosigner
 from hoopx.state.store import Store
 from hoopx.values import Reference
 from tests.cli.gateway import GatewayCase
+from tests.ledger.rig import key
 from tests.recording.world import ERASURE, World, build, close
 
 
@@ -128,7 +133,7 @@ class VerifyTests(VerifyCase):
 
     async def test_pipeCloses(self) -> None:
         """Whoever reads has had enough: that says nothing of the recordings."""
-        with patch.object(_Report, "session", side_effect=BrokenPipeError(errno.EPIPE, "Broken pipe")):
+        with patch.object(Report, "session", side_effect=BrokenPipeError(errno.EPIPE, "Broken pipe")):
             status, _, err = await self.hoopx(command)
         self.assertEqual((status, err), (1, ""))
 
@@ -198,6 +203,89 @@ class VerifyTests(VerifyCase):
         self.assertEqual((status, sorted(line["state"] for line in found)), (1, ["complete", "unchecked"]))
         for arguments in (["nowhere"], ["nonsense:x"], ["--store", "nonsense:x"]):
             self.assertIn((await self.hoopx(command, *arguments))[0], (1, 2), arguments)
+
+    async def test_strict(self) -> None:
+        """The exit status that a cron job of an auditor wants: less than all of it is a failure; a session and the ledger say what is missing."""
+        self.patch(verify, "time", SimpleNamespace(time=lambda: self.world.now + 60))
+        self.world.keep(self.world.live)
+        full = [*self.keys, "--strict", "--identity", str(self.keyfile)]
+        status, found, err = await self.verified(*full)
+        self.assertEqual((status, err, [line["short"] for line in found if line["short"]]), (0, "", []))
+        status, found, _ = await self.verified(*full[2:])
+        self.assertEqual((status, found[-1]["state"]), (1, "consistent"))
+        self.assertIn("no key of it was given", found[-1]["short"])
+        status, found, _ = await self.verified(*full, "--grace", "30s")
+        short = {line["session"]: line["short"] for line in found if line["short"]}
+        self.assertEqual((status, set(short)), (1, {self.world.sessions["live"], self.world.sessions["opening"]}))
+        status, out, err = await self.hoopx(command, *full, "--grace", "30s")
+        self.assertIn("    SHORT: it is in no ledger", out)
+        status, _, err = await self.hoopx(command, *full, "--max-age", "10s")
+        self.assertEqual(status, 1)
+        self.assertIn("    SHORT: the quorum's newest signatures", err)
+        shutil.rmtree(self.data / "ledger")
+        status, found, _ = await self.verified("--strict")
+        self.assertEqual((status, found[-1]["session"] is None), (1, False))
+        self.assertIn("no ledger that could be believed has it", [line["short"] for line in found])
+
+    async def test_quorum(self) -> None:
+        """Of the witnesses given so many must have signed."""
+        other = ["--witness-key", Cosigner("w.example", key()).vkey]
+        self.assertEqual((await self.verified(*self.keys, *other))[0], 1)
+        self.assertEqual((await self.verified(*self.keys, *other, "--quorum", "1"))[0], 0)
+        status, found, _ = await self.verified(*other, *other, *self.keys[2:4], "--quorum", "2")
+        self.assertEqual((status, found[-1]["state"]), (1, "TAMPERED"))
+        self.assertIn("1 of the witnesses given", found[-1]["problem"])
+
+    async def test_remember(self) -> None:
+        """An auditor without witnesses: the newest sessions go, and the ledger with them back to where they were not."""
+        memory = str(self.folder / "seen")
+        status, found, err = await self.verified("--remember", memory)
+        self.assertEqual((status, found[-1]["against"]), (0, "itself"))
+        self.assertIn("remembered from now on", err)
+        status, found, err = await self.verified("--remember", memory)
+        self.assertEqual((status, found[-1]["against"], err), (0, "remembered", ""))
+        shutil.copytree(self.data, self.folder / "before")
+        self.world.record("newer", 1)
+        self.world.sign(witnessed=False)
+        self.assertEqual((await self.verified("--remember", memory))[0], 0)
+        self.assertEqual((await self.verified(str(self.folder / "before")))[0], 0)  # nothing in it contradicts itself
+        status, found, _ = await self.verified(str(self.folder / "before"), "--remember", memory)
+        self.assertEqual((status, found[-1]["state"]), (1, "TAMPERED"))
+        self.assertIn("it was rolled back", found[-1]["problem"])
+        self.assertEqual((await self.verified("--remember", memory))[0], 0)
+
+    async def test_rememberFolder(self) -> None:
+        """One for each ledger; one that is gone is told, in JSON, too."""
+        folder = self.folder / "seen"
+        folder.mkdir()
+        self.assertEqual((await self.verified("--remember", str(folder)))[0], 0)
+        origin = self.world.ledger.origin
+        self.assertEqual(os.listdir(folder), [f"{origin}.checkpoint"])
+        shutil.copy(folder / f"{origin}.checkpoint", folder / "other.checkpoint")
+        status, found, err = await self.verified("--remember", str(folder))
+        self.assertEqual((status, found[-1]["state"], found[-1]["ledger"]), (1, "missing", "other"))
+        _, _, err = await self.hoopx(command, "--remember", str(folder))
+        self.assertIn("ledger other: it is remembered, and not there any more", err)
+
+    async def test_usage(self) -> None:
+        """Wrong questions: exit status 2, and nothing is looked at."""
+        bad = self.folder / "bad"
+        bad.write_text("no checkpoint")
+        for arguments in (
+            ["--quorum", "1"], ["--quorum", "0"], ["--grace", "1h"], ["--max-age", "1h"], ["--strict", "--grace", "soon"],
+            ["--remember", str(bad)], ["--checkpoint", str(bad)], [str(self.folder / "nowhere")],
+        ):  # fmt: skip
+            status, out, err = await self.hoopx(command, *arguments)
+            self.assertEqual((status, out), (2, ""), (arguments, err))
+        bundle = str(self.folder / "bundle.zip")
+        await self.hoopx(sessions, "export", self.world.sessions["plain"], "--proof", "-o", bundle)
+        self.assertEqual((await self.hoopx(command, bundle, "--remember", str(self.folder / "seen")))[0], 2)
+        self.assertEqual((await self.hoopx(command, "--remember", str(self.folder / "no" / "folder")))[0], 1)
+        empty = self.folder / "empty"
+        empty.mkdir()
+        status, _, err = await self.hoopx(command, str(empty))
+        self.assertEqual(status, 1)
+        self.assertIn("nothing was verified", err)
 
     async def test_wrongIdentity(self) -> None:
         self.keyfile.write_text(str(pyrage.x25519.Identity.generate()))
@@ -271,6 +359,16 @@ class BundleTests(VerifyCase):
                 if data is not None:
                     new.writestr(name, data)
         return other
+
+    async def test_rotated(self) -> None:
+        """What an earlier key has recovered is believed by who knows the newest key alone, in a bundle, too."""
+        self.world.ledger.rotate(key())
+        self.world.leaf("audit", audit="00" * 32)
+        self.world.sign()
+        path = await self.bundle("recovered")
+        for vkey in (self.world.vkey, self.world.ledger.vkey):
+            status, found, _ = await self.verified(path, "--ledger-key", vkey, *self.keys[2:4])
+            self.assertEqual((status, found[0]["state"], found[-1]["problem"]), (0, "recovered", None))
 
     async def test_forged(self) -> None:
         path = await self.bundle("plain")

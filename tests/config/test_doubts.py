@@ -9,7 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.config import limits, parse
-from hoopx.config.doubts import doubts
+from hoopx.config.doubts import doubts, hints
 from hoopx.config.limits import descriptors, raiseDescriptors
 from tests.config.test_loader import ORDERS
 
@@ -90,6 +90,20 @@ class DoubtsTests(SynchronousTestCase):
         self.assertIdentical(descriptors(1000, 3256), None)
         self.assertIn("need 3256 open files and this machine allows 3255, enough for 999", descriptors(1000, 3255))
         self.assertIn("enough for 0", descriptors(1000, 10))
+
+    def test_unasked(self) -> None:
+        """As many as there may be by default nobody has asked for: that is no doubt, but good to know."""
+        self.patch(limits.resource, "getrlimit", lambda which: (1024, 3255))
+        plain = parse(ORDERS + GRANT, "/nowhere/x.toml")
+        self.assertEqual(doubts(plain), [])
+        (hint,) = hints(plain)
+        self.assertEqual(hint.key, "gateway.max_sessions")
+        for fragment in ("room for 999 sessions", "max_sessions = 999", "LimitNOFILE=30256"):
+            self.assertIn(fragment, str(hint))
+        asked = parse("[gateway]\nmax_sessions = 10000\n" + ORDERS + GRANT, "/nowhere/x.toml")
+        self.assertEqual(([each.key for each in doubts(asked)], hints(asked)), (["gateway.max_sessions"], []))
+        self.patch(limits.resource, "getrlimit", lambda which: (1024, 100_000))
+        self.assertEqual((hints(plain), doubts(asked)), ([], []))
 
     def test_raise(self) -> None:
         """The soft limit goes up to what is needed, never down, and never over the hard one, which is told."""

@@ -106,6 +106,11 @@ class FakeBackend:
     def open(self, receipt):
         return fail(self.failure) if self.failure is not None else succeed(io.BufferedReader(io.BytesIO(self.objects[receipt.name])))
 
+    def list(self, prefix):
+        if self.failure is not None:
+            return fail(self.failure)
+        return succeed([Receipt(name, None, "", None) for name in self.objects if name.startswith(prefix)])
+
     def hold(self, receipt, on):
         if self.failure is not None:
             return fail(self.failure)

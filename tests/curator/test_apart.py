@@ -12,11 +12,13 @@ from sqlalchemy import text
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator import apart as module
-from hoopx.curator.apart import NICE, Apart, IndexFailed, start
+from hoopx.curator.apart import GIVEN_UP, NICE, Apart, IndexFailed, start
 from hoopx.curator.indexer import serve
+from hoopx.curator.overseer import Overseer
 from hoopx.curator.settings import CuratorSettings, load
 from hoopx.frames import segmentName
 from hoopx.index.store import address, openForReading
+from hoopx.index.writer import BLIND
 from tests.curator.rig import Recorded
 
 
@@ -52,6 +54,7 @@ class ApartTests(SynchronousTestCase):
         for number in (0, 0, 1, 2):
             self.segment(number)
         self.assertEqual(self.said("SELECT segments FROM sessions"), 3)
+        self.assertEqual(self.apart.head(self.recording.session)["target"], "orders")
         self.assertTrue(self.apart.erase(self.recording.session))
         self.assertEqual(self.said("SELECT count(*) FROM sessions"), 0)
         self.assertEqual(len(self.children), 1)
@@ -94,7 +97,7 @@ class ApartTests(SynchronousTestCase):
 
         self.apart._spawn = stop
         try:
-            self.segment(0)
+            self.apart.sweep()
         finally:
             self.apart._spawn = spawn
 
@@ -126,6 +129,130 @@ class ApartTests(SynchronousTestCase):
         error = self.assertRaises(IndexFailed, self.apart.segment, self.recording.session, missing, 7)
         self.assertIn("FileNotFoundError", str(error))
         self.segment(0)
+        self.assertEqual(len(self.children), 1)
+
+
+LOOPS = """
+import sys, time
+sys.setswitchinterval({switch})
+from hoopx import registry
+found = dict(registry.protocols())
+
+class View:
+    def __init__(self, view):
+        self.view = view
+    def feed(self, frame):
+        if {where}:
+            {how}
+        return self.view.feed(frame)
+    def finish(self):
+        return self.view.finish()
+
+class Recorder:
+    def view(self):
+        return View(found["raw"].view())
+
+registry.protocols = lambda: {{**found, "raw": Recorder()}}
+from hoopx.curator.indexer import main
+main()
+"""
+"""The index's program, with a view that does not come to an end."""
+REGEX = "import re; re.match('(a+)+b', 'a' * 60)"
+"""Nothing else runs in a process meanwhile, no thread and no signal's handler."""
+
+
+class StuckTests(SynchronousTestCase):
+    """A view that never comes to an end, in a process of its own: one session is not indexed, and everything else goes on."""
+
+    timeout = 60
+
+    def setUp(self):
+        self.data = os.path.abspath(self.mktemp())
+        self.recorded = Recorded(self.data)
+        self.children = []
+
+    def made(self, how, where="b'the end' in frame.payload", idle=60.0):
+        program = LOOPS.format(how=how, where=where, switch=0.005)
+
+        def spawn():
+            child = subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1, stderr=-1)
+            self.children.append(child)
+            self.addCleanup(self.end, child)
+            return child
+
+        return Apart(CuratorSettings(self.data, "gw"), spawn, lambda child: Overseer(child, 0.5, idle, 0.05))
+
+    def end(self, child):
+        child.kill()
+        child.wait(60)
+        for stream in (child.stdin, child.stdout):
+            stream.close()
+
+    def segment(self, apart, recording, number):
+        apart.segment(recording.session, os.path.join(recording.path, segmentName(number)), number)
+
+    def rows(self, question):
+        engine = openForReading(address("sqlite:", Path(self.data)))
+        self.addCleanup(engine.dispose)
+        with engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(question))]
+
+    def stuck(self, how, **more):
+        """The last segment of a session of three does not come to an end."""
+        recording = self.recorded.session(3)
+        apart = self.made(how, **more)
+        self.segment(apart, recording, 0)
+        self.segment(apart, recording, 1)
+        error = self.assertRaises(IndexFailed, self.segment, apart, recording, 2)
+        self.assertIn("not asked any more", str(error))
+        self.flushLoggedErrors()
+        (row,) = self.rows("SELECT segments, partial, state, target FROM sessions")
+        self.assertEqual(row, (3, 1, "complete", "orders"))
+        ((what, why),) = self.rows("SELECT text, parameters FROM items WHERE text LIKE 'not indexed%'")
+        self.assertEqual((what, why.startswith("with segment 2 it has ")), (BLIND, True))
+        self.assertEqual(len(self.children), 2)
+        return apart
+
+    def test_loops(self):
+        self.stuck("while True: pass")
+
+    def test_regex(self):
+        self.stuck(REGEX)
+
+    def test_sleeps(self):
+        self.stuck("time.sleep(1000)", idle=1.0)
+
+    def test_others(self):
+        """A session that is marked is not asked again, also by the next process; others are indexed."""
+        apart = self.made("while True: pass", "len(frame.payload) > 4000")
+        bad, good = self.recorded.session(3), self.recorded.session(1)
+        self.assertRaises(IndexFailed, self.segment, apart, bad, 0)
+        self.segment(apart, good, 0)
+        self.segment(apart, bad, 1)
+        self.children[-1].kill()
+        self.children[-1].wait()
+        self.segment(apart, bad, 2)
+        self.assertEqual(self.rows("SELECT segments, partial FROM sessions ORDER BY session"), [(3, 1), (1, 0)])
+        self.assertEqual(len(self.children), 3)
+
+    def test_givenUp(self):
+        """A protocol whose views do it again and again is not asked any more: each of them would cost a minute."""
+        apart = self.made("while True: pass")
+        for _ in range(GIVEN_UP):
+            self.assertRaises(IndexFailed, self.segment, apart, self.recorded.session(1), 0)
+        self.flushLoggedErrors()
+        count = len(self.children)
+        for _ in range(3):
+            self.segment(apart, self.recorded.session(1), 0)
+        self.assertEqual(len(self.children), count)
+        self.assertEqual(self.rows("SELECT count(*) FROM items WHERE text LIKE 'not indexed%'"), [(GIVEN_UP + 3,)])
+
+    def test_long(self):
+        """What is read again is bounded segment by segment, and not together."""
+        recording = self.recorded.session(5)
+        apart = self.made("time.sleep(0.4)", "len(frame.payload) > 4000", idle=1.0)
+        self.segment(apart, recording, 4)
+        self.assertEqual(self.rows("SELECT segments, partial FROM sessions"), [(5, 0)])
         self.assertEqual(len(self.children), 1)
 
 

@@ -75,11 +75,11 @@ class HeadsTests(SynchronousTestCase):
 
     def eraser(self, book):
         class Guard:
-            def look(self, newest):
+            def look(self):
                 return None
 
         return Eraser(
-            book, Keeping(RULES, {}), Guard(), lambda: WALL, scribe(ListLedger()), Now(), lambda: WALL + 1e6, Files(), self.backend, None
+            book, Keeping(RULES, {}), Guard(), scribe(ListLedger()), Now(), lambda: WALL + 1e6, Files(), self.backend, None
         )
 
     def test_failsClosed(self):

@@ -27,13 +27,13 @@ class TrailTests(SynchronousTestCase):
         return {"id": number, "action": action, "subject": subject, "hash": f"h{number}"}
 
     def audited(self):
-        return succeed(self.known["audit"]) if self.known else fail(CuratorFailed("not there"))
+        return succeed((self.known["audit"], f"h{self.known['audit']}")) if self.known else fail(CuratorFailed("not there"))
 
     def audit(self, audit, row):
         return fail(CuratorFailed("not there")) if self.down else succeed(self.said.append((audit, row)))
 
-    def hold(self, session, on, audit, row):
-        return succeed(self.said.append((session, on, audit, row)))
+    def hold(self, session, on, audit, row, hold, filter):
+        return succeed(self.said.append((session, on, audit, row, hold, filter)))
 
     def test_goesOn(self):
         """From where the curator is: also what was written while no gateway ran."""
@@ -52,7 +52,7 @@ class TrailTests(SynchronousTestCase):
         self.known = {"audit": 4}
         self.rows.append(self.row(6, "hold.lifted", "S"))
         self.successResultOf(self.trail.caughtUp())
-        self.assertEqual(self.said, [("h5", 5), ("S", False, "h6", 6)])
+        self.assertEqual(self.said, [("h5", 5), ("S", False, "h6", 6, 0, None)])
         self.rows.append(self.row(7))
         self.down = True
         self.failureResultOf(self.trail.caughtUp(), CuratorFailed)
@@ -87,6 +87,16 @@ class TrailTests(SynchronousTestCase):
         self.clock.pump([EVERY] * int(AWAY))
         self.assertEqual(len(self.alarms), 2)
 
+    def test_olderCopy(self):
+        """The state store was restored, and has gone on: no row is passed over because there was another one of its number."""
+        for known, hash in ((9, "h9"), (4, "another")):
+            del self.said[:]
+            again = AuditTrail(self.clock, lambda row, limit: succeed([r for r in self.rows if r["id"] > row][:limit]), self)
+            self.patch(self, "audited", lambda said=(known, hash): succeed(said))
+            self.addCleanup(again.stop)
+            again.start()
+            self.assertEqual(self.said, [(f"h{number}", number) for number in range(1, 6)])
+
     def test_atOnce(self):
         """Not only after the curator has been asked how it is."""
         self.known = {"audit": 0}
@@ -97,6 +107,11 @@ class TrailTests(SynchronousTestCase):
 
     def test_holds(self):
         self.known = {"audit": 0}
-        self.rows = [self.row(1, "hold.set", "S"), self.row(2, "hold.lifted", "S"), self.row(3, "hold.set")]
+        wanted = {"user": "a*"}
+        self.rows = [
+            self.row(1, "hold.set", "S") | {"details": {"hold": 7, "filter": None}},
+            self.row(2, "hold.lifted", "S") | {"details": {"hold": 7}},
+            self.row(3, "hold.set") | {"details": {"hold": 8, "filter": wanted}},
+        ]
         self.clock.advance(EVERY)
-        self.assertEqual(self.said, [("S", True, "h1", 1), ("S", False, "h2", 2), ("h3", 3)])
+        self.assertEqual(self.said, [("S", True, "h1", 1, 7, None), ("S", False, "h2", 2, 7, None), ("", True, "h3", 3, 8, wanted)])

@@ -22,7 +22,9 @@ from tests.curator.rig import WALL, FakeBackend, Now, Recorded
 from tests.recording.rig import crash, letGo
 
 
-class WorkshopTests(SynchronousTestCase):
+class WorkshopCase:
+    """What a test of it needs."""
+
     def setUp(self):
         self.data = self.mktemp()
         self.clock = Clock()
@@ -50,6 +52,8 @@ class WorkshopTests(SynchronousTestCase):
         found = [parse(line) for line in workshop._ledger.entries(0, workshop._ledger.size)]
         return [leaf["type"] for leaf in found if leaf.get("session") == session]
 
+
+class WorkshopTests(WorkshopCase, SynchronousTestCase):
     def test_life(self):
         """A session from its opening to its end, as the gateway tells it."""
         workshop = self.workshop()

@@ -79,12 +79,18 @@ class KeyTests(SynchronousTestCase):
         self.assertEqual(publicBytes(choose(publicBytes(made))), publicBytes(made))
         self.assertRaises(WrongKey, choose, publicBytes(key(9)))
 
+    def test_wrongReferenceChangesNothing(self):
+        """The public half is that of the key that signs, whatever is tried."""
+        keyring(self.keys, self.files, encodeKey(key(7)))(None)
+        self.assertRaises(WrongKey, keyring(self.keys, self.files, encodeKey(key(8))), publicBytes(key(7)))
+        self.assertEqual(publicKey(self.data), publicBytes(key(7)))
+
     def test_lostKeyIsNotReplaced(self):
         """A ledger whose key is gone does not get another one."""
         choose = keyring(self.keys, self.files)
         made = choose(None)
         os.unlink(os.path.join(self.keys, "ledger.key"))
-        self.assertRaises(FileNotFoundError, choose, publicBytes(made))
+        self.assertIn("no key here", str(self.assertRaises(WrongKey, choose, publicBytes(made))))
         self.assertFalse(os.path.exists(os.path.join(self.keys, "ledger.key")))
 
 

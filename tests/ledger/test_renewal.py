@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.ledger.errors import LedgerDamaged, LedgerError
-from hoopx.ledger.keys import keyring, publicKey
+from hoopx.ledger.keys import encodeKey, keyring, publicBytes, publicKey
 from hoopx.ledger.leaf import parse
 from hoopx.ledger.log import Ledger
 from hoopx.ledger.note import Cosigner, Verifier, makeNote, openNote, split
@@ -79,6 +80,25 @@ class RenewalTests(SynchronousTestCase):
             os.unlink(os.path.join(self.directory, name))
         self.assertRaises(LedgerError, renew, self.data, "gw1")
         self.open().close()
+
+    def test_elsewhere(self):
+        """A key that is kept elsewhere: the new ledger's is, too, and it is another one."""
+        renew(self.data, "gw1", wall=lambda: AT, key=encodeKey(key(3)))
+        self.assertEqual(publicKey(self.data), publicBytes(key(3)))
+        shutil.rmtree(os.path.join(self.data, "keys"))
+        ledger = Ledger.open(self.directory, keyring(os.path.join(self.data, "keys"), Files(), encodeKey(key(3))), "gw1")
+        self.assertEqual(parse(ledger.entries(0, 1)[0])["origin"], self.origin)
+        ledger.close()
+        self.assertIn("a key of its own", str(self.assertRaises(ValueError, renew, self.data, "gw1", key=encodeKey(key(3)))))
+        self.assertRaises(ValueError, renew, self.data, "gw1", key=b"nonsense")
+
+    def test_between(self):
+        """Cut short where no ledger is in its place: none is begun there that does not name the old one."""
+        renew(self.data, "gw1", wall=lambda: AT)
+        os.rename(self.directory, self.directory + ".new")
+        self.assertIn("renewal was cut short", str(self.assertRaises(LedgerError, self.open)))
+        renew(self.data, "gw1")
+        self.continued()
 
     def test_killedAtAnyCall(self):
         """Cut short anywhere, it can be done again."""

@@ -35,27 +35,27 @@ TABLE: dict[tuple[str, str], Cell] = {
     ("slow disk", "start"): Cell(NOTHING, LEFT, (), "it goes through a thread"),
     ("slow disk", "middle"): Cell(NOTHING, LEFT, (), "it goes through a thread"),
     ("slow disk", "end"): Cell(NOTHING, LEFT, (), "it goes through a thread"),
-    ("S3 500", "start"): Cell(NOTHING, LEFT, ("store-away",), "can not be had"),
-    ("S3 500", "middle"): Cell(NOTHING, LEFT, ("store-away",), "can not be had"),
-    ("S3 500", "end"): Cell(NOTHING, LEFT, ("store-away",), "can not be had"),
-    ("S3 timeout", "start"): Cell(NOTHING, LEFT, ("store-away",), "no answer in time"),
-    ("S3 timeout", "middle"): Cell(NOTHING, LEFT, ("store-away",), "no answer in time"),
-    ("S3 timeout", "end"): Cell(NOTHING, LEFT, ("store-away",), "no answer in time"),
-    ("S3 wrong credentials", "start"): Cell(NOTHING, LEFT, ("store-refused",), "the secret key is wrong"),
-    ("S3 wrong credentials", "middle"): Cell(NOTHING, LEFT, ("store-refused",), "the secret key is wrong"),
-    ("S3 wrong credentials", "end"): Cell(NOTHING, LEFT, ("store-refused",), "the secret key is wrong"),
+    ("S3 500", "start"): Cell(NOTHING, LEFT, ("store-away",), "can not be had", ("store-away",)),
+    ("S3 500", "middle"): Cell(NOTHING, LEFT, ("store-away",), "can not be had", ("store-away",)),
+    ("S3 500", "end"): Cell(NOTHING, LEFT, ("store-away",), "can not be had", ("store-away",)),
+    ("S3 timeout", "start"): Cell(NOTHING, LEFT, ("store-away",), "no answer in time", ("store-away",)),
+    ("S3 timeout", "middle"): Cell(NOTHING, LEFT, ("store-away",), "no answer in time", ("store-away",)),
+    ("S3 timeout", "end"): Cell(NOTHING, LEFT, ("store-away",), "no answer in time", ("store-away",)),
+    ("S3 wrong credentials", "start"): Cell(NOTHING, LEFT, ("store-refused",), "the secret key is wrong", ("store-refused",)),
+    ("S3 wrong credentials", "middle"): Cell(NOTHING, LEFT, ("store-refused",), "the secret key is wrong", ("store-refused",)),
+    ("S3 wrong credentials", "end"): Cell(NOTHING, LEFT, ("store-refused",), "the secret key is wrong", ("store-refused",)),
     ("state database down", "start"): Cell(UNKNOWN, NONE, ("state",), "an identity could not be checked"),
-    ("state database down", "middle"): Cell(NOTHING, LEFT, ("state",), "the state store can not be asked"),
-    ("state database down", "end"): Cell(NOTHING, LEFT, ("state",), "the state store can not be asked"),
+    ("state database down", "middle"): Cell(NOTHING, LEFT, ("state",), "the state store can not be asked", ("state",)),
+    ("state database down", "end"): Cell(NOTHING, LEFT, ("state",), "the state store can not be asked", ("state",)),
     ("curator killed", "start"): Cell(NOTHING, LEFT, ("curator-down",), "The curator has ended"),
-    ("curator killed", "middle"): Cell(NOTHING, LEFT, ("curator-down",), "The curator has ended"),
+    ("curator killed", "middle"): Cell(NOTHING, LEFT, ("curator-down",), "The curator has ended", ("curator-down",)),
     ("curator killed", "end"): Cell(NOTHING, LEFT, ("curator-down",), "The curator has ended"),
     ("clock a day forward", "start"): Cell(EXPIRED, NONE, ("clock",), "the clock was set forward"),
-    ("clock a day forward", "middle"): Cell(NOTHING, LEFT, ("clock",), "the clock was set forward"),
-    ("clock a day forward", "end"): Cell(NOTHING, LEFT, ("clock",), "the clock was set forward"),
+    ("clock a day forward", "middle"): Cell(NOTHING, LEFT, ("clock",), "the clock was set forward", ("clock",)),
+    ("clock a day forward", "end"): Cell(NOTHING, LEFT, ("clock",), "the clock was set forward", ("clock",)),
     ("clock a day back", "start"): Cell(NOTHING, LEFT, ("clock",), "the clock was set back"),
-    ("clock a day back", "middle"): Cell(NOTHING, LEFT, ("clock",), "the clock was set back"),
-    ("clock a day back", "end"): Cell(NOTHING, LEFT, ("clock",), "the clock was set back"),
+    ("clock a day back", "middle"): Cell(NOTHING, LEFT, ("clock",), "the clock was set back", ("clock",)),
+    ("clock a day back", "end"): Cell(NOTHING, LEFT, ("clock",), "the clock was set back", ("clock",)),
 }
 
 _found: dict[tuple[str, str], Cell] = {}
@@ -96,9 +96,13 @@ class PageTests(SynchronousTestCase):
 def rows() -> list[str]:
     """The table as the page has it: python -m tests.peers.test_grid prints it."""
     return [
-        ", ".join(f'"{text}"' for text in (*key, cell.client, cell.recording, " ".join(cell.alarms) or "none", cell.log))
+        ", ".join(f'"{text}"' for text in (*key, cell.client, cell.recording, *(_words(said) for said in (cell.alarms, cell.events)), cell.log))
         for key, cell in TABLE.items()
     ]
+
+
+def _words(kinds: tuple[str, ...]) -> str:
+    return " ".join(kinds) or "none"
 
 
 def _cell(fault: str, moment: str) -> None:

@@ -7,8 +7,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
+import time
 import urllib.error
 import urllib.request
+from contextlib import closing
+from http.client import HTTPConnection
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -22,9 +26,9 @@ KILLS = 30 if LONG else 4
 
 
 class Process:
-    def __init__(self, data, port):
+    def __init__(self, data, port, program=()):
         self.url = f"http://127.0.0.1:{port}"
-        argv = [require("hoopx"), "witness", "--data", data, "--name", "w.example", "--ledger", LEDGER.vkey]
+        argv = [*(program or [require("hoopx")]), "witness", "--data", data, "--name", "w.example", "--ledger", LEDGER.vkey]
         argv += ["--listen", f"tcp:{port}:interface=127.0.0.1"]
         self.process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
         self.said = []
@@ -51,8 +55,8 @@ class Process:
 
 
 class WitnessTests(SynchronousTestCase):
-    def start(self):
-        process = Process(self.data, self.port)
+    def start(self, *program):
+        process = Process(self.data, self.port, program)
         self.addCleanup(process.process.stderr.close)
         self.addCleanup(process.process.wait)
         self.addCleanup(process.process.kill)
@@ -87,6 +91,27 @@ class WitnessTests(SynchronousTestCase):
         self.assertEqual(status, 0, said)
         self.assertIn("ALARM: the ledger gw1.00000000 has forked", said)
         self.assertIn("shows 7 leaves after 1000", said)
+
+    def test_clockSet(self):
+        """The clock is set forward by a day: no connection is over its time for that."""
+        script = (
+            "import os, signal, time\nreal, ahead = time.time, []\ntime.time = lambda: real() + 86400 * len(ahead)\n"
+            "signal.signal(signal.SIGUSR1, lambda *_: ahead.append(1))\nfrom hoopx.cli.main import main; main()"
+        )
+        witness = self.start(sys.executable, "-c", script)
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as idle:
+            idle.request("GET", "/")
+            self.assertIn(b"w.example", idle.getresponse().read())
+            socket = idle.sock
+            witness.process.send_signal(signal.SIGUSR1)
+            for size in (1, 2, 3):  # turns of its reactor, and signatures that say when
+                status, body = witness.add(request(size - 1, size))
+                self.assertEqual(status, 200, body)
+            _, (signature,) = openNote(split(checkpoint(3))[0] + b"\n" + body, [witness.verifier])
+            self.assertGreater(signature.timestamp, time.time() + 80000)
+            idle.request("GET", "/")
+            self.assertIn(b"w.example", idle.getresponse().read())
+            self.assertIs(idle.sock, socket)  # the same connection
 
     def test_portTaken(self):
         witness = self.start()

@@ -16,6 +16,7 @@ from hoopx.ledger.leaf import leaf
 from hoopx.ledger.log import Ledger
 from hoopx.ledger.note import Verifier
 from hoopx.recording.bucket import inStore
+from hoopx.recording.remembered import Remembered
 from hoopx.recording.stored import openSegment
 from hoopx.storage.folder import FolderBackend
 from hoopx.storage.reading import Here, StoredObjects
@@ -77,6 +78,28 @@ class BucketTests(SynchronousTestCase):
             self.assertEqual(self.found(note=self.notes[name]), {**whole, name: ("consistent", "checkpoint", whole[name][2])})
         both = self.found(one, self.notes["gw2"])
         self.assertEqual((both["gw1"], both["gw2"]), (whole["gw1"], ("consistent", "checkpoint", 300)))
+
+    def test_remembered(self):
+        """Each ledger against what was seen of it the last time; one that is gone from the store is missed."""
+        self.gateway("gw1", 5)
+        self.gateway("gw2", 300)
+        folder = self.mktemp()
+        os.mkdir(folder)
+        memory = Remembered(folder)
+
+        def look():
+            found = {}
+            for evidence in inStore(StoredObjects(self.backend), openSegment, remembered=memory):
+                list(evidence.run(lambda register: register and found.update({register.origin: register})))
+            for register in found.values():
+                memory.keep(register)
+            return {name.partition(".")[0]: register.against for name, register in found.items()}, memory.gone(found)
+
+        self.assertEqual(look(), ({"gw1": "itself", "gw2": "itself"}, []))
+        self.assertEqual(look(), ({"gw1": "remembered", "gw2": "remembered"}, []))
+        os.rename(os.path.join(self.root, "gw2"), self.mktemp())
+        found, gone = look()
+        self.assertEqual((found, [name.partition(".")[0] for name in gone]), ({"gw1": "remembered"}, ["gw2"]))
 
     def test_absent(self):
         """A ledger of which somebody has a key or a checkpoint, and which is not there: whether there are others, or none."""

@@ -17,6 +17,7 @@ from hoopx.recording.evidence import GOOD, Evidence
 from hoopx.recording.folder import sessionsBelow
 from hoopx.recording.packing import pack
 from hoopx.recording.register import verifyLedger
+from hoopx.recording.segment import NEXT
 from hoopx.recording.signing import sign
 from hoopx.recording.stored import openSegment
 from hoopx.recording.verify import STOPS, Problem, Verdict, verifySession
@@ -196,10 +197,53 @@ class AgainstTests(EvidenceBase):
         self.assertWrong(self.look(), plain="not a regular file")
 
     def test_strangeNames(self):
-        """What is a digit elsewhere is no number of a segment."""
-        with open(os.path.join(self.path("plain"), "00000\u00b2.hxr"), "wb"):
-            pass
+        """What is a digit elsewhere is no number of a segment, and no segment is called so; other files are nobody's business."""
+        for name in ("00000\u00b2.hxr", "\u0661\u0662\u0663\u0664\u0665\u0666.hxr", "0000005.hxr", "evil.hxr"):
+            path = os.path.join(self.path("plain"), name)
+            with open(path, "wb"):
+                pass
+            found = self.look()
+            self.assertWrong(found, plain="no segment has such a name")
+            self.assertEqual(found["plain"].problems[0].segment, name)
+            os.remove(path)
+        for name in ("note.txt", "000001.hxr.new", ".000001.hxr.swp", NEXT):
+            with open(os.path.join(self.path("plain"), name), "wb"):
+                pass
         self.assertWrong(self.look())
+
+    def test_plantedAbove(self):
+        """A file in a folder above sessions hides none of them."""
+        for name in ("000000.hxr", "stored.json"):
+            path = os.path.join(os.path.dirname(self.path("plain")), name)
+            with open(path, "wb"):
+                pass
+            found = self.look()
+            self.assertEqual(set(self.names.values()) - set(found), set())
+            self.assertEqual([other for other in found if other in self.world.sessions and found[other].state not in GOOD], [])
+            self.assertEqual(found[os.path.basename(os.path.dirname(path))].state, "TAMPERED")
+            os.remove(path)
+
+    def test_plantedErased(self):
+        """Something under the name of an erased session: its own segments may be on their way out, anything else is not its."""
+        path = self.path("plain")
+        session = self.world.sessions["plain"]
+        self.world.leaf("erased", session=session, audit="ab" * 32)
+        self.world.sign()
+        found = self.look()
+        self.assertWrong(found)
+        self.assertEqual(found["plain"].state, "erased")
+        with open(os.path.join(self.path("compressed"), segmentName(1)), "rb") as file:
+            other = file.read()
+        for name in (segmentName(1), segmentName(7), "open.hxr"):
+            with open(os.path.join(path, "fresh"), "wb") as file:
+                file.write(other)
+            os.rename(os.path.join(path, "fresh"), os.path.join(path, name))
+            found = self.look()
+            self.assertWrong(found, plain="is erased, and this is none of its segments")
+            self.assertEqual(found["plain"].problems[0].segment, name)
+            os.remove(os.path.join(path, name))
+        shutil.rmtree(path)
+        self.assertEqual(self.look()["plain"].state, "erased")
 
     def test_older(self):
         """From before the ledger: by its own keys, and not said to be logged."""

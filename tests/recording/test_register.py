@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from hoopx.ledger import reader
 from hoopx.ledger.log import Ledger
 from hoopx.ledger.note import Cosigner, NoteError, Verifier, split
 from hoopx.ledger.reader import MAX_PROBLEMS, LedgerReader
@@ -50,6 +52,19 @@ class RegisterTests(EvidenceBase):
         self.assertEqual({key.hex() for key in register.keys}, {publicHex(self.world.ledgerKey), publicHex(fresh)})
         found = self.look(inquire=self.verify)
         self.assertWrong(found)  # what the old key has recovered, too
+
+    def test_lastKeyOnly(self):
+        """Who was told the newest key alone is led back: to what the old one has recovered, and to checkpoints that it has signed."""
+        for number in range(2):
+            self.world.ledger.rotate(Ed25519PrivateKey.generate())
+            self.world.leaf("audit", audit=f"{number:064x}")
+        self.world.sign(witnessed=False)
+        self.key = Verifier.parse(self.world.ledger.vkey)
+        for note in (None, self.world.checkpoints[0], self.world.checkpoints[-1]):
+            register = self.verify(checkpoint=note, witnesses=[self.witness])
+            self.assertEqual(register.problems, [])
+        self.assertEqual(len(register.keys), 3)
+        self.assertWrong(self.look(inquire=self.verify))
 
     def test_forked(self):
         """Another ledger by the same key: it has its leaves, and the witness has signed other ones."""
@@ -146,12 +161,38 @@ class RegisterTests(EvidenceBase):
 
         self.assertRaises(NoteError, LedgerReader(read).checkpoint, [self.key])
 
-    def test_pipe(self):
-        """In a folder from elsewhere may be anything: opening it must not wait."""
-        path = os.path.join(self.directory, "checkpoint")
-        os.remove(path)
-        os.mkfifo(path)
-        self.assertRaises(OSError, self.verify)
+    def test_noFiles(self):
+        """In a folder from elsewhere may be anything: opening it must not wait, and what is no file is no ledger's."""
+        bundle = os.path.join("tile", "entries", "000.p", "31")
+        for name in ("checkpoint", "witnessed", "origin", "tail", bundle, os.path.join("tile", "0", "000.p", "31")):
+            path = os.path.join(self.directory, name)
+            os.rename(path, path + ".kept")
+            for make in (os.mkfifo, os.mkdir, lambda path: os.symlink(path, path)):
+                make(path)
+                self.assertProblem(self.verify(), f"{name}: ")
+                os.rmdir(path) if os.path.isdir(path) and not os.path.islink(path) else os.remove(path)
+            os.rename(path + ".kept", path)
+        self.assertEqual(self.verify().problems, [])
+
+    def test_mayNotBeRead(self):
+        """That is nobody's tampering."""
+        def refuse(path):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+
+        self.patch(reader, "openRegular", refuse)
+        self.assertRaises(PermissionError, self.verify)
+
+    def test_tooMuch(self):
+        """A partial tile or bundle has as many as its name says: what stands behind them nobody has signed."""
+        for name, more in (("0", b"\0" * 32), ("entries", b"\0\x02{}")):
+            path = os.path.join(self.directory, "tile", name, "000.p", "31")
+            with open(path, "rb") as file:
+                kept = file.read()
+            with open(path, "wb") as file:
+                file.write(kept + more)
+            self.assertProblem(self.verify(), f"tile/{name}/000.p/31: ")
+            with open(path, "wb") as file:
+                file.write(kept)
 
     def test_namesakes(self):
         """Two witnesses of one name: what one has signed the other has not."""

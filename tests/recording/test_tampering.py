@@ -33,7 +33,7 @@ KINDS = (
 )  # fmt: skip
 
 
-class TamperingTests(SynchronousTestCase):
+class TamperingBase(SynchronousTestCase):
     def setUp(self):
         self.folder = os.path.abspath(self.mktemp())
         self.data = os.path.join(self.folder, "data")
@@ -72,11 +72,12 @@ class TamperingTests(SynchronousTestCase):
     def restore(self):
         for path in self.touched:
             there, kept = os.path.join(self.data, path), os.path.join(self.kept, path)
-            if os.path.isdir(there):
+            if os.path.isdir(there) and not os.path.islink(there):
                 shutil.rmtree(there)
-            elif os.path.exists(there):
+            elif os.path.lexists(there):
                 os.remove(there)
-            (shutil.copytree if os.path.isdir(kept) else shutil.copy2)(kept, there)
+            if os.path.exists(kept):
+                (shutil.copytree if os.path.isdir(kept) else shutil.copy2)(kept, there)
         self.touched = []
 
     # -- touching
@@ -98,7 +99,7 @@ class TamperingTests(SynchronousTestCase):
             return file.read()
 
     def write(self, path, data):
-        if os.path.exists(path):
+        if os.path.lexists(path):
             os.remove(path)
         with open(path, "wb") as file:
             file.write(data)
@@ -110,6 +111,13 @@ class TamperingTests(SynchronousTestCase):
     def writeFrames(self, path, frames):
         self.write(path, START + b"".join(encode(*frame) for frame in frames))
 
+    def leaves(self):
+        reader = LedgerReader(os.path.join(self.kept, "ledger"))
+        reader.checkpoint()
+        return list(reader.entries())
+
+
+class TamperingTests(TamperingBase):
     def flip(self):
         name, path, segment = self.segment()
         data = bytearray(self.read(os.path.join(path, segment)))
@@ -245,11 +253,6 @@ class TamperingTests(SynchronousTestCase):
         ledger.publish(note + self.world.cosigner.cosign(note.partition(b"\n\n")[0] + b"\n", 1_700_000_000))
         ledger.close()
         return None, None, None, "rolled back"
-
-    def leaves(self):
-        reader = LedgerReader(os.path.join(self.kept, "ledger"))
-        reader.checkpoint()
-        return list(reader.entries())
 
     def ledgerReplaced(self):
         """The whole ledger again, signed with another key."""

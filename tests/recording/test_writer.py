@@ -105,6 +105,9 @@ class InlineTests(Base):
         rig.ns += 6
         recording.note("note", text="t")
         self.assertEqual(recording.lastActivity, rig.ns)
+        rig.ns += 7
+        recording.note("alarm", alarm="ledger", why="")  # is none of the session's doing, and keeps no idle one alive
+        self.assertEqual(recording.lastActivity, rig.ns - 7)
 
     def test_note(self):
         recording = self.open(self.rig())

@@ -18,7 +18,7 @@ KEEP = 1000.0
 class Guard:
     doubt = None
 
-    def look(self, newest):
+    def look(self):
         return self.doubt
 
 
@@ -63,7 +63,7 @@ class ErasingTests(SynchronousTestCase):
     def made(self, backend):
         keeping = Keeping([Rule(KEEP)], {})
         return Eraser(
-            self.book, keeping, self.guard, lambda: WALL, scribe(self.ledger), Now(), lambda: self.now, Files(), backend, self.index
+            self.book, keeping, self.guard, scribe(self.ledger), Now(), lambda: self.now, Files(), backend, self.index
         )
 
     def test_held(self):

@@ -38,7 +38,7 @@ class RunningTests(SynchronousTestCase):
 
     def confirmClock(self):
         self.did.append("confirm")
-        return succeed(None)
+        return succeed({"doubt": "the clock was set"})
 
     def audit(self, actor, action, subject, details):
         self.did.append((action, subject))
@@ -51,6 +51,12 @@ class RunningTests(SynchronousTestCase):
             ("A", "erased", ""), ("B", "held", "a lawsuit"), ("C", "failed", "it is retained"),
         ])  # fmt: skip
         self.assertEqual(self.did, [("retention.erase", "A"), ("erase", "A", "hash of A"), ("retention.erase", "C")])
+
+    def test_heldByTheLedger(self):
+        """The state store knows of no hold, being an old copy; the curator does."""
+        self.expired = lambda after: succeed([{"session": "A", "ended": 1.0, "keep": 2.0, "head": HEAD, "held": "the ledger"}][: not after])
+        (line,) = self.successResultOf(self.retention.run("root"))
+        self.assertEqual((line["done"], line["why"], self.did), ("held", "the ledger", []))
 
     def test_caughtUp(self):
         """Nothing is erased before the curator knows which holds there are; and nothing at all when it can not be told."""
@@ -72,7 +78,7 @@ class RunningTests(SynchronousTestCase):
     def test_confirm(self):
         self.sessions = []
         self.successResultOf(self.retention.run("root", confirm=True))
-        self.assertEqual(self.did, [("retention.confirm-clock", ""), "confirm"])
+        self.assertEqual(self.did, [("retention.confirm-clock", ""), "confirm", ("retention.clock-confirmed", "")])
 
     def test_hourly(self):
         self.retention.start()

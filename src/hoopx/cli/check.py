@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.cli.test_check -*-
 """
-C{hoopx check}: every error in the configuration, and what is hardly meant.
+C{hoopx check}: every error in the configuration, and what is hardly meant; whether the data folder can be written.
 """
 
 from __future__ import annotations
@@ -18,19 +18,23 @@ from hoopx.errors import ConfigurationError
 @json_option
 @pass_place
 def command(place: Place, as_json: bool) -> None:
-    from hoopx.config.doubts import doubts
+    from hoopx.config.doubts import doubts, hints
+    from hoopx.config.folder import unwritable
     from hoopx.config.unsupported import unreadable, unsupported
 
     errors: list[ConfigurationError]
     warnings: list[ConfigurationError] = []
+    good: list[ConfigurationError] = []
     try:
         settings = place.settings
     except ConfigurationError as error:
         errors = list(getattr(error, "errors", [error]))
     else:
-        errors = [*unsupported(settings), *unreadable(settings)]
+        errors = [*unsupported(settings), *unreadable(settings), *unwritable(settings)]
         warnings = doubts(settings)
-    found = [("error", each) for each in _byLine(errors)] + [("warning", each) for each in _byLine(warnings)]
+        good = hints(settings)
+    told = (("error", errors), ("warning", warnings), ("hint", good))
+    found = [(severity, each) for severity, some in told for each in _byLine(some)]
     if as_json:
         click.echo(dump([_record(severity, each) for severity, each in found]))
     else:

@@ -1,7 +1,6 @@
 # -*- test-case-name: tests.cli.test_ledger -*-
 """
-C{hoopx ledger}: show the ledger, and prove what stands in it. Needs no running gateway, and no private key but for
-C{rotate} and C{renew}.
+C{hoopx ledger}: show the ledger, and prove what stands in it. Needs no running gateway, and no private key but for C{rotate}.
 """
 
 from __future__ import annotations
@@ -123,47 +122,74 @@ def proof(place: Place, session: str, keys: list[Any], witnesses: list[Any], dir
         click.echo("\n".join(text.decode("utf-8") for _, _, text in proofs), nl=False)
 
 
-@command.command()
+@command.command("keys")
+@directory
+@json_option
 @pass_place
-def rotate(place: Place) -> None:
-    """Make a new key, signed by the old one, which is then destroyed. The gateway must not be running."""
-    from hoopx.ledger.keys import finishRotation, keyring, prepareRotation
-    from hoopx.ledger.log import Ledger
-    from hoopx.recording.files import Files
+def keys_(place: Place, directory: str | None, as_json: bool) -> None:
+    """Every key that has signed the ledger, one vkey a line, the first one first: for witnesses (--ledgers FILE) and auditors."""
+    reader = _reader(place, directory)
+    chain = _told(lambda: reader.chain(reader.first()))
+    if as_json:
+        click.echo(dump([{"vkey": verifier.vkey, "since": since} for since, verifier in chain]))
+        return
+    for _, verifier in chain:
+        click.echo(verifier.vkey)
 
-    _ownKey(place)
-    data, files = str(place.data), Files()
-    keys = os.path.join(data, "keys")
-    if not os.path.exists(os.path.join(data, "ledger", "origin")):
-        fail(f"there is no ledger in {data}")
-    ledger = _told(lambda: Ledger.open(os.path.join(data, "ledger"), keyring(keys, files), place.settings.gateway.name, files))
-    try:
-        new = prepareRotation(keys, files)
-        ledger.rotate(new)
-        finishRotation(keys, files)
-        say("The ledger has a new key. Tell it to the witnesses and auditors:")
-        click.echo(ledger.vkey)
-    finally:
-        ledger.close()
+
+new_key = click.option(
+    "--new-key", metavar="REFERENCE", help="The new key, kept elsewhere: the path of its PEM file, or env:VARIABLE. Never the key itself."
+)
 
 
 @command.command()
+@new_key
 @pass_place
-def renew(place: Place) -> None:
+def rotate(place: Place, new_key: str | None) -> None:
+    """
+    Bring in a new key, signed by the old one. The gateway must not be running.
+
+    A key in the data directory is replaced by a new one and destroyed. One that signing_key names is followed by the one that
+    --new-key names: let signing_key name that one afterwards. Cut short, it can be called again.
+    """
+    from hoopx.cli.references import fetched, reference
+    from hoopx.ledger.rotation import rotate as begin
+
+    configured = place.settings.recording.signingKey
+    if configured is not None and new_key is None:
+        fail("the key is kept elsewhere (signing_key): make the new one there, too, and name it with --new-key")
+    old = fetched(place, configured) if configured is not None else None
+    new = fetched(place, reference(new_key)) if new_key is not None else None
+    done = _told(lambda: begin(str(place.data), place.settings.gateway.name, old, new))
+    say("This key signs the ledger already:" if done.before else "The ledger has a new key. Tell it to the witnesses and auditors:")
+    click.echo(done.vkey)
+    _name(new_key)
+
+
+@command.command()
+@new_key
+@pass_place
+def renew(place: Place, new_key: str | None) -> None:
     """
     Put a ledger aside that can not go on, and begin a new one that names its last checkpoint. The gateway must not be running.
+
+    With signing_key the new ledger's key is kept elsewhere, too, and --new-key names it.
     """
+    from hoopx.cli.references import fetched, reference
     from hoopx.ledger.renewal import renew as begin
 
-    _ownKey(place)
-    vkey = _told(lambda: begin(str(place.data), place.settings.gateway.name))
+    if place.settings.recording.signingKey is not None and new_key is None:
+        fail("the key is kept elsewhere (signing_key), and a new ledger needs a new one: name it with --new-key")
+    new = fetched(place, reference(new_key)) if new_key is not None else None
+    vkey = _told(lambda: begin(str(place.data), place.settings.gateway.name, key=new))
     say("There is a new ledger, with a new key. Tell it to the witnesses and auditors:")
     click.echo(vkey)
+    _name(new_key)
 
 
-def _ownKey(place: Place) -> None:
-    if place.settings.recording.signingKey is not None:
-        fail("the key is given by signing_key, and kept elsewhere: docs/operations/ledger.rst tells how to change it")
+def _name(new_key: str | None) -> None:
+    if new_key is not None:
+        say(f"Before the gateway is started, signing_key in [recording] has to name the new key: {new_key}")
 
 
 def _reader(place: Place, directory: str | None) -> Any:

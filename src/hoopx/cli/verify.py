@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import os
 import re
-import sys
-from collections import Counter
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from attrs import frozen
 
 from hoopx.cli.harmless import harmless
-from hoopx.cli.output import EXIT_NO, dump, fail, json_option, say
+from hoopx.cli.output import EXIT_NO, EXIT_USAGE, fail, json_option, say
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.recorded import identity_option, openerOf
+from hoopx.cli.tokens import Duration
 
 if TYPE_CHECKING:
+    from hoopx.cli.verdicts import Report
     from hoopx.ledger.note import Verifier
     from hoopx.recording.register import Register
+    from hoopx.recording.remembered import Remembered
+    from hoopx.recording.strict import Strict
     from hoopx.recording.verify import Verdict
 
 MAX_CHECKPOINT: Final = 1 << 20
@@ -36,6 +41,11 @@ MAX_CHECKPOINT: Final = 1 << 20
 @click.option("--ledger-key", metavar="VKEY", help="The ledger's key, written down elsewhere; else the one it names itself.")
 @click.option("--ledger", metavar="DIR", type=click.Path(file_okay=False), help="Where the ledger is; else in PATH.")
 @click.option("--store", metavar="STORE", help="What has no local copy: a folder of stored objects, or s3:BUCKET/PREFIX as configured.")
+@click.option("--quorum", metavar="N", type=click.IntRange(min=1), help="How many of the witnesses must have signed; else all.")
+@click.option("--remember", metavar="FILE", type=click.Path(), help="Keeps the newest checkpoint for the next time: must contain that.")
+@click.option("--strict", is_flag=True, help="What is in order, and not logged, sealed, signed and witnessed, is a failure, too.")
+@click.option("--grace", metavar="10m", type=Duration(), help="With --strict: what is younger may not be there yet.  [default: 10m]")
+@click.option("--max-age", "fresh", metavar="1h", type=Duration(), help="With --strict: the witnesses must have signed since.")
 @click.option("--gateway", metavar="NAME", help="In a store that several gateways share: what is that one's.")
 @identity_option
 @json_option
@@ -48,6 +58,11 @@ def command(
     ledger_key: str | None,
     ledger: str | None,
     store: str | None,
+    quorum: int | None,
+    remember: str | None,
+    strict: bool,
+    grace: float | None,
+    fresh: float | None,
     gateway: str | None,
     identities: tuple[str, ...],
     as_json: bool,
@@ -58,32 +73,41 @@ def command(
     PATH is a data directory, a folder that recordings were copied to, one session's directory, a store such as s3:BUCKET/PREFIX, or what
     sessions export --proof has written; else the data directory of the configuration.
 
-    Exit status 1 when anything is tampered with, missing, or can not be checked.
+    Exit status 1 when anything is tampered with, missing, or can not be checked; with --strict also when it is proven by less than a ledger
+    whose key was given and witnesses.
     """
     from hoopx.cli.stores import stored
+    from hoopx.cli.verdicts import Report, progress, sound
     from hoopx.recording.bucket import inStore
     from hoopx.recording.evidence import GOOD, Evidence
 
     where = path or str(place.data)
     key = _verifier(ledger_key, "--ledger-key") if ledger_key else None
     cosigners = [_verifier(vkey, "--witness-key", witness=True) for vkey in witnesses]
+    if quorum is not None and quorum > len(cosigners):
+        raise click.UsageError(f"--quorum {quorum} wants as many witnesses: there are {len(cosigners)} --witness-key.")
+    if (grace is not None or fresh is not None) and not strict:
+        raise click.UsageError("--grace and --max-age are for --strict.")
     note = _read(checkpoint) if checkpoint else None
     if not (ledger or store) and _isStore(where):
         where = f"file:{os.path.abspath(where)}"  # a store's copy, or a folder that is one
     if gateway is not None and os.path.exists(where):
         raise click.UsageError("--gateway belongs to a store, such as s3:BUCKET/PREFIX or file:/FOLDER: this is a folder of one gateway's.")
-    told = _Report(as_json)
+    memory = _memory(remember) if remember else None
+    ask = _Asked(key, note, cosigners, quorum, memory)
+    told = Report(as_json, _strict(ask, grace, fresh) if strict else None)
     opener = openerOf(identities)
     try:
-        with _opened(where, key, note, cosigners) as found, _progress(where) as advance:
+        with _opened(where, ask) as found, progress(where) as advance:
             if found is None:
-                inquire = _inquiry(where, ledger, key, note, cosigners)
+                inquire = _inquiry(where, ledger, ask)
                 evidence = Evidence(where, inquire, opener, stored(place, store) if store else None)
             elif isinstance(found, str):
                 evidence = None
                 objects = stored(place, found)
-                alone = _inquiry("", ledger, key, note, cosigners) if ledger else None
-                for each in inStore(objects, opener, key, note, cosigners, gateway, alone):
+                alone = _inquiry("", ledger, ask) if ledger else None
+                remembered = memory if memory is not None else _nothing
+                for each in inStore(objects, opener, key, note, cosigners, gateway, alone, quorum, remembered):
                     _run(each, told, advance)
             else:
                 evidence = Evidence(found.folder, found.inquire, opener)
@@ -95,15 +119,76 @@ def command(
         raise
     except OSError as error:
         fail(f"{where} can not be read: {error.strerror or error}")
+    if memory is not None and gateway is None:
+        told.gone = memory.gone(told.registers)
     told.end()
+    if memory is not None:
+        _remember(memory, told.registers)
     if not told.registers and not told.states:
         # A wrong or an emptied folder must not look like one in which everything is in order.
         fail(f"nothing was verified: neither recordings nor a ledger are in {where}")
-    if not (told.states.keys() <= GOOD and all(map(_sound, told.registers.values()))):
+    if not (told.states.keys() <= GOOD and all(map(sound, told.registers.values()))) or told.short or told.gone:
         raise click.exceptions.Exit(EXIT_NO)
 
 
-def _run(evidence: Any, told: _Report, advance: Callable[[Verdict], object]) -> None:
+def _nothing(origin: str) -> bytes | None:
+    return None
+
+
+@frozen
+class _Asked:
+    """What the ledger is compared with; see L{hoopx.recording.register.verifyLedger}."""
+
+    key: Verifier | None
+    checkpoint: bytes | None
+    witnesses: list[Verifier]
+    quorum: int | None
+    memory: Remembered | None
+
+
+def _of(asked: _Asked, ledger: Any) -> Register:
+    from hoopx.recording.register import verifyLedger
+
+    if asked.memory is None:
+        return verifyLedger(ledger, asked.key, asked.checkpoint, asked.witnesses, asked.quorum)
+    return verifyLedger(ledger, asked.key, asked.checkpoint, asked.witnesses, asked.quorum, asked.memory)
+
+
+def _strict(asked: _Asked, grace: float | None, fresh: float | None) -> Strict:
+    from hoopx.recording.strict import GRACE, Strict
+
+    quorum = len(asked.witnesses) if asked.quorum is None else asked.quorum
+    name = asked.key.name if asked.key is not None else None
+    return Strict(name, asked.witnesses, quorum, time.time(), GRACE if grace is None else grace, fresh)
+
+
+def _memory(path: str) -> Remembered:
+    from hoopx.recording.remembered import Remembered
+
+    memory = Remembered(path)
+    try:
+        for origin in memory.origins():
+            memory(origin)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--remember") from None
+    except OSError as error:
+        fail(f"{path} can not be read: {error.strerror or error}")
+    return memory
+
+
+def _remember(memory: Remembered, registers: dict[str, Register]) -> None:
+    """Keep what was seen, of ledgers that are sound."""
+    if len(registers) > 1 and not memory.many:
+        fail(f"there are {len(registers)} ledgers: --remember has to be a folder, that is there", EXIT_USAGE)
+    try:
+        for register in registers.values():
+            if memory.keep(register):
+                say(f"ledger {harmless(register.origin)}: remembered from now on. What was before is not compared with anything.")
+    except OSError as error:
+        fail(f"the checkpoint can not be remembered: {error.strerror or error}")
+
+
+def _run(evidence: Any, told: Report, advance: Callable[[Verdict], object]) -> None:
     for verdict in evidence.run(told.ledger):
         advance(verdict)
         told.session(verdict)
@@ -122,7 +207,7 @@ def _isStore(where: str) -> bool:
 
 
 @contextmanager
-def _opened(where: str, key: Verifier | None, note: bytes | None, witnesses: list[Verifier]) -> Iterator[Any]:
+def _opened(where: str, asked: _Asked) -> Iterator[Any]:
     """@return: context manager of a bundle, of the name of a store, or C{None}: it is a folder."""
     from hoopx.recording.bundle import opened
 
@@ -131,19 +216,18 @@ def _opened(where: str, key: Verifier | None, note: bytes | None, witnesses: lis
             raise click.UsageError(f"{where} is not there.")
         yield where
         return
-    with opened(where, key, note, witnesses) as found:
+    with opened(where, asked.key, asked.checkpoint, asked.witnesses, asked.quorum) as found:
+        if found is not None and asked.memory is not None:
+            raise click.UsageError("A bundle holds a piece of a ledger: --remember has nothing to compare it with.")
         yield found
 
 
-def _inquiry(
-    where: str, ledger: str | None, key: Verifier | None, note: bytes | None, witnesses: list[Verifier]
-) -> Callable[[], Register] | None:
-    from hoopx.recording.register import isLedger, verifyLedger
+def _inquiry(where: str, ledger: str | None, asked: _Asked) -> Callable[[], Register] | None:
+    from hoopx.recording.register import isLedger
 
     folder = ledger or os.path.join(where, "ledger")
-    if (where and isLedger(folder)) or ledger or key is not None or note is not None or witnesses:
-        return lambda: verifyLedger(folder, key, note, witnesses)
-    return None
+    wanted = asked.key is not None or asked.checkpoint is not None or asked.witnesses or (asked.memory and asked.memory.origins())
+    return partial(_of, asked, folder) if (where and isLedger(folder)) or ledger or wanted else None
 
 
 def _verifier(vkey: str, option: str, witness: bool = False) -> Verifier:
@@ -174,132 +258,3 @@ def _read(path: str) -> bytes:
         # Else the ledger would be called tampered with, for a slip of whoever looks.
         raise click.BadParameter(f"{path} is no checkpoint: {error}", param_hint="--checkpoint") from None
     return data
-
-
-class _Report:
-    """What is printed. A session at a time, for there may be very many."""
-
-    def __init__(self, as_json: bool) -> None:
-        self.states: Counter[str] = Counter()
-        self.bytes = 0
-        self.register: Register | None = None
-        self.registers: dict[str, Register] = {}
-        self._json = as_json
-        self._lines = 0
-        self._older = 0
-        self._unsigned = 0
-
-    def ledger(self, register: Register | None) -> None:
-        self.register = register
-        if register is not None:
-            self.registers[register.origin] = register
-
-    def audit(self, data: str, own: bool, server: bool) -> None:
-        """
-        Whether the audit is the one of which the ledger speaks.
-
-        @param own: it is the gateway's data directory.
-        @param server: the audit is kept in a database server.
-        """
-        from hoopx.recording.acts import Acts, verifyAudit
-
-        register = self.register
-        if register is not None and register.book is not None:
-            book = register.book
-            register.acts = Acts(state="elsewhere") if server else verifyAudit(data, book.vouched, book.trail, own)
-
-    def session(self, verdict: Verdict) -> None:
-        self.states[verdict.state] += 1
-        self.bytes += verdict.bytes
-        if self.register is not None and not verdict.logged and verdict.connected:
-            book = self.register.book
-            told = book is not None and book.attested(verdict.session).key is not None
-            self._unsigned += told
-            self._older += not told
-        if self._json:
-            self._object({**line(verdict), "ledger": None if self.register is None else self.register.origin})
-            return
-        until = f", signed until {verdict.until / 1e9:.3f} s" if verdict.state in ("recovered", "live", "interrupted") else ""
-        click.echo(f"{harmless(verdict.session)}  {verdict.state}{until}")
-        for problem in verdict.problems:
-            click.echo(f"    {harmless(str(problem))}")
-
-    def _object(self, value: dict[str, Any]) -> None:
-        click.echo(("[" if not self._lines else ",\n ") + dump(value), nl=False)
-        self._lines += 1
-
-    def end(self) -> None:
-        if self._json:
-            for register in self.registers.values():
-                self._object(register.line())
-            click.echo("]" if self._lines else "[]")
-            return
-        if not self.registers:
-            say("ledger: there is none here. Sessions are checked by their own keys alone: a missing one is not missed.")
-        for register in self.registers.values():
-            for text in _ledgerSaid(register):
-                say(harmless(text))
-        if self._older:
-            say(f"{_sessions(self._older)} older than the ledger, or it is not believed: checked by their own keys alone")
-        if self._unsigned:
-            say(f"{_sessions(self._unsigned)} in no signed checkpoint yet: checked by their own keys alone")
-        counts = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
-        say(f"{sum(self.states.values())} sessions ({self.bytes / 1e6:.1f} MB): {counts or 'none'}")
-
-
-def _sound(register: Register) -> bool:
-    return register.state == "consistent" and (register.acts is None or register.acts.state in ("consistent", "elsewhere"))
-
-
-def _sessions(count: int) -> str:
-    return "1 session is" if count == 1 else f"{count} sessions are"
-
-
-def line(verdict: Verdict) -> dict[str, Any]:
-    """As C{--json} prints it."""
-    first = verdict.problems[0] if verdict.problems else None
-    return {
-        "session": verdict.session,
-        "state": verdict.state,
-        "problem": first.reason if first else None,
-        "segment": first.segment if first else None,
-        "frame": first.frame if first else None,
-        "until": verdict.until / 1e9,
-        "key": verdict.key or None,
-        "logged": verdict.logged,
-    }
-
-
-def _ledgerSaid(register: Register) -> Iterator[str]:
-    if register.state == "consistent":
-        against = "the checkpoint given" if register.against == "checkpoint" else "itself only"
-        yield f"ledger {register.origin}: consistent with {against}, {register.size} leaves, {register.pending} not signed yet"
-    else:
-        yield f"ledger {register.origin}: TAMPERED. What it says of sessions is not believed."
-        for problem in register.problems:
-            yield f"    {problem}"
-    for name, (size, at) in register.witnesses.items():
-        from datetime import datetime, timezone
-
-        when = datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds")
-        yield f"    witnessed by {name} up to leaf {size}, {when}"
-    acts = register.acts
-    if acts is not None:
-        how = {"consistent": f"{acts.rows} rows, {acts.logged} of them in the ledger", "elsewhere": "not in this folder, and not checked"}
-        yield f"audit: {how.get(acts.state, acts.state)}"
-        yield from (f"    {problem}" for problem in acts.problems)
-
-
-@contextmanager
-def _progress(where: str) -> Iterator[Callable[[Verdict], None]]:
-    """On standard error, when results go elsewhere than to a terminal."""
-    if sys.stdout.isatty() or not sys.stderr.isatty():
-        yield lambda verdict: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("Verifying {task.description}: {task.completed:.0f} MB"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(where, total=None)
-        yield lambda verdict: bar.update(task, advance=verdict.bytes / 1e6)

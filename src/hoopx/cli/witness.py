@@ -74,6 +74,10 @@ def _ledgers(vkeys: tuple[str, ...], files: tuple[str, ...]) -> list[Any]:
 def _run(state: Any, verifiers: list[Any], endpoint: str) -> None:
     import sys
 
+    if "twisted.internet.reactor" not in sys.modules and sys.platform == "linux":
+        from hoopx.reactor import install
+
+        install()  # for its clock, that nobody can set
     from twisted.internet import reactor as running
     from twisted.internet.endpoints import serverFromString
     from twisted.logger import globalLogBeginner, textFileLogObserver

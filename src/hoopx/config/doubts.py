@@ -9,9 +9,9 @@ import os
 import stat
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Final
 
-from hoopx.config.limits import descriptors
+from hoopx.config.limits import defaulted, descriptors
 from hoopx.config.lines import lineOf
 from hoopx.config.settings import Settings
 from hoopx.config.unsupported import references
@@ -19,14 +19,22 @@ from hoopx.config.words import dotted
 from hoopx.errors import ConfigurationError
 from hoopx.policy.access import covers
 
+SESSIONS: Final = ("gateway", "max_sessions")
+
 
 def doubts(settings: Settings) -> list[ConfigurationError]:
     """@return: warnings, in the shape of errors, which they are not."""
     found = [*_grants(settings), *_targets(settings), *_listeners(settings), *_secrets(settings), *_store(settings)]
     problem = descriptors(settings.gateway.maxSessions)
-    if problem:
-        found.append((("gateway", "max_sessions"), problem))
+    if problem and SESSIONS in settings.lines:
+        found.append((SESSIONS, problem))
     return [ConfigurationError(message, settings.path, dotted(place), lineOf(settings.lines, place)) for place, message in found]
+
+
+def hints(settings: Settings) -> list[ConfigurationError]:
+    """@return: what is in order, and good to know: nobody has asked for as many sessions as there may be by default."""
+    problem = defaulted(settings.gateway.maxSessions) if SESSIONS not in settings.lines else None
+    return [] if problem is None else [ConfigurationError(problem, settings.path, dotted(SESSIONS))]
 
 
 def _grants(settings: Settings) -> Iterator[tuple[Any, str]]:

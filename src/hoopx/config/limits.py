@@ -20,15 +20,38 @@ def descriptors(sessions: int, limit: int | None = None) -> str | None:
     @return: what is wrong with it for as many sessions, or C{None}.
     """
     needed = _needed(sessions)
+    limit = _short(needed, limit)
     if limit is None:
-        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if limit == resource.RLIM_INFINITY or limit >= needed:
         return None
     fit = max(0, (limit - BESIDES) // PER_SESSION)
     return (
         f"{sessions} sessions need {needed} open files and this machine allows {limit}, enough for {fit}: "
         f"set LimitNOFILE={needed} (systemd) or ulimit -n {needed}, or lower max_sessions"
     )
+
+
+def defaulted(sessions: int, limit: int | None = None) -> str | None:
+    """
+    @param sessions: as many as there may be when nobody has said how many.
+    @param limit: as for L{descriptors}.
+    @return: what this process's limit means for that, or C{None}: it is enough.
+    """
+    needed = _needed(sessions)
+    limit = _short(needed, limit)
+    if limit is None:
+        return None
+    fit = max(0, (limit - BESIDES) // PER_SESSION)
+    return (
+        f"started from here the gateway has room for {fit} sessions at once ({limit} open files), and not for the {sessions} of the "
+        f"default. If that is enough, set max_sessions = {fit}. A service has limits of its own: LimitNOFILE={needed} (systemd)"
+    )
+
+
+def _short(needed: int, limit: int | None) -> int | None:
+    """@return: the limit, when it is below what is needed."""
+    if limit is None:
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return None if limit == resource.RLIM_INFINITY or limit >= needed else limit
 
 
 def raiseDescriptors(sessions: int) -> str | None:

@@ -84,8 +84,9 @@ class Answers(commands.Peer):
         return self._said(self._workshop.audit, audit, row).addCallback(_index)
 
     @commands.Hold.responder
-    def hold(self, session: str, on: bool, audit: str, row: int) -> Any:
-        return self._said(self._workshop.hold, session, on, audit, row).addCallback(_index)
+    def hold(self, session: str, on: bool, audit: str, row: int, hold: int, filter: str) -> Any:
+        said = json.loads(filter) if filter else None
+        return self._said(self._workshop.hold, session, on, audit, row, hold, said).addCallback(_index)
 
     @commands.Holds.responder
     def holds(self, piece: bytes, last: bool) -> Any:
@@ -108,7 +109,7 @@ class Answers(commands.Peer):
 
     @commands.ConfirmClock.responder
     def confirmClock(self) -> Any:
-        return self._said(self._workshop.confirmClock).addCallback(lambda _: {})
+        return self._said(self._workshop.confirmClock).addCallback(lambda said: {"said": json.dumps(said).encode()})
 
     @commands.Reload.responder
     def reload(self, piece: bytes, last: bool) -> Any:

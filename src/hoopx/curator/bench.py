@@ -20,6 +20,7 @@ from hoopx.ledger.leaf import leaf
 from hoopx.recording.files import Files
 from hoopx.recording.packing import NotYet, forget, pack
 from hoopx.recording.stored import openSegment
+from hoopx.retention.clock import Latest
 
 CLOSED: Final = "{}: nothing in it can be read here, and what it held is not noted: the ledger can not take it"
 
@@ -58,7 +59,7 @@ class Bench:
     """
     @param wall: seconds since the epoch.
     @param index: L{ISegmentIndex}, or C{None}.
-    @ivar newest: the latest time that a leaf or a recording has said, in seconds since the epoch.
+    @param latest: the latest time that a clock that is believed has said.
     @param trouble: callable(text): told, in the thread, when the index fails; the evidence does not wait for it.
     """
 
@@ -74,6 +75,7 @@ class Bench:
         index: Any = None,
         trouble: Callable[[str], None] | None = None,
         pack: Callable[..., Any] = pack,
+        latest: Latest | None = None,
     ) -> None:
         self._book = book
         self._files = files
@@ -84,7 +86,7 @@ class Bench:
         self._trouble = trouble
         self._pack = pack
         self._told: dict[tuple[str, int], str] = {}
-        self.newest = 0.0
+        self._latest = Latest() if latest is None else latest
 
     def told(self, session: str, number: int, digest: str) -> None:
         """The gateway knows the digest of a segment's file: it need not be hashed again, should it stay as it is."""
@@ -150,14 +152,14 @@ class Bench:
 
     def logged(self, step: Step, indexes: list[int]) -> None:
         """The leaves of a step are durable."""
+        self._latest.at = max(self._latest.at, self._wall())
         if not step.digest:
-            self.newest = max(self.newest, self._wall())
-            self._book.over(step.session, indexes[0], self.newest)
+            self._book.over(step.session, indexes[0], self._latest.at)
             return
         last = indexes[1] if len(indexes) > 1 else None
         # The end counts from the latest that any clock has said: one that was wrong keeps a session longer, never shorter.
-        self.newest = max(self.newest, self._wall(), step.ends.wall or 0.0)
-        self._book.logged(step.session, step.number, step.digest, step.size, indexes[0], last, self.newest)
+        ended = max(self._latest.at, step.ends.wall or 0.0)
+        self._book.logged(step.session, step.number, step.digest, step.size, indexes[0], last, ended)
         forget(os.path.join(step.path, segmentName(step.number)), self._files)
 
     def _safe(self, path: str, number: int) -> bool:

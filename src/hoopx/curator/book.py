@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import RLock
 from typing import Any, Final
 
 from attrs import asdict, frozen
 
-from hoopx.curator import roll
+from hoopx.curator import holdings, roll
+from hoopx.curator.holdings import Holdings
 from hoopx.curator.roll import Roll, _learn
 from hoopx.curator.tail import Ends
 from hoopx.frames import segmentName
@@ -72,7 +73,7 @@ class Unstored:
     ended: float | None = None
 
 
-class Book(Roll):
+class Book(Roll, Holdings):
     """
     Blocks: used in threads, by one at a time.
 
@@ -98,7 +99,7 @@ class Book(Roll):
         if version not in (0, VERSION):
             self._database.close()
             raise ValueError(f"{path} is of another version of hoopx: move it away, it is made anew")
-        self._database.executescript(SCHEMA + roll.SCHEMA)
+        self._database.executescript(SCHEMA + roll.SCHEMA + holdings.SCHEMA)
         self._database.execute(f"PRAGMA user_version = {VERSION}")
 
     def close(self, seconds: float = -1.0) -> None:
@@ -280,8 +281,12 @@ class Book(Roll):
 
     def hold(self, session: str, leaf: int, on: bool) -> None:
         """@param leaf: index of the leaf that says so. The latest one counts."""
+        self.holdAll([(session, leaf)], on)
+
+    def holdAll(self, sessions: Sequence[tuple[str, int]], on: bool) -> None:
+        """@param sessions: C{(session, index of the leaf)}."""
         with self._transaction() as database:
-            database.execute(_HOLD, (session, leaf, on))
+            database.executemany(_HOLD, [(session, leaf, on) for session, leaf in sessions])
 
     def isHeld(self, session: str) -> bool:
         """What the ledger has said last of holds on this session."""

@@ -85,15 +85,21 @@ class Audit(Command):
 
 
 class Hold(Command):
-    """A session is held (C{on}), or no longer, as this row of the audit says. Answered when its leaf is durable."""
+    """
+    A hold is set (C{on}), or lifted, as this row of the audit says: of a session, or (C{session} is empty) by a filter, as JSON. Answered
+    when that is durable.
+    """
 
-    arguments = [(b"session", Unicode()), (b"on", Boolean()), (b"audit", Unicode()), (b"row", Integer())]
+    arguments = [
+        (b"session", Unicode()), (b"on", Boolean()), (b"audit", Unicode()), (b"row", Integer()), (b"hold", Integer()),
+        (b"filter", Unicode()),
+    ]  # fmt: skip
     response = [(b"index", Integer())]
     errors = {CuratorFailed: b"FAILED"}
 
 
 class Holds(Command):
-    """All holds that hold now, as a JSON list of C{{"session", "filter"}}, piece by piece: what the store is to lock."""
+    """All holds that hold now, as a JSON list of C{{"id", "session", "filter"}}, piece by piece: what the store is to lock."""
 
     arguments = [(b"piece", String()), (b"last", Boolean())]
     response: ClassVar[list] = []
@@ -117,9 +123,9 @@ class Erase(Command):
 
 
 class ConfirmClock(Command):
-    """A person says that the wall clock is right."""
+    """A person says that the wall clock is right. Answered with JSON (L{hoopx.retention.clock.ClockGuard.confirm})."""
 
-    response: ClassVar[list] = []
+    response = [(b"said", String())]
     errors = {CuratorFailed: b"FAILED"}
 
 

@@ -134,6 +134,11 @@ class Custody:
             labels = {name: dict(said) for name, said in settings.labels.items()}
             self._locking.ruled(json.dumps([rules, labels], sort_keys=True))
 
+    def moved(self) -> None:
+        """Ends were moved: locks have to last longer."""
+        if self._locking is not None:
+            self._locking.lookThrough()
+
     def _learned(self) -> None:
         if self._locking is not None:
             self._locking.lookThrough()

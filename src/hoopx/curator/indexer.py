@@ -2,7 +2,8 @@
 """
 The index's own process: C{python -m hoopx.curator.indexer}, started by the curator (L{hoopx.curator.apart}), ended by the end of its input.
 
-A line of JSON each: first the settings, then questions, each of which is answered before the next one comes.
+A line of JSON each: first the settings, then questions, each of which is answered before the next one comes. Before an answer there may be
+lines that say that there is progress.
 """
 
 from __future__ import annotations
@@ -35,14 +36,18 @@ def serve(source: IO[bytes], sink: IO[bytes], indexing: Any) -> None:
     @param sink: the answers.
     @param indexing: L{Indexing}, or what stands for it.
     """
+    def say(what: Any) -> None:
+        sink.write(json.dumps(what).encode() + b"\n")
+        sink.flush()
+
+    indexing.progress = lambda: say({"progress": True})
     for line in source:
         question = json.loads(line)
         try:
             answer = {"answer": getattr(indexing, question["do"])(*question["with"])}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
-        sink.write(json.dumps(answer).encode() + b"\n")
-        sink.flush()
+        say(answer)
 
 
 if __name__ == "__main__":

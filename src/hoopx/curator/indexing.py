@@ -35,6 +35,7 @@ class Indexing:
 
     @param protocols: name -> L{hoopx.interfaces.IProtocolRecorder}.
     @param told: callable(text): for the log.
+    @ivar progress: callable(): told of each segment that is read again before the one that was asked for.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Indexing:
         self._told = told
         self._settings = settings
         self._protocols = protocols
+        self.progress: Callable[[], None] = lambda: None
         self._lock = Lock()
         self._engine: Engine | None = None
         self._writer: IndexWriter | None = None
@@ -51,16 +53,23 @@ class Indexing:
         self._sweeper: IndexWriter | None = None
         self._traces: Traces | None = None
 
-    def segment(self, session: str, path: str, number: int) -> None:
+    def segment(self, session: str, path: str, number: int, blind: str = "", without: Mapping[str, str] | None = None) -> str | None:
         """
         Take the next segment of a session. Twice the same one changes nothing.
 
         @param path: of the segment.
+        @param blind: why its view is not asked (L{IndexWriter.segment}).
+        @param without: protocols whose views are not asked at all, and why.
+        @return: its protocol, as far as that is known.
         @raise hoopx.errors.HoopxError: the index can not be used, or the segment not be read.
         @raise sqlalchemy.exc.DBAPIError: the database has failed.
         """
         with self._lock, openSegment(path) as file:
-            self._made().segment(session, number, readSegment(file, os.path.basename(path)))
+            writer = self._made()
+            writer.without = without or {}
+            writer.segment(session, number, readSegment(file, os.path.basename(path)), blind)
+        known = self.head(session) if blind else None
+        return None if known is None else known["protocol"]
 
     def erase(self, *sessions: str) -> bool:
         """Remove sessions, but for traces in the files (L{clean}). @return: whether there was anything of them."""
@@ -120,6 +129,7 @@ class Indexing:
         return IndexWriter(self._engine, self._read, self._protocols, self._settings.index == "full")
 
     def _read(self, session: str, number: int) -> Iterator[Frame]:
+        self.progress()
         name = os.path.join(find(self._settings.data, session), segmentName(number))
         with openSegment(name) as file:
             yield from readSegment(file, os.path.basename(name))

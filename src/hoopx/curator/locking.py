@@ -161,7 +161,7 @@ class Locking:
         row = yield self._threads.call(self._book.session, session)
         if row is None or row["erased"]:
             return
-        wanted = heldBy(self._holds or (), session, row["head"]) is not None
+        wanted = heldBy(self._holds, session, row["head"]) is not None or (yield self._threads.call(self._book.isHeld, session))
         receipts = yield self._threads.call(self._book.receipts, session)
         for number, receipt in receipts.items():
             if receipt.held != wanted:

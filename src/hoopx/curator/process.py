@@ -236,25 +236,29 @@ class Curator:
         """@param audit: hash, hexadecimal. @return: Deferred[index]; fails with L{CuratorFailed}."""
         return self._openings.add(commands.Audit, audit=audit, row=row)
 
-    def audited(self) -> Deferred[int]:
-        """@return: Deferred[the last row of the audit that is in the ledger]; fails with L{CuratorFailed}."""
+    def audited(self) -> Deferred[tuple[int, str]]:
+        """@return: Deferred[the last row of the audit that is in the ledger, and its hash]; fails with L{CuratorFailed}."""
 
-        def said(answer: dict[str, Any]) -> int:
-            row = json.loads(answer["status"]).get("audit")
-            if row is None:
+        def said(answer: dict[str, Any]) -> tuple[int, str]:
+            status = json.loads(answer["status"])
+            if status.get("audit") is None:
                 raise CuratorFailed("the curator has not said how far the audit is in the ledger")
-            return int(row)
+            return int(status["audit"]), str(status["audited"])
 
         return self._slowly(commands.Status).addCallback(said)
 
-    def hold(self, session: str, on: bool, audit: str, row: int) -> Deferred[int]:
-        """A session is held, or no longer. @return: Deferred[index]; fails with L{CuratorFailed}."""
-        return self._openings.add(commands.Hold, session=session, on=on, audit=audit, row=row)
+    def hold(self, session: str, on: bool, audit: str, row: int, hold: int = 0, filter: Any = None) -> Deferred[int]:
+        """
+        A session is held, or no longer; or (C{session} is empty) those of a filter. @return: Deferred[index]; fails with
+        L{CuratorFailed}.
+        """
+        said = "" if filter is None else json.dumps(filter)
+        return self._openings.add(commands.Hold, session=session, on=on, audit=audit, row=row, hold=hold, filter=said)
 
     @inlineCallbacks
     def holds(self, rows: list[dict[str, Any]]) -> Any:
         """@param rows: all that hold now. @return: Deferred[None]; fails with L{CuratorFailed}."""
-        said = [{"session": row["session"], "filter": row["filter"]} for row in rows]
+        said = [{name: row[name] for name in ("id", "session", "filter")} for row in rows]
         for piece, last in commands.pieces(json.dumps(said).encode()):
             yield self._slowly(commands.Holds, piece=piece, last=last)
 
@@ -267,8 +271,8 @@ class Curator:
         return self._slowly(commands.Erase, session=session, audit=audit).addCallback(lambda answer: answer["index"])
 
     def confirmClock(self) -> Deferred[Any]:
-        """A person says that the clock is right."""
-        return self._slowly(commands.ConfirmClock)
+        """A person says that the clock is right. @return: Deferred[what came of it]; fails with L{CuratorFailed}."""
+        return self._slowly(commands.ConfirmClock).addCallback(lambda answer: json.loads(answer["said"]))
 
     @inlineCallbacks
     def reload(self) -> Any:

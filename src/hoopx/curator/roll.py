@@ -46,6 +46,33 @@ class Roll:
         sql = "SELECT 1 FROM segments WHERE receipt IS NULL AND leaf < ? AND problem IS NULL LIMIT 1"
         return bool(self._rows(sql, size))
 
+    # -- the clock
+
+    def rebase(self, ahead: float, now: float, since: int) -> int:
+        """
+        The clock by which ends were noted may have been behind: they are moved, and never to a time that is still to come.
+
+        @param ahead: seconds.
+        @param now: what is right.
+        @param since: ends that are in the ledger from this leaf on were noted in doubt: they count from C{now}.
+        @return: how many sessions that concerns.
+        """
+        with self._transaction() as database:
+            changed = database.execute(
+                "UPDATE sessions SET ended = CASE WHEN leaf >= ?1 THEN ?2 ELSE min(ended + ?3, ?2) END"
+                " WHERE ended IS NOT NULL AND erased = 0 AND ended != CASE WHEN leaf >= ?1 THEN ?2 ELSE min(ended + ?3, ?2) END",
+                (since, now, ahead),
+            ).rowcount
+            if changed:
+                database.execute("DELETE FROM extended")
+        return int(changed)
+
+    def otherLedger(self) -> None:
+        """The places of leaves are those of a ledger that has ended: every one of the new ledger comes after them."""
+        with self._transaction() as database:
+            database.execute("UPDATE sessions SET leaf = -1 WHERE leaf IS NOT NULL")
+            database.execute("UPDATE holds SET leaf = -1")
+
     # -- the store's locks
 
     def stowed(self, after: str, limit: int) -> list[str]:

@@ -28,7 +28,7 @@ HOLDS: Final = {"hold.set": True, "hold.lifted": False}
 class AuditTrail:
     """
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
-    @param rows: callable(id, limit) -> Deferred[rows after it, oldest first]: C{id, action, subject, hash}.
+    @param rows: callable(id, limit) -> Deferred[rows after it, oldest first]: C{id, action, subject, details, hash}.
     @param curator: L{hoopx.curator.process.Curator}.
     @param alarm: callable(alarm, fields).
     """
@@ -100,7 +100,7 @@ class AuditTrail:
     @inlineCallbacks
     def _take(self) -> Any:
         if self._position is None:
-            self._position = yield self._curator.audited()
+            self._position = yield self._begin()
         while True:
             rows = yield self._rows(self._position, PAGE)
             if not rows or not self._loop.running:
@@ -108,10 +108,25 @@ class AuditTrail:
             yield gatherResults([self._one(row) for row in rows], consumeErrors=True).addErrback(_first)
             self._position = rows[-1]["id"]
 
+    @inlineCallbacks
+    def _begin(self) -> Any:
+        """
+        @return: Deferred[the row after which to go on]: where the audit is not the one that the curator knows, but an older copy that has
+            gone on, all of it is told once more: what is in the ledger already is not added again.
+        """
+        row, known = yield self._curator.audited()
+        if row:
+            found = yield self._rows(row - 1, 1)
+            if not found or (found[0]["id"], found[0]["hash"]) != (row, known):
+                self.log.warn("The state store is another one than before, or an older copy: its whole audit is taken into the ledger.")
+                return 0
+        return row
+
     def _one(self, row: dict[str, Any]) -> Any:
         on = HOLDS.get(row["action"])
-        if on is not None and row["subject"]:
-            return self._curator.hold(row["subject"], on, row["hash"], row["id"])
+        if on is not None:
+            said = row.get("details") or {}
+            return self._curator.hold(row["subject"], on, row["hash"], row["id"], said.get("hold") or 0, said.get("filter"))
         return self._curator.audit(row["hash"], row["id"])
 
 

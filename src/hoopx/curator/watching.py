@@ -46,11 +46,12 @@ class ClockWatch:
         if not self._ended:
             self._next = self._clock.callLater(EVERY, self.start)
 
-    def confirmed(self) -> Deferred[None]:
-        """Somebody says that the clock is right."""
+    def confirmed(self) -> Deferred[Any]:
+        """Somebody says that the clock is right. @return: Deferred[what C{confirm} says]"""
 
-        def done(_: Any) -> None:
+        def done(said: Any) -> Any:
             self.doubt = None
+            return said
 
         return self._confirm().addCallback(done)
 

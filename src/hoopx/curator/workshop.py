@@ -19,26 +19,23 @@ from hoopx.curator.bench import Bench
 from hoopx.curator.book import Book
 from hoopx.curator.cleaning import Cleaning
 from hoopx.curator.commands import CuratorFailed
-from hoopx.curator.custody import Custody
 from hoopx.curator.parts import Parts
 from hoopx.curator.pipeline import Pipeline
 from hoopx.curator.publishing import Publisher
 from hoopx.curator.rebuilding import catchUp
+from hoopx.curator.retiring import Retiring
 from hoopx.curator.scribe import Scribe
 from hoopx.curator.settings import CuratorSettings
 from hoopx.curator.storing import Storing
 from hoopx.curator.survey import survey
-from hoopx.curator.watching import ClockWatch
 from hoopx.errors import HoopxError
 from hoopx.ledger.keys import keyring, loadKey
-from hoopx.ledger.leaf import leaf, parse
+from hoopx.ledger.leaf import leaf
 from hoopx.ledger.log import Ledger
 from hoopx.recording.files import Files
 from hoopx.recording.locks import Locked
 from hoopx.recording.recovery import Recovery
 from hoopx.retention.clock import ClockGuard
-from hoopx.retention.erasing import Eraser, NotErased
-from hoopx.retention.rules import Keeping
 
 LOCKED: Final = 20.0
 """Seconds to wait for the ledger: the curator before this one may be ending."""
@@ -81,9 +78,9 @@ class Workshop:
         self._key: Any = None
         self._surveying = False
         self._surveyed = 0
-        self._newest: float | None = None
-        self._audited = 0
-        self._watch: Any = None
+        self._audited: tuple[int, str] = (0, "")
+        self._guard: Any = None
+        self._retiring: Any = None
         self._index: Any = None
         self.settings: Any = None
         self.scribe: Any = None
@@ -138,46 +135,42 @@ class Workshop:
     def _openBook(self, settings: CuratorSettings) -> None:
         self._book = Book(os.path.join(settings.data, "curator.sqlite"), careful=bool(settings.encryptTo))
         self._book.problems(clear=True)
-        self._audited = self._book.fact("audit") or 0
+        self._audited = tuple(self._book.fact("audit") or self._audited)
         catchUp(self._book, self._ledger, settings.data)
-        size = self._ledger.size
-        self._newest = parse(self._ledger.entries(size - 1, size)[0])["at"] if size else None
+        self._guard = ClockGuard(self._book, self._wall, self._leaves, self._parts.uptime)
+        self._guard.look()  # before there is any leaf of this run
+
+    def _leaves(self) -> int:
+        """@return: how many the ledger has."""
+        size: int = self._ledger.size if self.scribe is None else self.scribe.size
+        return size
 
     def _assemble(self, settings: CuratorSettings, backend: Any) -> None:
-        keeping = Keeping(settings.rules, settings.labels)
         self.scribe = Scribe(self._ledger, self._parts.ledger, self._reopen, self._grown)
         self.publisher = Publisher(
             self.scribe, self._clock, self._wall, self._alarm, settings.witnesses, settings.quorum, self._parts.submit,
-            lambda size, note: self._custody.published(size, note),
+            lambda size, note: custody.published(size, note),
         )  # fmt: skip
         index = self._index = self._parts.index(settings)
         self._bench = bench = Bench(
-            self._book, self._files, self._wall, settings.compress, settings.encryptTo, index, lambda text: self._aloud("index", text)
-        )
+            self._book, self._files, self._wall, settings.compress, settings.encryptTo, index, lambda text: self._aloud("index", text),
+            latest=self._guard.latest,
+        )  # fmt: skip
         self.pipeline = Pipeline(bench, self.scribe, self._parts.bench, self._clock, self._alarm, self._logged)
-        bench.newest = self._newest or 0.0
         self._cleaning = Cleaning(self._book, index, self._parts, self._clock, self._alarm)
         self._cleaning.start()
-        self._guard = ClockGuard(self._book, self._wall, self._parts.uptime)
-        self._eraser = Eraser(
-            self._book, keeping, self._guard, lambda: bench.newest or None, self.scribe, self._parts.book, self._wall, self._files,
-            backend, self._cleaning,
+        self._retiring = Retiring(
+            self._book, self._guard, self.scribe, self._parts, settings, backend, index, self._cleaning, self._clock, self._wall,
+            self._files, self._alarm,
         )  # fmt: skip
-        threads, guard = self._parts.book, self._guard
-        self._watch = ClockWatch(
-            lambda: threads.call(guard.look, bench.newest or None), lambda: threads.call(guard.confirm), self._clock, self._alarm
-        )
-        self._watch.start()
-        self._custody = Custody(
-            self._book, backend, index, settings, self._eraser, self.scribe, self._parts, self._clock, self._wall, self._alarm
-        )
+        custody = self._retiring.custody
         if backend is not None:
             self._storing = Storing(
-                self._book, backend, settings.store, settings.node, self._custody.keep, settings.localKeep, self._parts.book, self._clock,
-                self._wall, self._alarm, self._files, self._custody.stored, self._custody.claim,
+                self._book, backend, settings.store, settings.node, custody.keep, settings.localKeep, self._parts.book, self._clock,
+                self._wall, self._alarm, self._files, custody.stored, custody.claim,
             )  # fmt: skip
             self._storing.start()
-        self._custody.start(settings)
+        self._retiring.start(settings)
         self.publisher.told()
 
     def _aloud(self, alarm: str, text: str) -> None:
@@ -188,6 +181,7 @@ class Workshop:
         self.publisher.told()
 
     def _logged(self) -> None:
+        self._retiring.ended()
         if self._storing is not None:
             self._storing.wake()
 
@@ -242,60 +236,50 @@ class Workshop:
     @inlineCallbacks
     def audit(self, audit: str, row: int = 0) -> Any:
         indexes = yield self._append("audit", audit=audit)
-        yield self._upTo(row)
+        yield self._upTo(row, audit)
         return indexes
 
     @inlineCallbacks
-    def hold(self, session: str, on: bool, audit: str, row: int) -> Any:
-        """A session is held, or no longer: in the ledger. L{holds} tells the store."""
-        indexes = yield self._append("hold-set" if on else "hold-lifted", session=session, audit=audit)
-        yield self._parts.book.call(self._book.hold, session, indexes[0], on)
-        yield self._custody.hold(session, on)
-        yield self._upTo(row)
-        return indexes
-
-    def holds(self, rows: list[dict[str, Any]]) -> None:
-        """@param rows: all that hold now: C{session} or C{filter}."""
+    def hold(self, session: str, on: bool, audit: str, row: int, hold: int = 0, filter: dict[str, Any] | None = None) -> Any:
+        """A hold is set, or lifted: in the ledger. L{holds} tells the store."""
         self._need()
-        self._custody.holds(rows)
+        indexes = yield self._retiring.hold(session, on, audit, hold, filter)
+        yield self._upTo(row, audit)
+        return indexes
+
+    def holds(self, rows: list[dict[str, Any]]) -> Any:
+        """@param rows: all that hold now: C{id}, C{session} or C{filter}."""
+        self._need()
+        return self._retiring.holds(rows)
 
     @inlineCallbacks
-    def _upTo(self, row: int) -> Any:
+    def _upTo(self, row: int, audit: str) -> Any:
         """So far the audit is in the ledger; the gateway goes on from there."""
-        if row > self._audited:
-            self._audited = row
-            yield self._parts.book.call(self._book.setFact, "audit", row)
+        if row > self._audited[0]:
+            self._audited = (row, audit)
+            yield self._parts.book.call(self._book.setFact, "audit", self._audited)
 
-    @inlineCallbacks
     def expired(self, after: str) -> Any:
+        """See L{Retiring.expired}."""
         self._need()
-        try:
-            found = yield self._parts.book.call(self._eraser.expired, after)
-        except NotErased as error:
-            raise CuratorFailed(str(error)) from None
-        return found
+        return self._retiring.expired(after)
 
-    @inlineCallbacks
     def erase(self, session: str, audit: str) -> Any:
+        """See L{Retiring.erase}."""
         self._need()
-        try:
-            index = yield self._eraser.erase(session, audit)
-        except (OSError, HoopxError) as error:
-            raise CuratorFailed(str(error)) from None
-        return index
+        return self._retiring.erase(session, audit)
 
-    @inlineCallbacks
     def confirmClock(self) -> Any:
+        """See L{Retiring.confirmClock}."""
         self._need()
-        yield self._watch.confirmed()
+        return self._retiring.confirmClock()
 
     def reload(self, settings: CuratorSettings) -> None:
         """New rules, labels and secrets come into force; what else has changed takes a restart."""
         self._need()
         self.settings.secrets.clear()  # the backend looks there again when the store refuses what it has
         self.settings.secrets.update(settings.secrets)
-        self._eraser.keeping = Keeping(settings.rules, settings.labels)
-        self._custody.ruled(settings)
+        self._retiring.ruled(settings)
 
     def _append(self, kind: str, **fields: Any) -> Deferred[list[int]]:
         self._need()
@@ -320,7 +304,7 @@ class Workshop:
         """Finish what is waiting, for so long at the most. @return: Deferred[None]"""
         if self.pipeline is None:
             return
-        self._watch.stop()
+        self._retiring.pause()
         self._cleaning.stop()
         idle = self.pipeline.whenIdle()
         yield idle.addTimeout(seconds, self._clock).addErrback(lambda _: None)
@@ -328,7 +312,7 @@ class Workshop:
         if self._storing is not None:
             yield self._storing.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
         yield self.publisher.finish().addTimeout(seconds, self._clock).addErrback(lambda _: None)
-        yield self._custody.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
+        yield self._retiring.custody.stop().addTimeout(seconds, self._clock).addErrback(lambda _: None)
         yield self._parts.ledger.call(self._ledger.close).addTimeout(seconds, self._clock).addErrback(lambda _: None)
         close = getattr(self._index, "close", None)
         if close is not None:
@@ -343,7 +327,8 @@ class Workshop:
         """
         How it is: C{waiting} (sessions with segments to process), C{processed}, C{backlog} (C{segments}, C{bytes}, C{oldest} without a
         receipt), C{ledger} (origin, size, trouble, signed, published, at, quorum, witnesses), C{store} (state, stored, removed) or C{None},
-        C{quarantined} (count, sessions), C{audit} (row up to which it is in the ledger), C{unknown} (sessions of which
+        C{quarantined} (count, sessions), C{audit} (row up to which it is in the ledger) and
+        C{audited} (that row's hash), C{unknown} (sessions of which
         no rule is known, and which are not erased), C{clock} (why it is not
         believed, or C{None}), C{recipients}, C{index}.
         """
@@ -366,9 +351,10 @@ class Workshop:
                 "removed": self._storing.removed,
             },
             "quarantined": {"count": len(self.pipeline.quarantined), "sessions": names},
-            "audit": self._audited,
-            "unknown": self._custody.unknown,
-            "clock": self._watch.doubt,
+            "audit": self._audited[0],
+            "audited": self._audited[1],
+            "unknown": self._retiring.custody.unknown,
+            "clock": self._retiring.doubt,
             "recipients": len(self.settings.encryptTo),
             "index": self.settings.index,
         }

@@ -40,6 +40,10 @@ VARIANTS: Final = 2_000
 """Entries of one session that differ in parameters; later ones are counted with their statement."""
 MORE: Final = f"more than {ITEMS} different things were said: later ones are in the recording, and only counted here"
 
+BLIND: Final = "not indexed: the view of its protocol did not come to an end"
+"""An item says so; its parameters say why."""
+_HASH: Final = digest("event", BLIND, "")
+
 NUMBERING: Final = 0x696E646578
 
 Read = Callable[[str, int], Iterable[Frame]]
@@ -64,6 +68,7 @@ class IndexWriter:
     @param read: callable(session, number) -> the frames of one sealed segment; raises a L{HoopxError} or C{OSError} where it can
         not be read (any longer).
     @param protocols: name -> L{hoopx.interfaces.IProtocolRecorder}.
+    @ivar without: protocols whose views are not asked any more, and why.
     @param full: C{False}: the sessions' own rows only (C{[recording] index = "metadata"}).
     @ivar engine: the same.
     """
@@ -77,12 +82,15 @@ class IndexWriter:
         self._protocols = protocols
         self._full = full
         self._readings: OrderedDict[str, _Reading] = OrderedDict()
+        self.without: Mapping[str, str] = {}
 
-    def segment(self, session: str, number: int, frames: Iterable[Frame]) -> bool:
+    def segment(self, session: str, number: int, frames: Iterable[Frame], blind: str = "") -> bool:
         """
         Take one sealed segment. Earlier ones that are not indexed are read first.
 
         @param frames: of the whole segment.
+        @param blind: why its view is not asked, of this segment and of those to come: an item says so, and the row that a part could
+            not be read. Empty: it is.
         @return: C{False}: it was there already.
         @raise FrameError: the frames end wrongly; nothing of this segment is indexed.
         @raise sqlalchemy.exc.DBAPIError: nothing of it is indexed; try again later.
@@ -94,8 +102,8 @@ class IndexWriter:
             return False
         try:
             for earlier in range(begin, number):
-                self._one(session, earlier, self._earlier(session, earlier))
-            self._one(session, number, frames)
+                self._one(session, earlier, self._earlier(session, earlier), blind)
+            self._one(session, number, frames, blind)
         except BaseException:
             self._readings.pop(session, None)  # it is ahead of what is written
             raise
@@ -211,7 +219,7 @@ class IndexWriter:
             self.log.warn("segment {number} of session {session} can not be read: {why}", number=number, session=session, why=str(error))
             return None
 
-    def _one(self, session: str, number: int, frames: Iterable[Frame] | None) -> None:
+    def _one(self, session: str, number: int, frames: Iterable[Frame] | None, blind: str = "") -> None:
         """@param frames: C{None}: they can not be had."""
         whole = None if frames is None else list(frames)
         head = next((unpack(frame.payload) for frame in whole or () if frame.kind == HEAD), None)
@@ -219,16 +227,21 @@ class IndexWriter:
         commands = 0
         known = self._row(session)
         protocol = (head or {}).get("protocol") or (known or {}).get("protocol")
-        reading = self._reading(session, number, protocol) if self._full and whole is not None else None
+        marked = self._isBlind(session, known)
+        blind = blind or self.without.get(protocol or "", "") or (BLIND if marked else "")
+        reading = self._reading(session, number, protocol) if self._full and whole is not None and not blind else None
         if reading is not None and whole is not None:
             self._feed(reading, whole)
             found, commands = reading.entries.taken()
+        if blind and self._full and not marked:
+            found = {_HASH: Entry("event", BLIND, blind, 0.0, 0.0, 0)}
         with self._transactions.begin() as connection:
             row, fresh = self._own(session, connection)
             if row["segments"] > number:  # somebody else was faster
                 self._readings.pop(session, None)
                 return
             self._tell(row, whole)
+            row["partial"] = row["partial"] or bool(blind)
             row["segments"] = number + 1
             row["commands"] += commands
             self._put(connection, row, found)
@@ -239,6 +252,13 @@ class IndexWriter:
             reading.next = number + 1
             if row["ended"] is not None:
                 self._readings.pop(session, None)
+
+    def _isBlind(self, session: str, row: rows.Row | None) -> bool:
+        """Was its view given up before?"""
+        if row is None or session in self._readings or not row["partial"]:
+            return False
+        with self.engine.connect() as connection:
+            return bool(self._there(connection, row["number"], [_HASH]))
 
     def _tell(self, row: rows.Row, frames: list[Frame] | None) -> None:
         row["partial"] = row["partial"] or frames is None

@@ -28,6 +28,9 @@ NEXT: Final = "ledger.key.next"
 
 TEMPORARY: Final = ".new"
 
+REFERENCE: Final = "the signing key"
+"""What a key that is kept elsewhere is called in messages."""
+
 ROTATED: Final = b"hoopx-key-rotated-v1\0"
 """What the old key signs begins with it, so that no signature can be taken for one of another kind."""
 
@@ -45,8 +48,8 @@ def loadKey(
     """
     public = name.replace(".key", ".pub")
     if reference is not None:
-        key = parseKey(reference, "the signing key")
-        _publish(directory, files, key, public)
+        key = parseKey(reference, REFERENCE)
+        publish(directory, files, publicBytes(key), public)
         return key
     path = os.path.join(directory, name)
     try:
@@ -56,7 +59,7 @@ def loadKey(
         if not create:
             raise
         key = Ed25519PrivateKey.generate()
-        _publish(directory, files, key, public)
+        publish(directory, files, publicBytes(key), public)
         _write(directory, name, encodeKey(key), files)
         return key
 
@@ -74,10 +77,12 @@ def keyring(directory: str, files: Files, reference: bytes | None = None) -> Cal
     """
     What L{hoopx.ledger.log.Ledger.open} asks for the key. A rotation that was cut short is ended here: what the ledger says holds.
 
-    @return: callable(public half that signs the ledger now, C{None} for a new ledger) -> the key.
+    @return: callable(public half that signs the ledger now, C{None} for a new ledger) -> the key; raises L{WrongKey}.
     """
 
     def choose(public: bytes | None) -> Ed25519PrivateKey:
+        if reference is not None and public is not None and publicBytes(parseKey(reference, REFERENCE)) != public:
+            raise WrongKey(public, publicBytes(parseKey(reference, REFERENCE)))  # and ledger.pub stays as it is
         upcoming = os.path.join(directory, NEXT)
         _forget(directory, [name + TEMPORARY for name in (NEXT, PRIVATE, PUBLIC)], files)
         if reference is None and public is not None and os.path.exists(upcoming):
@@ -86,9 +91,14 @@ def keyring(directory: str, files: Files, reference: bytes | None = None) -> Cal
             if publicBytes(key) == public:
                 finishRotation(directory, files)
                 return key
-        key = loadKey(directory, files, reference, create=public is None)
+        try:
+            key = loadKey(directory, files, reference, create=public is None)
+        except FileNotFoundError:
+            if public is None:
+                raise
+            raise WrongKey(public, None) from None
         if public is not None and publicBytes(key) != public:
-            raise WrongKey(f"the ledger is signed by the key {public.hex()}, and the key given is {publicBytes(key).hex()}")
+            raise WrongKey(public, publicBytes(key))
         _forget(directory, [NEXT], files)
         return key
 
@@ -105,9 +115,27 @@ def prepareRotation(directory: str, files: Files) -> Ed25519PrivateKey:
 def finishRotation(directory: str, files: Files) -> None:
     """The new key takes the old one's place; the old one is gone."""
     with open(os.path.join(directory, NEXT), "rb") as file:
-        _publish(directory, files, parseKey(file.read(), NEXT))
+        publish(directory, files, publicBytes(parseKey(file.read(), NEXT)))
     files.rename(os.path.join(directory, NEXT), os.path.join(directory, PRIVATE))
     files.syncDirectory(directory)
+
+
+def dropOwn(directory: str, files: Files, public: bytes) -> None:
+    """
+    The key in this directory is not wanted any more: one that is kept elsewhere signs the ledger now.
+
+    @param public: half of the one that does; another one is destroyed, and this one is what C{ledger.pub} says from now on.
+    """
+    path = os.path.join(directory, PRIVATE)
+    try:
+        with open(path, "rb") as file:
+            own = publicBytes(parseKey(file.read(), path))
+    except (FileNotFoundError, ValueError):
+        own = public
+    if own != public:
+        _forget(directory, [PRIVATE, NEXT], files)
+        files.syncDirectory(directory)
+    publish(directory, files, public)
 
 
 def signRotation(old: Ed25519PrivateKey, vkey: str) -> str:
@@ -157,8 +185,9 @@ def _forget(directory: str, names: Sequence[str], files: Files) -> None:
             files.unlink(os.path.join(directory, name))
 
 
-def _publish(directory: str, files: Files, key: Ed25519PrivateKey, name: str = PUBLIC) -> None:
-    content = publicBytes(key).hex().encode() + b"\n"
+def publish(directory: str, files: Files, public: bytes, name: str = PUBLIC) -> None:
+    """Leave a public half where readers look for it."""
+    content = public.hex().encode() + b"\n"
     try:
         with open(os.path.join(directory, name), "rb") as file:
             if file.read() == content:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from threading import RLock
 from typing import Any, Final, TypeVar
@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hoopx.ledger.disk import Disk
-from hoopx.ledger.errors import LedgerDamaged, LedgerFailed, WrongKey
+from hoopx.ledger.errors import LedgerDamaged, LedgerError, LedgerFailed, WrongKey
 from hoopx.ledger.keys import originOf, publicBytes, signRotation
 from hoopx.ledger.leaf import FIELDS, leaf, parse
 from hoopx.ledger.leaves import Leaves
@@ -38,6 +38,8 @@ MAX_TAIL: Final = 4096
 ORIGIN: Final = "origin"
 """The file with the vkey of the ledger's first key."""
 CHECKPOINT: Final = "checkpoint"
+FRESH: Final = ".new"
+"""Ends the name of a ledger that is to take the place of one that can not go on."""
 WITNESSED: Final = "witnessed"
 """The newest checkpoint that came back with cosignatures; C{checkpoint} may be newer."""
 
@@ -91,7 +93,7 @@ class Ledger:
             rotated = self._find(ROTATED)
             if rotated is not None:
                 first = Verifier.parse(parse(self._leaves.slice(rotated, rotated + 1)[0])["key"])
-            self._key = _choose(key, first.public, directory)
+            self._key = self._chosen(key, first.public)
             self._signer = Signer(self.origin, self._key)
             self._leaves.secure()
             for note in (self._published, self._witnessed):
@@ -120,9 +122,12 @@ class Ledger:
         @raise Locked: somebody else writes it.
         @raise LedgerDamaged: it is not as it was written. Nothing is changed.
         @raise WrongKey: another key signs it.
+        @raise LedgerError: it is between two places, for a renewal was cut short.
         @raise LedgerFailed: the disk does not let it be read or written.
         """
         files = files or Files()
+        if os.path.isdir(directory + FRESH) and not os.path.isdir(directory):
+            raise LedgerError(f"{directory}: it was put aside, and its renewal was cut short: do it again, with hoopx ledger renew")
         try:
             above = files.makeDirectories(directory)
             for folder in above or [os.path.dirname(os.path.abspath(directory))]:
@@ -285,7 +290,7 @@ class Ledger:
         if vkey is None:
             if self._leaves.found or self._published is not None:
                 raise LedgerDamaged(f"{self._disk.path(ORIGIN)}: missing")
-            first = _choose(key, None, self.directory)
+            first = key(None) if callable(key) else key
             vkey = Signer(originOf(name, first), first).vkey.encode() + b"\n"
             self._disk.replace(ORIGIN, vkey)
         elif not self._leaves.found and self._published is not None:
@@ -294,6 +299,25 @@ class Ledger:
             return Verifier.parse(vkey.decode("utf-8"))
         except ValueError as error:
             raise LedgerDamaged(f"{self._disk.path(ORIGIN)}: {error}") from None
+
+    def _chosen(self, key: Key, public: bytes) -> Ed25519PrivateKey:
+        """@param public: half of the key that signs now. @raise WrongKey: which says whether the one given has ever signed."""
+        try:
+            chosen = key(public) if callable(key) else key
+            if publicBytes(chosen) != public:
+                raise WrongKey(public, publicBytes(chosen))
+            return chosen
+        except WrongKey as error:
+            former = error.given is not None and error.given in self.signers()
+            raise WrongKey(public, error.given, former, self.directory) from None
+
+    def signers(self) -> Iterator[bytes]:
+        """@return: public halves of all keys that have signed, the first one first."""
+        yield Verifier.parse((self._disk.read(ORIGIN) or b"").decode("utf-8")).public
+        for start in range(0, self.size, WIDTH):
+            for line in self._leaves.slice(start, start + WIDTH):
+                if ROTATED.encode() in line and (value := parse(line))["type"] == ROTATED:
+                    yield Verifier.parse(value["key"]).public
 
     def _compare(self, note: bytes) -> None:
         """A checkpoint that is out in the world has to fit what is here."""
@@ -346,13 +370,6 @@ class Ledger:
         found = self._recent.get(key)
         before = self._lookup.find(key) if found is None or key != ROTATED else None
         return found if before is None else before
-
-
-def _choose(key: Key, public: bytes | None, directory: str) -> Ed25519PrivateKey:
-    chosen = key(public) if callable(key) else key
-    if public is not None and publicBytes(chosen) != public:
-        raise WrongKey(f"{directory} is signed by the key {public.hex()}, and the key given is {publicBytes(chosen).hex()}")
-    return chosen
 
 
 def _keys(leaves: Sequence[bytes], start: int) -> list[tuple[str, int]]:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from errno import EINVAL, ELOOP, ENXIO
 from typing import Any, Final, NamedTuple
 
 from hoopx.ledger import tree
 from hoopx.ledger.errors import LedgerDamaged, LedgerError
-from hoopx.ledger.keys import verifyRotation
 from hoopx.ledger.leaf import parse
 from hoopx.ledger.log import CHECKPOINT, ORIGIN, WITNESSED
 from hoopx.ledger.lookup import ROTATED
 from hoopx.ledger.note import COSIGNATURE, ED25519, Checkpoint, NoteError, Signature, Verifier, openNote, parseCheckpoint, split
 from hoopx.ledger.proof import Proof
+from hoopx.ledger.succession import following, former
 from hoopx.ledger.tail import TAIL, readTail
 from hoopx.ledger.tiles import ENTRIES, HEIGHT, WIDTH, Edge, Tiles, decodeBundle, tilePath, tilesOf, widthOf
 from hoopx.ledger.tree import HASH, ProofError, leafHash
@@ -24,6 +25,9 @@ from hoopx.recording.files import openRegular
 
 MAX_PROBLEMS: Final = 1000
 """What L{LedgerReader.audit} tells before it gives up: a ledger that is all wrong is not told tile by tile."""
+
+
+_ROTATION: Final = b'"' + ROTATED.encode() + b'"'
 
 
 class Problem(NamedTuple):
@@ -55,7 +59,7 @@ class LedgerReader:
     """
 
     def __init__(self, source: str | Callable[[str], bytes | None]) -> None:
-        self._read = source if callable(source) else _directory(source)
+        self._read = source if callable(source) else directory(source)
         self._size = 0
         self._tiles = Tiles(self._tile, lambda: self._size)
 
@@ -85,17 +89,15 @@ class LedgerReader:
         return self._chain(start, here if size is None else min(size, here), here)
 
     def _chain(self, start: Verifier, size: int, here: int) -> list[tuple[int, Verifier]]:
-        found = [(0, start)]
-        for at, line in self._matching(b'"' + ROTATED.encode() + b'"', size, here):
-            try:
-                value = parse(line)
-                following = Verifier.parse(value["key"])
-                verifyRotation(found[-1][1].public, value["key"], value["signature"])
-            except (KeyError, TypeError, ValueError):
-                continue  # not this key's word
-            if value["type"] == ROTATED and following.name == start.name and following.kind == ED25519:
-                found.append((at + 1, following))
-        return found
+        return following(start, self._matching(_ROTATION, size, here))
+
+    def former(self, start: Verifier) -> list[Verifier]:
+        """
+        The keys before this one, in the tree of the last L{checkpoint}, the newest first. They count when L{audit} has found nothing.
+
+        @raise LedgerError: it does not say which key it was begun with.
+        """
+        return former(start, self.first(), self._matching(_ROTATION, self._size, self._size))
 
     def checkpoint(self, verifiers: Iterable[Verifier] = (), witnessed: bool = False) -> Signed:
         """
@@ -265,27 +267,32 @@ class LedgerReader:
             problems.append(Problem(tilePath(level, number, width), what))
 
     def _tile(self, level: int, number: int, width: int) -> bytes:
-        data = self._either(level, number, width)
-        if len(data) < width * HASH or len(data) % HASH:
+        data, full = self._either(level, number, width)
+        if len(data) < width * HASH or len(data) % HASH or (len(data) > width * HASH and not full):
             raise LedgerDamaged(f"{tilePath(level, number, width)}: of the wrong length")
         return data
 
     def _bundle(self, number: int, size: int) -> list[bytes]:
         width = widthOf(0, number, size)
+        data, full = self._either(ENTRIES, number, width)
         try:
-            entries = decodeBundle(self._either(ENTRIES, number, width))
+            entries = decodeBundle(data)
         except ValueError as error:
             raise LedgerDamaged(f"{tilePath(ENTRIES, number, width)}: {error}") from None
-        if len(entries) < width:
+        if len(entries) < width or (len(entries) > width and not full):
             raise LedgerDamaged(f"{tilePath(ENTRIES, number, width)}: {len(entries)} entries, not {width}")
         return entries[:width]
 
-    def _either(self, level: int | str, number: int, width: int) -> bytes:
-        """A partial one may have become full, or become full and gone, while it was looked for."""
+    def _either(self, level: int | str, number: int, width: int) -> tuple[bytes, bool]:
+        """
+        A partial one may have become full, or become full and gone, while it was looked for.
+
+        @return: its bytes, and C{True} when it is the full one, which has more in it than was asked for.
+        """
         for wide in (width, WIDTH):
             data = self._read(tilePath(level, number, wide))
             if data is not None:
-                return data
+                return data, wide == WIDTH
         raise LedgerDamaged(f"{tilePath(level, number, width)}: missing")
 
     def _claimed(self) -> int:
@@ -297,7 +304,7 @@ class LedgerReader:
         missed = 0
         for number in range(-(-size // WIDTH)):
             try:
-                bundle = self._either(ENTRIES, number, widthOf(0, number, here))
+                bundle, _ = self._either(ENTRIES, number, widthOf(0, number, here))
                 missed = 0
                 if part not in bundle:
                     continue
@@ -312,12 +319,21 @@ class LedgerReader:
                     yield at, line
 
 
-def _directory(path: str) -> Callable[[str], bytes | None]:
+def directory(path: str) -> Callable[[str], bytes | None]:
+    """
+    @return: callable(name of a file of the ledger there) -> bytes, or C{None} when it is missing; raises L{LedgerDamaged} where something
+        else than a file is in its place, and L{OSError} where it may not be read.
+    """
+
     def read(name: str) -> bytes | None:
         try:
             with open(openRegular(os.path.join(path, name)), "rb") as file:
                 return file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            if error.errno in (EINVAL, ELOOP, ENXIO):
+                raise LedgerDamaged(f"{name}: {error.strerror}") from None
+            raise
 
     return read

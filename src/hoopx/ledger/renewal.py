@@ -12,32 +12,39 @@ from collections.abc import Callable
 
 from hoopx.ledger.disk import Disk
 from hoopx.ledger.errors import LedgerError
-from hoopx.ledger.keys import finishRotation, prepareRotation
+from hoopx.ledger.keys import finishRotation, originOf, parseKey, prepareRotation, publicBytes, publish
 from hoopx.ledger.leaf import leaf
-from hoopx.ledger.log import CHECKPOINT, WITNESSED, Ledger
+from hoopx.ledger.log import CHECKPOINT, FRESH, WITNESSED, Ledger
 from hoopx.ledger.note import NoteError, makeNote, parseCheckpoint, split
 from hoopx.ledger.reader import LedgerReader
 from hoopx.recording.files import Files
 from hoopx.recording.locks import Locked, tryLock
 
 
-def renew(data: str, name: str, files: Files | None = None, wall: Callable[[], float] = time.time) -> str:
+def renew(
+    data: str, name: str, files: Files | None = None, wall: Callable[[], float] = time.time, key: bytes | None = None
+) -> str:
     """
     Put the ledger aside, and begin one whose first leaf names the old one's last checkpoint. It has a new key, hence a new name: the old
     one's witnesses would refuse it, as they should. Cut short anywhere, it can be called again.
 
     @param data: the data directory.
     @param name: of the gateway.
+    @param key: PEM of the new ledger's key, when it is kept elsewhere; else one is made in C{data/keys}.
     @return: the new vkey.
+    @raise ValueError: it is no Ed25519 key, or the old ledger was begun with it.
     @raise Locked: somebody writes the ledger.
     @raise LedgerError: there is none, or none of its checkpoints can be read.
     """
     files = files or Files()
-    old, new = os.path.join(data, "ledger"), os.path.join(data, "ledger.new")
+    old, new = os.path.join(data, "ledger"), os.path.join(data, "ledger" + FRESH)
+    given = parseKey(key, "the new key") if key is not None else None
     if not os.path.isdir(old) and os.path.isdir(new):  # cut short between the last two calls
         files.rename(new, old)
         files.syncDirectory(data)
-        return LedgerReader(old).first().vkey
+        first = LedgerReader(old).first()
+        publish(os.path.join(data, "keys"), files, first.public)
+        return first.vkey
     if not os.path.isdir(old):
         raise LedgerError(f"there is no ledger in {data}")
     lock = os.open(os.path.join(old, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -48,19 +55,24 @@ def renew(data: str, name: str, files: Files | None = None, wall: Callable[[], f
         aside = os.path.join(data, f"ledger.old-{origin}")
         if os.path.exists(aside):
             raise LedgerError(f"{aside} is there already: move it away")
+        if given is not None and originOf(name, given) == origin:
+            raise ValueError("the old ledger was begun with this key: a new one needs a key of its own")
         shutil.rmtree(new, ignore_errors=True)
         keys = os.path.join(data, "keys")
-        ledger = Ledger.open(new, prepareRotation(keys, files), name, files, wall)
+        ledger = Ledger.open(new, prepareRotation(keys, files) if given is None else given, name, files, wall)
         try:
             ledger.append([leaf("continued", wall(), origin=origin, checkpoint=checkpoint)])
             ledger.checkpoint()
             vkey = ledger.vkey
         finally:
             ledger.close()
-        finishRotation(keys, files)
+        if given is None:
+            finishRotation(keys, files)
         files.rename(old, aside)
         files.rename(new, old)
         files.syncDirectory(data)
+        if given is not None:
+            publish(keys, files, publicBytes(given))
         return vkey
     finally:
         os.close(lock)

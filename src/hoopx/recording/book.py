@@ -5,6 +5,7 @@ A folder of recordings against the leaves of a ledger: what each session must be
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -15,6 +16,9 @@ from hoopx.recording.chain import Attested
 from hoopx.recording.verify import STOPS, Problem, Verdict
 
 _NOBODY = Attested()
+
+RECORDED: Final = frozenset({"opened", "sealed", "done", "recovered", "erased"})
+"""Leaves that speak of a recording, not of what somebody has done with it."""
 
 SLACK: Final = 60.0
 """Seconds between a session's name and its first leaf, at the most."""
@@ -28,6 +32,8 @@ class Book:
     @param following: the ledger is a copy that follows, as in a store: what is younger than its last leaf is on its way, and of a
         session without a sealed segment nothing is to be there yet.
     @ivar since: seconds since the epoch of the first leaf; C{None} in an empty ledger.
+    @ivar times: seconds since the epoch of each leaf.
+    @ivar last: session -> index of the last leaf that speaks of its recording.
     @ivar vouched: digests of rows of the audit of which signed leaves speak.
     @ivar trail: digests of rows that leaves have taken in the order of the rows.
     """
@@ -37,6 +43,8 @@ class Book:
         self.until = 0.0
         self.sessions: dict[str, Attested] = {}
         self.since: float | None = None
+        self.times = array("d")
+        self.last: dict[str, int] = {}
         self.vouched: set[str] = set()
         self.trail: set[str] = set()
         for line in leaves:
@@ -60,8 +68,11 @@ class Book:
             (self.vouched if leaf["type"] == "erased" else self.trail).add(leaf["audit"])
         if "session" in leaf:
             self._enter(leaf)
+            if leaf["type"] in RECORDED:
+                self.last[leaf["session"]] = len(self.times) - 1
 
     def _seen(self, leaf: Mapping[str, Any]) -> None:
+        self.times.append(float(leaf["at"]))
         if self.since is None:
             self.since = float(leaf["at"])
         self.until = max(self.until, float(leaf["at"]))

@@ -26,6 +26,8 @@ def inStore(
     witnesses: Sequence[Verifier] = (),
     gateway: str | None = None,
     inquire: Callable[[], Register] | None = None,
+    quorum: int | None = None,
+    remembered: Callable[[str], bytes | None] = lambda origin: None,
 ) -> Iterator[Evidence]:
     """
     Each gateway's recordings are held against its own ledger. Where there are several, a key or a checkpoint that is given speaks of
@@ -33,9 +35,10 @@ def inStore(
 
     @param objects: L{hoopx.storage.reading.StoredObjects}.
     @param note: a checkpoint that was kept elsewhere.
-    @param witnesses: each must have signed each ledger.
+    @param witnesses: each must have signed each ledger; C{quorum}: so many of them.
     @param gateway: only that one's.
     @param inquire: reads a ledger that is somewhere else: then all is held against that one.
+    @param remembered: see L{verifyLedger}.
     @raise hoopx.storage.errors.StorageError:
     """
     names = objects.names()
@@ -53,7 +56,7 @@ def inStore(
         its = key if key is not None and called in (None, key.name) else None
         known = note if called in (None, origin) else None
         wanted.pop(called or "", None)
-        yield Evidence("", partial(verifyLedger, source, its, known, list(witnesses)), opener, objects, mine)
+        yield Evidence("", partial(verifyLedger, source, its, known, list(witnesses), quorum, remembered), opener, objects, mine)
     if not nodes and witnesses:
         wanted.setdefault("", "a witness")
     if len(nodes) != 1 and inquire is None:

@@ -17,16 +17,15 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from hoopx.frames import unpack
 from hoopx.ledger.errors import LedgerError
-from hoopx.ledger.keys import verifyRotation
 from hoopx.ledger.note import Verifier, openNote, parseCheckpoint, split
 from hoopx.ledger.proof import Proof, decode, encode, verify
 from hoopx.ledger.reader import LedgerReader, Signed
+from hoopx.ledger.succession import following, former
 from hoopx.ledger.tree import ProofError
 from hoopx.recording.book import Book
 from hoopx.recording.files import openRegular
-from hoopx.recording.register import Register
+from hoopx.recording.register import Register, unheard
 
 README: Final = "README.txt"
 KEYS: Final = "ledger.vkey"
@@ -121,7 +120,9 @@ class Opened:
 
 
 @contextmanager
-def opened(path: str, key: Verifier | None, checkpoint: bytes | None, witnesses: Sequence[Verifier]) -> Iterator[Opened | None]:
+def opened(
+    path: str, key: Verifier | None, checkpoint: bytes | None, witnesses: Sequence[Verifier], quorum: int | None = None
+) -> Iterator[Opened | None]:
     """
     Open a bundle, unpacking it if need be.
 
@@ -130,13 +131,13 @@ def opened(path: str, key: Verifier | None, checkpoint: bytes | None, witnesses:
     """
     if os.path.isdir(path):
         if os.path.isdir(os.path.join(path, PROOFS)) and os.path.exists(os.path.join(path, README)):
-            yield Opened(path, lambda: _inquire(path, key, checkpoint, witnesses))
+            yield Opened(path, lambda: _inquire(path, key, checkpoint, witnesses, quorum))
         else:
             yield None
         return
     with tempfile.TemporaryDirectory(prefix="hoopx-") as folder:
         _unpack(path, folder)
-        yield Opened(folder, lambda: _inquire(folder, key, checkpoint, witnesses))
+        yield Opened(folder, lambda: _inquire(folder, key, checkpoint, witnesses, quorum))
 
 
 def _unpack(path: str, folder: str) -> None:
@@ -159,10 +160,12 @@ def _unpack(path: str, folder: str) -> None:
         raise OSError(0, f"{path} is damaged, or no bundle: {error}") from None
 
 
-def _inquire(folder: str, key: Verifier | None, checkpoint: bytes | None, witnesses: Sequence[Verifier]) -> Register:
+def _inquire(
+    folder: str, key: Verifier | None, checkpoint: bytes | None, witnesses: Sequence[Verifier], quorum: int | None
+) -> Register:
     found = Register(origin=key.name if key is not None else "")
     try:
-        _prove(found, folder, key, checkpoint, witnesses)
+        _prove(found, folder, key, checkpoint, witnesses, quorum)
     except (ValueError, KeyError, TypeError, OSError) as error:
         found.problems.append(str(error))
     if found.problems:
@@ -170,13 +173,17 @@ def _inquire(folder: str, key: Verifier | None, checkpoint: bytes | None, witnes
     return found
 
 
-def _prove(found: Register, folder: str, key: Verifier | None, checkpoint: bytes | None, witnesses: Sequence[Verifier]) -> None:
+def _prove(
+    found: Register, folder: str, key: Verifier | None, checkpoint: bytes | None, witnesses: Sequence[Verifier], quorum: int | None
+) -> None:
     start = key or Verifier.parse(_text(folder, KEYS).decode("utf-8"))
     found.origin = start.name
     note = _text(folder, CHECKPOINT)
     proofs = sorted(_proofs(folder), key=lambda each: each[1].index)
-    chain = _chain(start, [proof for _, proof in proofs])
-    found.keys = frozenset(one.public for one in chain)
+    leaves = [(proof.index, proof.extra or b"") for _, proof in proofs]
+    chain = [one for _, one in following(start, leaves)]
+    before = former(start, Verifier.parse(_text(folder, KEYS).decode("utf-8")), leaves)  # each leaf is proven below
+    found.keys = frozenset(one.public for one in (*chain, *before))
     claimed = parseCheckpoint(split(note)[0])
     found.size = claimed.size
     if claimed.origin != start.name:
@@ -185,10 +192,9 @@ def _prove(found: Register, folder: str, key: Verifier | None, checkpoint: bytes
     if not any(one.timestamp is None for one in signatures):
         raise ValueError("the checkpoint is not signed by the ledger's key")
     found.witnesses = {one.name: (claimed.size, one.timestamp) for one in signatures if one.timestamp is not None}
-    heard = {(one.name, one.keyId) for one in signatures}
-    for witness in witnesses:
-        if (witness.name, witness.keyId) not in heard:
-            found.problems.append(f"the witness {witness.name} has not signed the checkpoint")
+    found.heard = {(one.name, one.keyId): (claimed.size, one.timestamp) for one in signatures if one.timestamp is not None}
+    found.note = note
+    found.problems += unheard(witnesses, found.heard, quorum)
     if checkpoint is not None:
         if split(checkpoint)[0] != text:
             found.problems.append("the checkpoint given is another one than the bundle's: between the two nothing is proven")
@@ -207,20 +213,6 @@ def _prove(found: Register, folder: str, key: Verifier | None, checkpoint: bytes
         found.book.since = None  # a few leaves of many: what they do not prove is not older than the ledger
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"a leaf can not be read: {error}") from None
-
-
-def _chain(start: Verifier, proofs: Sequence[Proof]) -> list[Verifier]:
-    """The key's rotations, as far as they are in here."""
-    chain = [start]
-    for proof in proofs:
-        try:
-            value = unpack(proof.extra or b"")
-            if value.get("type") == "key-rotated":
-                verifyRotation(chain[-1].public, value["key"], value["signature"])
-                chain.append(Verifier.parse(value["key"]))
-        except (ValueError, KeyError, TypeError):
-            continue
-    return chain
 
 
 def _proofs(folder: str) -> Iterator[tuple[str, Proof]]:

@@ -6,18 +6,21 @@ A whole folder: its ledger, every session in it against the ledger, and those th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from attrs import frozen
 
 from hoopx.errors import HoopxError
-from hoopx.frames import Opener
+from hoopx.frames import Opener, segmentName
 from hoopx.ledger.keys import publicKey
 from hoopx.recording.book import Book
 from hoopx.recording.elsewhere import MARKER, Place, away, inStore, placed, together
+from hoopx.recording.files import openRegular
 from hoopx.recording.folder import isData, sessionsBelow
 from hoopx.recording.register import Register
+from hoopx.recording.segment import NEXT
 from hoopx.recording.stored import openSegment
 from hoopx.recording.verify import Problem, Verdict, verifySession
 
@@ -83,9 +86,11 @@ class Evidence:
 
     def _judge(self, place: Place, register: Register | None) -> Verdict:
         book = register.book if register is not None else None
-        if book is not None and book.erased(place.session):
-            return Verdict(place.session, "erased", logged=True)
         try:
+            if book is not None and book.erased(place.session):
+                return self._left(place, book)
+            if book is not None and (why := _more(place, book)):
+                return Verdict(place.session, "TAMPERED", [Problem(MARKER, None, why)], logged=True)
             if self.store is None and (gone := away(place)):
                 why = f"it is in the store {place.store}, and no longer here: say where that is with --store"
                 return Verdict(place.session, "unchecked", [Problem(gone[0], None, why)])
@@ -95,12 +100,36 @@ class Evidence:
             why = getattr(error, "strerror", None) or str(error)
             return Verdict(place.session, "unchecked", [Problem("", None, f"can not be read: {why}")])
 
+    def _left(self, place: Place, book: Book) -> Verdict:
+        """What there is of a session that is erased: nothing, or what is on its way out, and nothing else under its name."""
+        said = book.attested(place.session)
+        try:
+            # Of a session of the ledger before this one only that one knows.
+            names = sorted(os.listdir(place.path)) if place.path is not None and said.key is not None else []
+        except FileNotFoundError:
+            names = []
+        for name in names:
+            if name.endswith(".hxr") and name != NEXT and not self._sealed(os.path.join(str(place.path), name), name, said.sealed):
+                why = "the ledger says that this session is erased, and this is none of its segments"
+                return Verdict(place.session, "TAMPERED", [Problem(name, None, why)], logged=True)
+        return Verdict(place.session, "erased", logged=True)
+
+    def _sealed(self, path: str, name: str, sealed: Mapping[int, tuple[str, str]]) -> bool:
+        sha = sha256()
+        try:
+            with open(openRegular(path), "rb") as file:
+                while data := file.read(1 << 20):
+                    sha.update(data)
+        except FileNotFoundError:
+            return True  # gone meanwhile
+        return any(segmentName(number) == name and said[1] == sha.hexdigest() for number, said in sealed.items())
+
     def _read(self, path: str, register: Register | None, book: Book | None) -> Verdict:
         keys = register.keys if register is not None and register.keys else None
         if book is not None:
             session = os.path.basename(path)
             return book.judged(verifySession(path, keys, attested=book.attested(session), opener=self.opener))
-        if keys is None and self.objects is None and isData(self.path):
+        if register is None and self.objects is None and isData(self.path):
             return verifySession(path, publicKey(self.path), opener=self.opener)
         return verifySession(path, keys, opener=self.opener)
 
@@ -108,6 +137,13 @@ class Evidence:
         if register is None or register.book is None or (self.objects is None and isLone(self.path)):
             return []
         return list(register.book.missing(seen))
+
+
+def _more(place: Place, book: Book) -> str:
+    """@return: what a marker tells of segments that there were never."""
+    said = book.attested(place.session)
+    more = [name for name in place.objects if said.ended is not None and int(name[:-4]) >= said.segments]
+    return f"it names {more[0]}, and the ledger has {said.segments} segments" if more and place.path is not None else ""
 
 
 def isLone(path: str) -> bool:

@@ -36,13 +36,14 @@ def sessionsBelow(path: str) -> Iterator[str]:
 
 def _below(path: str, depth: int) -> Iterator[str]:
     folders = []
+    held = False
     with os.scandir(path) as entries:
         for entry in entries:
-            if (entry.name.endswith(".hxr") or entry.name == MARKER) and not entry.is_dir():
-                yield path
-                return
+            held = held or ((entry.name.endswith(".hxr") or entry.name == MARKER) and not entry.is_dir())
             if entry.is_dir(follow_symlinks=False):
                 folders.append(entry.path)
+    if held:
+        yield path  # and those below: a file that somebody has put above sessions hides none of them
     if depth:
         for folder in sorted(folders):
             try:

@@ -6,20 +6,22 @@ Whether a ledger is what was signed, witnessed and written down elsewhere; and w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Sequence
+from typing import Any, Final
 
 from attrs import Factory, define
 
 from hoopx.ledger.errors import LedgerError
 from hoopx.ledger.log import CHECKPOINT, ORIGIN, WITNESSED
 from hoopx.ledger.note import COSIGNATURE, Checkpoint, NoteError, Verifier, openNote, parseCheckpoint, split
-from hoopx.ledger.reader import LedgerReader, Signed
+from hoopx.ledger.reader import LedgerReader, Signed, directory
 from hoopx.ledger.tail import TAIL
 from hoopx.ledger.tree import ProofError
 from hoopx.recording.acts import Acts
 from hoopx.recording.book import Book
-from hoopx.recording.files import openRegular
+
+GIVEN: Final = "the checkpoint given"
+REMEMBERED: Final = "the checkpoint remembered"
 
 
 @define
@@ -30,8 +32,11 @@ class Register:
     @ivar origin: the ledger's name.
     @ivar size: leaves that its checkpoint covers; C{pending}: those behind it, which nobody has signed yet.
     @ivar state: C{"consistent"} or C{"TAMPERED"}.
-    @ivar against: C{"checkpoint"}: it has grown out of the one that was given; C{"itself"}: it does not contradict itself.
+    @ivar against: C{"checkpoint"}: it has grown out of the one that was given; C{"remembered"}: out of the one that was seen the last
+        time; C{"itself"}: it does not contradict itself.
     @ivar witnesses: name -> size of the newest checkpoint that the witness has cosigned, and when (seconds since the epoch).
+    @ivar heard: the same by name and key, for two witnesses may have one name.
+    @ivar note: its newest checkpoint, as signed; empty when it has none.
     @ivar problems: what is wrong.
     @ivar keys: public keys that have signed it, 32 bytes each.
     @ivar acts: how the audit stands to it; C{None} when it was not looked at.
@@ -44,6 +49,8 @@ class Register:
     state: str = "consistent"
     against: str = "itself"
     witnesses: dict[str, tuple[int, int]] = Factory(dict)
+    heard: dict[tuple[str, bytes], tuple[int, int]] = Factory(dict)
+    note: bytes = b""
     problems: list[str] = Factory(list)
     keys: frozenset[bytes] = frozenset()
     book: Book | None = None
@@ -67,32 +74,41 @@ class Register:
 
 
 class _Inquiry:
-    def __init__(self, path: str | Callable[[str], bytes | None], key: Verifier | None, witnesses: Sequence[Verifier]) -> None:
+    def __init__(
+        self, path: str | Callable[[str], bytes | None], key: Verifier | None, witnesses: Sequence[Verifier], quorum: int | None
+    ) -> None:
         self.path = path
+        self.file = path if callable(path) else directory(path)
         self.reader = LedgerReader(path)
         self.key = key
         self.cosigners = list(witnesses)
-        self.heard: set[tuple[str, bytes]] = set()  # by name and key: two witnesses may have one name
+        self.quorum = quorum
         self.found = Register(origin=key.name if key is not None else "")
 
     def wrong(self, what: str) -> None:
         self.found.problems.append(what)
         self.found.state = "TAMPERED"
 
-    def run(self, given: bytes | None) -> Register:
-        found = self.found
+    def run(self, given: bytes | None, remembered: Callable[[str], bytes | None]) -> Register:
         try:
-            start = self.key or self.reader.first()
+            return self.compared(given, remembered)
         except LedgerError as error:
             self.wrong(str(error))
-            return found
+            self.found.book = None
+            return self.found
+
+    def compared(self, given: bytes | None, remembered: Callable[[str], bytes | None]) -> Register:
+        """@raise LedgerError: it can not even be read."""
+        found = self.found
+        start = self.key or self.reader.first()
         found.origin = start.name
+        seen = remembered(start.name)
         note = self.file(CHECKPOINT)
         if note is None:
             if callable(self.path):
                 self.wrong("the store has no checkpoint of it")
                 return found
-            if given is not None:
+            if given is not None or seen is not None:
                 self.wrong("it has no checkpoint any more: it was rolled back")
             elif self.key is not None:
                 self.wrong("it has no checkpoint: nothing in it is signed by the key given")
@@ -102,24 +118,23 @@ class _Inquiry:
             return found
         try:
             signed = self.reader.checkpoint([start, *self.cosigners])
-            chain = [one for _, one in self.reader.chain(start)]
+            chain = [*[one for _, one in self.reader.chain(start)], *self.reader.former(start)]
         except (LedgerError, NoteError, ProofError) as error:
             self.wrong(self.explained(error, start))
             return found
-        found.size = signed.checkpoint.size
+        found.size, found.note = signed.checkpoint.size, signed.note
         found.keys = frozenset(one.public for one in chain)
         self.leaves(signed)
         self.cosigned(signed.note, chain)
-        for other in (self.file(WITNESSED), given):
+        for name, other in ((f"the file {WITNESSED}", self.file(WITNESSED)), (GIVEN, given), (REMEMBERED, seen)):
             if other is not None:
-                self.older(other, chain, other is given)
-        for witness in self.cosigners:
-            if (witness.name, witness.keyId) not in self.heard:
-                self.wrong(f"the witness {witness.name} has signed none of the checkpoints that are here")
+                self.older(name, other, chain)
+        for what in unheard(self.cosigners, found.heard, self.quorum):
+            self.wrong(what)
         if found.problems:
             found.book = None
-        elif given is not None:
-            found.against = "checkpoint"
+        else:
+            found.against = "checkpoint" if given is not None else "remembered" if seen is not None else "itself"
         return found
 
     def explained(self, error: Exception, start: Verifier) -> str:
@@ -140,8 +155,8 @@ class _Inquiry:
             return
         self.found.pending = len(pending)
         self.found.keys = frozenset((start.public,))
-        for witness in self.cosigners:
-            self.wrong(f"the witness {witness.name} has signed none of the checkpoints that are here")
+        for what in unheard(self.cosigners, {}, self.quorum):
+            self.wrong(what)
         if not self.found.problems:
             self.found.book = Book(pending=pending)
 
@@ -168,14 +183,14 @@ class _Inquiry:
             return None
         for one in signatures:
             if one.timestamp is not None:
-                self.heard.add((one.name, one.keyId))
-            if one.timestamp is not None and checkpoint.size >= self.found.witnesses.get(one.name, (0, 0))[0]:
-                self.found.witnesses[one.name] = (checkpoint.size, one.timestamp)
+                told = (checkpoint.size, one.timestamp)
+                key = one.name, one.keyId
+                self.found.heard[key] = max(told, self.found.heard.get(key, told))
+                self.found.witnesses[one.name] = max(told, self.found.witnesses.get(one.name, told))
         return checkpoint if any(one.timestamp is None for one in signatures) else None
 
-    def older(self, note: bytes, chain: Sequence[Verifier], given: bool) -> None:
+    def older(self, name: str, note: bytes, chain: Sequence[Verifier]) -> None:
         """A checkpoint that is out in the world: the ledger must have grown out of it."""
-        name = "the checkpoint given" if given else f"the file {WITNESSED}"
         try:
             claimed = parseCheckpoint(split(note)[0])
         except NoteError as error:
@@ -190,16 +205,7 @@ class _Inquiry:
         try:
             self.reader.compare(claimed)
         except (ProofError, LedgerError) as error:
-            self.wrong(str(error) if given else f"{name}: {error}")
-
-    def file(self, name: str) -> bytes | None:
-        if callable(self.path):
-            return self.path(name)
-        try:
-            with open(openRegular(os.path.join(self.path, name)), "rb") as file:
-                return file.read()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+            self.wrong(str(error) if name == GIVEN else f"{name}: {error}")
 
 
 def isLedger(path: str) -> bool:
@@ -211,6 +217,8 @@ def verifyLedger(
     key: Verifier | None = None,
     checkpoint: bytes | None = None,
     witnesses: Sequence[Verifier] = (),
+    quorum: int | None = None,
+    remembered: Callable[[str], bytes | None] = lambda origin: None,
 ) -> Register:
     """
     Make the whole tree anew from the leaves, and compare it with what was signed.
@@ -218,9 +226,24 @@ def verifyLedger(
     @param path: the ledger's directory, or a callable(name of a file) -> bytes or C{None}.
     @param key: the ledger's key (its first, or a later one), written down elsewhere. Without it, the one that it names itself.
     @param checkpoint: a signed note from elsewhere that the ledger must have grown out of.
-    @param witnesses: whose cosignatures have to be there.
+    @param witnesses: whose cosignatures have to be there; C{quorum}: of how many of them, C{None} for all.
+    @param remembered: the newest checkpoint that was seen the last time, of the ledger of that name.
     """
     for witness in witnesses:
         if witness.kind != COSIGNATURE:
             raise ValueError(f"{witness.vkey} is no key of a witness")
-    return _Inquiry(path, key, witnesses).run(checkpoint)
+    return _Inquiry(path, key, witnesses, quorum).run(checkpoint, remembered)
+
+
+def unheard(witnesses: Sequence[Verifier], heard: Container[tuple[str, bytes]], quorum: int | None) -> list[str]:
+    """
+    @param heard: name and key of those who have signed.
+    @return: what is wrong with that.
+    """
+    absent = [one.name for one in witnesses if (one.name, one.keyId) not in heard]
+    if quorum is None or quorum == len(witnesses):
+        return [f"the witness {name} has signed none of the checkpoints that are here" for name in absent]
+    signed = len(witnesses) - len(absent)
+    if signed >= quorum:
+        return []
+    return [f"{signed} of the witnesses given have signed a checkpoint that is here, not {quorum}: {', '.join(absent)} have not"]

@@ -6,6 +6,7 @@ Whether a recording is what was written: the chain of LINK, CHECK and SEAL, and 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from hashlib import sha256
 from typing import IO, Final
@@ -16,6 +17,7 @@ from hoopx.frames import DONE, OPEN, RECOVERED, FrameError, Opener, Unreadable, 
 from hoopx.recording.chain import WRONG, Attested, Chain
 from hoopx.recording.locks import isLocked
 from hoopx.recording.outline import fits, outline
+from hoopx.recording.segment import NEXT
 from hoopx.recording.stored import PLAIN, SNIFF, Encrypted, kindOf, openSegment
 from hoopx.recording.walk import Walk
 
@@ -52,6 +54,9 @@ class Verdict:
     @ivar logged: the ledger knows the session.
     @ivar connected: the target was reached.
     @ivar vouched: the ledger has the seal of each of its segments.
+    @ivar behind: how many sealed segments there are that the ledger has not.
+    @ivar tail: frames behind the first one of the segment that is not sealed.
+    @ivar last: nanoseconds since session start of the last frame, as far as it can be read.
     """
 
     session: str
@@ -63,6 +68,9 @@ class Verdict:
     logged: bool = False
     connected: bool = False
     vouched: bool = False
+    behind: int = 0
+    tail: int = 0
+    last: int = 0
 
 
 class _Reader:
@@ -135,8 +143,10 @@ class _Reader:
                     return False
                 if self.open:
                     file.seek(0)
-                if not Walk(chain, self.open, self.wrong).run(file, self.name):
+                walk = Walk(chain, self.open, self.wrong)
+                if not walk.run(file, self.name):
                     return False
+                self.verdict.tail = max(0, walk.frames - 1) if self.open else 0
                 return self.open or self.packed(path)
         except Encrypted as error:
             return self.closed(path, str(error))
@@ -194,7 +204,12 @@ class _Reader:
         """Is anything missing at the end?"""
         chain, attested = self.chain, self.chain.attested
         count = chain.number
-        later = sorted(int(name[:-4]) for name in os.listdir(self.path) if _numbered(name) and int(name[:-4]) >= count)
+        names = [name for name in os.listdir(self.path) if name.endswith(".hxr") and name not in (OPEN, NEXT)]
+        if strange := sorted(name for name in names if not _numbered(name)):
+            self.name = strange[0]
+            self.wrong("no segment has such a name")
+            return
+        later = sorted(int(name[:-4]) for name in names if int(name[:-4]) >= count)
         if later and (not self.open or (later[-1] > count and not isLocked(os.path.join(self.path, OPEN)))):
             self.name = segmentName(count)
             self.wrong("the segment is missing")
@@ -225,6 +240,8 @@ class _Reader:
         verdict.key = chain.public.hex() if chain.public is not None else ""
         verdict.until = chain.until
         verdict.connected = chain.connected
+        verdict.last = chain.at
+        verdict.behind = len(set(range(chain.number)) - (chain.attested.sealed.keys() if chain.attested is not None else set()))
         verdict.vouched = chain.attested is not None and set(range(chain.number or 1)) <= chain.attested.sealed.keys()
         if verdict.problems:
             verdict.state = "TAMPERED"
@@ -241,7 +258,8 @@ class _Reader:
 
 
 def _numbered(name: str) -> bool:
-    return name.endswith(".hxr") and name[:-4].isdecimal()
+    """Is it a sealed segment's name?"""
+    return re.fullmatch(r"[0-9]{6,20}\.hxr", name) is not None and segmentName(int(name[:-4])) == name
 
 
 def _number(file: IO[bytes]) -> int | None:

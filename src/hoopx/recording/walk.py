@@ -49,6 +49,11 @@ class Walk:
         self._index = 0
         self._sealed = False
 
+    @property
+    def frames(self) -> int:
+        """That were read and found good."""
+        return self._index
+
     def run(self, file: IO[bytes], name: str) -> bool:
         """
         @param file: the plain segment, at its beginning.

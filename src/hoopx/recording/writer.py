@@ -158,7 +158,11 @@ class Recording(Queued):
     def note(self, kind: str, channel: int = 0, **fields: Any) -> Deferred[None] | None:
         if kind not in EVENTS:
             raise ValueError(f"{kind!r} is not in the catalogue of events")
-        return self._record(EVENT, channel, 0, 0, pack(dict(fields, event=kind)))
+        before = self.lastActivity
+        written = self._record(EVENT, channel, 0, 0, pack(dict(fields, event=kind)))
+        if kind == "alarm":  # nobody in the session has done anything
+            self.lastActivity = before
+        return written
 
     def close(self, reason: str) -> Deferred[None]:
         if self._closing is None:

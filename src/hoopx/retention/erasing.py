@@ -30,7 +30,6 @@ class Eraser:
     """
     @param book: L{hoopx.curator.book.Book}.
     @param guard: L{hoopx.retention.clock.ClockGuard}.
-    @param newest: callable() -> time of the newest leaf, or C{None}.
     @param scribe: L{hoopx.curator.scribe.Scribe}.
     @param threads: for the book and the files.
     @param backend: L{hoopx.interfaces.IStorageBackend} or C{None}.
@@ -42,7 +41,6 @@ class Eraser:
         book: Any,
         keeping: Keeping,
         guard: Any,
-        newest: Callable[[], float | None],
         scribe: Any,
         threads: Any,
         wall: Callable[[], float],
@@ -52,7 +50,6 @@ class Eraser:
     ) -> None:
         self._book = book
         self._guard = guard
-        self._newest = newest
         self._scribe = scribe
         self._threads = threads
         self._wall = wall
@@ -64,7 +61,7 @@ class Eraser:
     def expired(self, after: str) -> list[dict[str, Any]]:
         """
         In a thread: sessions whose time is over, by name, from the one after C{after} on; at most L{PAGE}, so many fewer only at the
-        end.
+        end. C{held} says why one is not erased, for a hold that is known here.
 
         @raise NotErased: the clock is not to be believed.
         """
@@ -76,13 +73,14 @@ class Eraser:
                 continue  # which rules speak of it nobody knows (L{hoopx.curator.heads})
             keep = self.keeping.seconds(row["target"], row["labels"])
             if row["ended"] + keep <= now:
-                found.append({"session": row["session"], "ended": row["ended"], "keep": keep, "head": row["head"]})
+                held = self._book.keeps(row["session"], row["head"])
+                found.append({"session": row["session"], "ended": row["ended"], "keep": keep, "head": row["head"], "held": held})
                 if len(found) == PAGE:
                     break
         return found
 
     def _believe(self) -> None:
-        doubt = self._guard.look(self._newest())
+        doubt = self._guard.look()
         if doubt is not None:
             raise NotErased(f"nothing is erased: {doubt}. If the clock is right now: hoopx retention run --confirm-clock")
 
@@ -116,9 +114,10 @@ class Eraser:
             raise NotErased("there is no such session that is over")
         if row["head"] is None:
             raise NotErased("what it is is not known, and so not which rule is its: it is kept")
-        if self._book.isHeld(session):
+        held = self._book.keeps(session, row["head"])
+        if held is not None:
             # The state store is asked before; one that was restored from an old copy does not know of it.
-            raise NotErased("the ledger says that it is held: hold it and release it, if it is not")
+            raise NotErased(held)
         if row["ended"] + self.keeping.seconds(row["target"], row["labels"]) > self._wall():
             raise NotErased("its time is not over")
         path: str = row["path"]

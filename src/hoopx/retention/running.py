@@ -75,7 +75,8 @@ class Retention:
         try:
             if confirm:
                 yield self._audit(by, "retention.confirm-clock", "", {})
-                yield self._curator.confirmClock()
+                said = yield self._curator.confirmClock()
+                yield self._audit(by, "retention.clock-confirmed", "", said)
             yield self._caughtUp()
             told: list[dict[str, Any]] = []
             after = ""
@@ -97,6 +98,8 @@ class Retention:
         hold = heldBy(holds, session, head)
         if hold is not None:
             return {**line, "done": "held", "why": str(hold["reason"])}
+        if found.get("held"):  # by the ledger's word, or the curator's: the state store may be an old copy
+            return {**line, "done": "held", "why": found["held"]}
         if dry:
             return {**line, "done": "would be erased"}
         try:

@@ -5,6 +5,7 @@ What auditors put on sessions: tags, reviews, holds. Each change and its row in 
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Callable, Final, Iterable
 
@@ -17,6 +18,8 @@ from hoopx.state.tables import holds, reviews, tags
 
 MOST: Final = 100
 """Tags of one session."""
+WIDE: Final = 8192
+"""Bytes of a hold's filter, as JSON: the curator is told it in one piece."""
 REVIEWED: Final = "reviewed"
 SIGNED: Final = "signed-off"
 
@@ -129,6 +132,8 @@ class Marks:
             raise MarkError("a hold is on one session, or on those of a filter")
         if not reason.strip():
             raise MarkError("a hold has a reason")
+        if len(json.dumps(filter)) > WIDE:
+            raise MarkError(f"a hold's filters have at most {WIDE} bytes together: set several holds")
         row = {"session": session, "filter": filter, "reason": reason, "by": self._by, "at": self._now()}
         with self._store.writing() as connection:
             id = int(connection.execute(insert(holds).values(**row)).inserted_primary_key[0])

@@ -46,6 +46,8 @@ PATIENCE = 20.0
 """Seconds for what is expected to be told."""
 MEANWHILE = frozenset({"ledger", "checkpoint", "index"})
 """Alarms of the curator, whose files are on the same disk: they come when there happens to be something to write."""
+RACING = frozenset({("curator killed", "start"), ("curator killed", "end"), ("clock a day back", "start")})
+"""There the session begins, or is over, at about the time of the alarm: it is told of it or is not."""
 GATEWAY = 'disk_reserve = "4MiB"\ndisk_refuse_below = "8MiB"'
 RECORDING = 'segment = { size = "64KiB", age = "1s" }\n'
 
@@ -57,12 +59,14 @@ class Cell:
     @ivar recording: state, as C{hoopx verify} finds it in the end, and the reason of its end; or L{NONE}.
     @ivar alarms: kinds of the alarms that were told since the fault began, in the order of the alphabet.
     @ivar log: what the log says meanwhile.
+    @ivar events: kinds of the alarms that its recording tells of, in the order of the alphabet.
     """
 
     client: str
     recording: str
     alarms: tuple[str, ...]
     log: str
+    events: tuple[str, ...] = ()
 
 
 class Sickness:
@@ -166,6 +170,7 @@ class World:
         self._clients: list[tuple[str, str, Client]] = []
         self.proxy: FaultProxy | None = None
         self.server: Any = None
+        self._before: set[str] = set()
         self.gateway = Gateway(
             [target("shop", debian(), account("app"), tls=False)],
             gateway=GATEWAY,
@@ -275,7 +280,11 @@ class World:
 
     # -- afterwards
 
+    def _kinds(self) -> set[str]:
+        return {kind for kind, count in self.alarms().items() if count}
+
     def _again(self) -> None:
+        self._before = self._kinds()
         self.gateway.stop()
         if isinstance(self.disk, BreakableDisk):
             self.disk.unmount()
@@ -294,7 +303,12 @@ class World:
         until(lambda: self.status()["disk"] is None, "the disk to be well")
         until(lambda: not self.status()["sessions"], "the sessions to end")
         steady(self._settled, "everything to be in the ledger", seconds=60.0)
+        told = self._kinds() - MEANWHILE
         self.gateway.stop()
+        audited = self._audited() - MEANWHILE
+        # What a disk that is broken for good could not take until the gateway ended is in the log alone.
+        needed = told if isinstance(self.disk, BreakableDisk) else told | (self._before - MEANWHILE)
+        assert needed <= audited <= told | self._before, f"told: {needed}, in the audit: {audited}"
         states = self.verify()
         assert states.pop(None) == "consistent"
         if self.proxy is not None:
@@ -305,8 +319,26 @@ class World:
         for fault, moment, client in self._clients:
             one = sessions.get(client.wire.address) if client.wire is not None else None
             said = ", ".join(dict.fromkeys((states[one["session"]], one["reason"]))) if one else NONE
-            found[fault, moment] = evolve(found[fault, moment], recording=said)
+            cell = evolve(found[fault, moment], recording=said, events=self._events(one["session"]) if one else ())
+            racing = (fault, moment) in RACING and set(cell.events) <= set(cell.alarms)
+            found[fault, moment] = evolve(cell, events=()) if racing else cell
         return found
+
+    def _events(self, session: str) -> tuple[str, ...]:
+        lines = [json.loads(line) for line in self.gateway.call("sessions", "show", "--json", session).splitlines()]
+        return tuple(sorted({line["alarm"] for line in lines if line.get("event") == "alarm"} - MEANWHILE))
+
+    def _audited(self) -> set[str]:
+        """@return: kinds of the alarms that are in the audit."""
+        from hoopx.cli.place import Place
+        from hoopx.state.store import Store
+
+        settings = Place(self.gateway.path).settings
+        store = Store.open(settings.state.url, Path(settings.gateway.data))
+        try:
+            return {row["subject"] for row in store.auditRows(10_000) if row["action"] == "alarm"}
+        finally:
+            store.close()
 
     def verify(self, *arguments: str) -> dict[str | None, str]:
         """@return: state of each session, and of the ledger under C{None}. Fails when anything is tampered with or missing."""

@@ -1,0 +1,1 @@
+Erasing stops also when what was seen of the clock was lost; ``hoopx retention run --confirm-clock`` ends every doubt about it, for good, and moves what was noted by another clock so that nothing is erased early.

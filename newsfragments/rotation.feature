@@ -1,0 +1,1 @@
+The ledger's key can be changed where it is kept elsewhere (``hoopx ledger rotate --new-key REFERENCE``, ``renew --new-key``), ``hoopx ledger keys`` prints all keys that have signed, and ``hoopx verify`` with the newest key alone believes what the earlier ones have signed.

@@ -1,0 +1,1 @@
+``hoopx verify --strict`` makes everything a failure that is not logged, sealed, signed and witnessed; ``--quorum`` says how many witnesses, ``--remember FILE`` finds a ledger that was rolled back or forked since the last look.

@@ -1,0 +1,180 @@
+# -*- test-case-name: tests.cli.test_verify -*-
+"""
+How C{hoopx verify} tells what it has found.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import click
+
+from hoopx.cli.harmless import harmless
+from hoopx.cli.output import dump, say
+from hoopx.recording.register import GIVEN, REMEMBERED, Register
+from hoopx.recording.strict import Strict
+from hoopx.recording.verify import Verdict
+
+GONE: Final = "it is remembered, and not there any more"
+
+
+class Report:
+    """
+    What is printed. A session at a time, for there may be very many.
+
+    @param strict: what counts as falling short, or C{None}: nothing does.
+    @ivar states: how many sessions there are of each.
+    @ivar registers: origin -> verdict on that ledger.
+    @ivar gone: origins of ledgers that should be there, and are not.
+    @ivar short: how many sessions and ledgers fall short.
+    """
+
+    def __init__(self, as_json: bool, strict: Strict | None = None) -> None:
+        self.states: Counter[str] = Counter()
+        self.bytes = 0
+        self.register: Register | None = None
+        self.registers: dict[str, Register] = {}
+        self.gone: list[str] = []
+        self.short = 0
+        self._strict = strict
+        self._json = as_json
+        self._lines = 0
+        self._older = 0
+        self._unsigned = 0
+
+    def ledger(self, register: Register | None) -> None:
+        self.register = register
+        if register is not None:
+            self.registers[register.origin] = register
+
+    def audit(self, data: str, own: bool, server: bool) -> None:
+        """
+        Whether the audit is the one of which the ledger speaks.
+
+        @param own: it is the gateway's data directory.
+        @param server: the audit is kept in a database server.
+        """
+        from hoopx.recording.acts import Acts, verifyAudit
+
+        register = self.register
+        if register is not None and register.book is not None:
+            book = register.book
+            register.acts = Acts(state="elsewhere") if server else verifyAudit(data, book.vouched, book.trail, own)
+
+    def session(self, verdict: Verdict) -> None:
+        self.states[verdict.state] += 1
+        self.bytes += verdict.bytes
+        if self.register is not None and not verdict.logged and verdict.connected:
+            book = self.register.book
+            told = book is not None and book.attested(verdict.session).key is not None
+            self._unsigned += told
+            self._older += not told
+        short = self._strict.session(verdict, self.register) if self._strict is not None else None
+        self.short += short is not None
+        if self._json:
+            ledger = None if self.register is None else self.register.origin
+            self._object({**line(verdict), "ledger": ledger, "short": short})
+            return
+        until = f", signed until {verdict.until / 1e9:.3f} s" if verdict.state in ("recovered", "live", "interrupted") else ""
+        click.echo(f"{harmless(verdict.session)}  {verdict.state}{until}")
+        for problem in verdict.problems:
+            click.echo(f"    {harmless(str(problem))}")
+        if short is not None:
+            click.echo(f"    SHORT: {harmless(short)}")
+
+    def _object(self, value: dict[str, Any]) -> None:
+        click.echo(("[" if not self._lines else ",\n ") + dump(value), nl=False)
+        self._lines += 1
+
+    def end(self) -> None:
+        """The ledgers, and the sum."""
+        strict = self._strict.ledger if self._strict is not None else lambda register: []
+        short = {origin: strict(register) for origin, register in self.registers.items()}
+        none = strict(None) if not self.registers else []
+        self.short += sum(bool(each) for each in short.values()) + bool(none)
+        if self._json:
+            for origin, register in self.registers.items():
+                self._object({**register.line(), "short": "; ".join(short[origin]) or None})
+            for origin in self.gone:
+                empty = {"session": None, "state": "missing", "problem": GONE, "segment": None, "frame": None, "ledger": origin}
+                self._object(empty)
+            click.echo("]" if self._lines else "[]")
+            return
+        if not self.registers:
+            say("ledger: there is none here. Sessions are checked by their own keys alone: a missing one is not missed.")
+        for origin, register in self.registers.items():
+            for text in ledgerSaid(register):
+                say(harmless(text))
+            for text in short[origin]:
+                say(f"    SHORT: {harmless(text)}")
+        for origin in self.gone:
+            say(f"ledger {harmless(origin)}: {GONE}")
+        if self._older:
+            say(f"{_sessions(self._older)} older than the ledger, or it is not believed: checked by their own keys alone")
+        if self._unsigned:
+            say(f"{_sessions(self._unsigned)} in no signed checkpoint yet: checked by their own keys alone")
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
+        say(f"{sum(self.states.values())} sessions ({self.bytes / 1e6:.1f} MB): {counts or 'none'}")
+
+
+def sound(register: Register) -> bool:
+    """Is a ledger in order, and the audit that it speaks of?"""
+    return register.state == "consistent" and (register.acts is None or register.acts.state in ("consistent", "elsewhere"))
+
+
+def _sessions(count: int) -> str:
+    return "1 session is" if count == 1 else f"{count} sessions are"
+
+
+def line(verdict: Verdict) -> dict[str, Any]:
+    """As C{--json} prints it."""
+    first = verdict.problems[0] if verdict.problems else None
+    return {
+        "session": verdict.session,
+        "state": verdict.state,
+        "problem": first.reason if first else None,
+        "segment": first.segment if first else None,
+        "frame": first.frame if first else None,
+        "until": verdict.until / 1e9,
+        "key": verdict.key or None,
+        "logged": verdict.logged,
+    }
+
+
+def ledgerSaid(register: Register) -> Iterator[str]:
+    if register.state == "consistent":
+        against = {"checkpoint": GIVEN, "remembered": REMEMBERED}.get(register.against, "itself only")
+        yield f"ledger {register.origin}: consistent with {against}, {register.size} leaves, {register.pending} not signed yet"
+    else:
+        yield f"ledger {register.origin}: TAMPERED. What it says of sessions is not believed."
+        for problem in register.problems:
+            yield f"    {problem}"
+    for name, (size, at) in register.witnesses.items():
+        from datetime import datetime, timezone
+
+        when = datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds")
+        yield f"    witnessed by {name} up to leaf {size}, {when}"
+    acts = register.acts
+    if acts is not None:
+        how = {"consistent": f"{acts.rows} rows, {acts.logged} of them in the ledger", "elsewhere": "not in this folder, and not checked"}
+        yield f"audit: {how.get(acts.state, acts.state)}"
+        yield from (f"    {problem}" for problem in acts.problems)
+
+
+@contextmanager
+def progress(where: str) -> Iterator[Callable[[Verdict], None]]:
+    """On standard error, when results go elsewhere than to a terminal."""
+    if sys.stdout.isatty() or not sys.stderr.isatty():
+        yield lambda verdict: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("Verifying {task.description}: {task.completed:.0f} MB"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(where, total=None)
+        yield lambda verdict: bar.update(task, advance=verdict.bytes / 1e6)
