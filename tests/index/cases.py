@@ -154,6 +154,7 @@ class SearchCases:
         ):  # fmt: skip
             for few in (300, 0):  # session by session, and words first
                 self.patch(module, "FEW", few)
+                self.patch(module, "FEW_AT_SERVER", few)
                 self.assertEqual(self.sessions("select", filters=Filters(**wanted)), expected, (wanted, few))
 
     def test_patterns(self: Any) -> None:
@@ -187,7 +188,7 @@ class SearchCases:
         ]  # fmt: skip
         found = []
         for few in (0, 1000):
-            for name, value in ((filters, "FEW"), (filters, "LABELLED"), (module, "FEW"), (module, "RARE")):
+            for name, value in ((filters, "FEW"), (filters, "LABELLED"), (module, "FEW"), (module, "FEW_AT_SERVER"), (module, "RARE")):
                 self.patch(name, value, few)
             found.append([])
             for each in wanted:
@@ -216,6 +217,7 @@ class SearchCases:
             for rare, few in ((2000, 300), (2000, 0), (0, 300), (0, 0)):
                 self.patch(module, "RARE", rare)
                 self.patch(module, "FEW", few)
+                self.patch(module, "FEW_AT_SERVER", few)
                 for limit in (1, 4, 5, 7, 50):
                     self.assertEqual(self.texts("said", kinds=kinds, limit=limit), expected[:limit], (kinds, rare, limit))
                 for wanted, chosen in ((Filters(target="t[02]"), number[2] + number[0]), (Filters(until=BEGAN + 2), number[1] + number[0])):

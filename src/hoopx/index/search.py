@@ -30,6 +30,8 @@ LIMIT: Final = 50
 """Things that are found, unless more are asked for."""
 FEW: Final = 300
 """Sessions that are searched one by one, newest first; where a filter leaves more of them, the words are looked up first."""
+FEW_AT_SERVER: Final = 5000
+"""The same at a server, which can not tell where in its order the words are, and goes through all things for those of some sessions."""
 RARE: Final = 2000
 """Things with the words that a server looks up; where there are more, it goes from the newest on until it has enough."""
 BY_WORDS: Final = ("statement_timeout = 100", "enable_seqscan = off", "enable_indexscan = off", "enable_indexonlyscan = off")
@@ -143,9 +145,10 @@ def _what() -> Select[Any]:
 
 def _few(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[int] | None:
     """The numbers of the sessions that are wanted, newest first; C{None} for too many."""
-    chosen = select(sessions.c.number).where(*wanted).order_by(sessions.c.number.desc()).limit(FEW + 1)
+    most = FEW if connection.dialect.name == "sqlite" else FEW_AT_SERVER
+    chosen = select(sessions.c.number).where(*wanted).order_by(sessions.c.number.desc()).limit(most + 1)
     found = list(connection.execute(chosen).scalars())
-    return None if len(found) > FEW else found
+    return None if len(found) > most else found
 
 
 def _parts(connection: Connection, terms: list[Term], kinds: Sequence[str]) -> Iterator[_Part]:
