@@ -1,7 +1,7 @@
 """
-Search and lists over a large index: 100,000 sessions with 10,000,000 commands and some output, generated straight into the tables. Commands repeat, as
-they do in real sessions; with --distinct every one is different from all others of its session. Prints milliseconds, and fails when a
-search takes 300 or a page of the list 100.
+Search and lists over a large index: 100,000 sessions with 10,000,000 commands and some output, generated straight into the tables.
+Commands repeat, as they do in real sessions; with --distinct every one is different from all others of its session. Prints milliseconds,
+and fails when a search takes 300 or a page of the list 100.
 
     python benchmarks/search.py                         # about two minutes, half a GiB of disk
     python benchmarks/search.py --distinct 100          # about fifteen minutes, ten GiB of disk
