@@ -20,6 +20,7 @@ from hoopx.recording.packing import pack
 from hoopx.values import ATTEMPTED, CLIENT, MADE, PASSED, TARGET
 from tests.cli.gateway import GatewayCase
 from tests.cli.recordings import BEGAN, record
+from tests.curator.rig import Recorded
 from tests.protocols.postgres.playbook import READY, columns, complete, error, hears, row, says
 
 STEPS = [
@@ -220,6 +221,18 @@ class IdentityTests(Case):
                 status, out, err = await self.sessions(*words, session, *more)
                 self.assertEqual((status, out), (1, ""), words)
                 self.assertIn(said, err)
+
+    async def test_liveWithoutIdentity(self) -> None:
+        """The beginning is packed while the session still lives."""
+        recording = Recorded(str(self.data)).session(2, close=False)
+        self.addCleanup(recording.close, "client-left")
+        pack(os.path.join(recording.path, "000000.hxr"), True, [str(self.auditor.to_public())])
+        for words in (("show",), ("replay",), ("export", "--format", "raw", "--to", "client")):
+            status, out, err = await self.sessions(*words, recording.session)
+            self.assertEqual((status, out), (1, ""), words)
+            self.assertIn("--identity KEYFILE", err)
+        status, out, _ = await self.sessions("show", "--json", recording.session, "--identity", self.keyFile(self.auditor))
+        self.assertEqual(status, 0)
 
     async def test_badKeyFile(self) -> None:
         session = self.encrypted()

@@ -264,7 +264,9 @@ class OriginalsTests(SynchronousTestCase):
             session = gateway.sessions()[0]["session"]
             shown = gateway.hoopx("sessions", "show", session, "--original", "--identity", self.auditor.path)
             self.assertIn(CARD.decode(), shown)
-            self.assertNotIn(CARD.decode(), gateway.hoopx("sessions", "show", session))
+            masked = gateway.hoopx("sessions", "show", session, "--identity", self.auditor.path)
+            self.assertIn(HIDDEN.decode(), masked)
+            self.assertNotIn(CARD.decode(), masked)
             self.assertHidden(gateway)
         gateway.session(client.address)
         path = self.packed(gateway, session)

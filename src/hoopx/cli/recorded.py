@@ -17,7 +17,8 @@ from attrs import frozen
 from hoopx.cli.output import fail
 from hoopx.cli.place import Place
 from hoopx.cli.stores import fetching
-from hoopx.frames import HEADER, Opener
+from hoopx.errors import HoopxError
+from hoopx.frames import HEADER, Opener, segmentName
 from hoopx.recording import catalogue
 from hoopx.recording.auditors import identities as readIdentities
 from hoopx.recording.catalogue import Summary
@@ -141,6 +142,15 @@ def locate(place: Place, session: str) -> str:
     return standIn(found, folder.name)
 
 
+def _locked(path: str, opener: Opener) -> str:
+    """Why the beginning of a session that lives, or did until a crash, can not be read."""
+    try:
+        catalogue.readHead(os.path.join(path, segmentName(0)), opener)
+    except HoopxError as error:
+        return str(error)
+    return "its beginning was being packed: try again"
+
+
 def find(place: Place, session: str, identities: Sequence[str] = (), original: bool = False) -> Recorded:
     """
     @param session: an id or its beginning.
@@ -157,6 +167,8 @@ def find(place: Place, session: str, identities: Sequence[str] = (), original: b
         raise catalogue.NotFound(f"nothing of session {session!r} is recorded yet")
     if summary.state == "encrypted":
         fail(f"session {summary.session} can not be read: {summary.reason}")
+    if not summary.head and summary.state != "damaged":
+        fail(f"session {summary.session} can not be read: {_locked(summary.path, opening)}")
     if not original:
         return Recorded(summary, opening)
     Unmasked(summary.head, auditors)  # says now what it would say in the middle
