@@ -41,6 +41,7 @@ from hoopx.state.tables import metadata as stateTables
 from hoopx.state.thread import StateThread, Unavailable
 from hoopx.values import Claim, Reference, Token
 from tests.index.cases import SearchCases
+from tests.index.older import migrated, older
 from tests.index.rig import BEGAN, asked, contents, feed, record, writer
 from tests.peers.harness.finding import embeddedPostgres
 from tests.peers.harness.postgres import ADMIN, Postgres, embedded
@@ -76,6 +77,14 @@ class IndexTests(SearchCases, SynchronousTestCase):
         with self.engine.connect() as connection:
             options = {"version_table": INDEX.table, "include_name": lambda name, kind, _: not str(name).startswith(("words", "covering"))}
             self.assertEqual(compare_metadata(MigrationContext.configure(connection, opts=options), indexTables), [])
+
+    def test_kindsOfOlder(self) -> None:
+        """An index of the version before, in which no word says what kind of thing it is of."""
+        where = address(database(self, embedded()), self.place)
+        older(where)
+        engine = openForWriting(where)
+        self.addCleanup(close, engine)
+        migrated(self, engine)
 
     def test_beside(self) -> None:
         """State and index in one database: each has its own schema's number."""
