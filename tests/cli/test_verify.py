@@ -75,6 +75,8 @@ class VerifyTests(VerifyCase):
         self.assertEqual(status, 0)
         self.assertIn(f"{self.world.sessions['recovered']}  recovered, signed until 0.0", out)
         self.assertIn("consistent with itself only", err)
+        _, _, err = await self.hoopx(command, "--witness-key", self.world.witness)
+        self.assertIn("consistent with itself and what witnesses have signed", err)
         self.assertIn("5 complete", err)
 
     async def test_noOpening(self) -> None:
@@ -246,6 +248,25 @@ class VerifyTests(VerifyCase):
         self.assertEqual((status, sorted(line["state"] for line in found)), (1, ["complete", "unchecked"]))
         for arguments in (["nowhere"], ["nonsense:x"], ["--store", "nonsense:x"]):
             self.assertIn((await self.hoopx(command, *arguments))[0], (1, 2), arguments)
+
+    async def test_unconfigured(self) -> None:
+        """Who was given a copy has no configuration, and needs none: of a data directory, or of a store."""
+        bucket = self.folder / "bucket"
+        folder = bucket / "gw" / "2023" / "11" / "14"
+        shutil.copytree(self.path("plain"), folder / self.world.sessions["plain"])
+        shutil.copytree(self.data / "ledger", bucket / "gw" / "ledger")
+        (bucket / "gw" / "ledger" / "checkpoint").unlink()
+        (bucket / "gw" / "ledger" / "checkpoint").mkdir()
+        (bucket / "gw" / "ledger" / "checkpoint" / f"{self.world.ledger.size:012d}").write_bytes(self.world.checkpoints[-1])
+        for arguments in ([str(bucket)], [f"file:{bucket}"], [str(bucket), "--gateway", "gw"]):
+            self.settings = None
+            _, found, _ = await self.verified(*arguments)
+            (plain,) = [line for line in found if line["session"] == self.world.sessions["plain"]]
+            self.assertEqual((plain["state"], plain["logged"], found[-1]["state"]), ("complete", True, "consistent"))
+        self.assertEqual((await self.verified(str(self.data), "--store", f"file:{bucket}"))[0], 0)
+        status, _, err = await self.hoopx(command, "s3:recordings/production")
+        self.assertEqual(status, 2)
+        self.assertIn("my.toml", err)
 
     async def test_strict(self) -> None:
         """The exit status that a cron job of an auditor wants: less than all of it is a failure; a session and the ledger say what is missing."""

@@ -172,7 +172,8 @@ def line(verdict: Verdict) -> dict[str, Any]:
 
 def ledgerSaid(register: Register) -> Iterator[str]:
     if register.state == "consistent":
-        against = {"checkpoint": GIVEN, "remembered": REMEMBERED}.get(register.against, "itself only")
+        alone = "itself and what witnesses have signed" if register.witnesses else "itself only"
+        against = {"checkpoint": GIVEN, "remembered": REMEMBERED}.get(register.against, alone)
         yield f"ledger {register.origin}: consistent with {against}, {register.size} leaves, {register.pending} not signed yet"
     else:
         yield f"ledger {register.origin}: TAMPERED. What it says of sessions is not believed."

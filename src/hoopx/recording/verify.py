@@ -195,7 +195,8 @@ class _Reader:
         if chain.attested is None or chain.number not in chain.attested.sealed:
             self.unchecked.append(Problem(self.name, None, why))
             return True
-        chain.connected = chain.connected or chain.number > 0
+        # What can not be read in it, the ledger says: of a session that has an opening the target may have been reached.
+        chain.connected = chain.connected or chain.number > 0 or chain.attested.key is not None
         with open(path, "rb") as file:
             if not self.object(file, chain.attested.sealed[chain.number][1]):
                 return False
