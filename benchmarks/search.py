@@ -1,7 +1,7 @@
 """
-Search and lists over a large index: 100,000 sessions with 10,000,000 commands, generated straight into the tables. Commands repeat, as
-they do in real sessions; with --distinct every one is different from all others of its session. Prints milliseconds, and fails when a
-search takes 300 or a page of the list 100.
+Search and lists over a large index: 100,000 sessions with 10,000,000 commands and some output, generated straight into the tables.
+Commands repeat, as they do in real sessions; with --distinct every one is different from all others of its session. Prints milliseconds,
+and fails when a search takes 300 or a page of the list 100.
 
     python benchmarks/search.py                         # about two minutes, half a GiB of disk
     python benchmarks/search.py --distinct 100          # about fifteen minutes, ten GiB of disk
@@ -35,7 +35,7 @@ from hoopx.index.store import openForWriting
 from hoopx.index.tables import itemId, items, labels, sessions
 from hoopx.index.traces import Traces
 from hoopx.index.wanted import Filters
-from hoopx.index.words import writeWords
+from hoopx.index.words import TABLES, writeWords
 from hoopx.index.writer import IndexWriter
 from hoopx.state.engine import close
 
@@ -45,6 +45,8 @@ BEGAN = 1_700_000_000
 ROUNDS = 5
 BATCH = 1000
 DAYS = 30
+OTHERS = 5
+"""Pieces of output of each session; and one result."""
 VERBS = (
     "SELECT {c} FROM {t} WHERE {d} = {n}",
     "UPDATE {t} SET {c} = {n} WHERE id = {m}",
@@ -102,6 +104,13 @@ def generate(data: Path, count: int, commands: int, distinct: int, server: URL |
                     "text": statement, "parameters": "", "at": item * 0.5, "last": item * 0.5 + 10, "count": commands // distinct,
                     "sequence": item * 2,
                 })  # fmt: skip
+            said_ = [("output", f"{' '.join(generator.choices(names, cum_weights=weights, k=8))} total {n}") for n in range(OTHERS)]
+            said_.append(("result", f"42P01 relation {generator.choice(names)} does not exist"))
+            for item, (kind, text_) in enumerate(said_, distinct + 1):
+                things.append({
+                    "id": itemId(key, item), "session": key, "hash": digest(kind, text_, ""), "kind": kind, "text": text_, "parameters": "",
+                    "at": 1.0, "last": 1.0, "count": 1, "sequence": item * 2,
+                })  # fmt: skip
             day = time.strftime("%Y/%m/%d", time.gmtime(started))
             os.makedirs(data / "recordings" / day / session)
         with writing.begin() as connection:
@@ -117,7 +126,9 @@ def generate(data: Path, count: int, commands: int, distinct: int, server: URL |
             connection.invalidate()
     with writing.begin() as connection:
         if server is None:
-            connection.execute(text("INSERT INTO words (words) VALUES ('rebuild')"))
+            for kind, name in TABLES.items():
+                chosen = f"SELECT id, text, parameters FROM items WHERE kind = '{kind}'"
+                connection.execute(text(f"INSERT INTO {name} (rowid, text, parameters) {chosen}"))
         for day in list(changedDays(connection, str(data), "gw")):
             note(connection, "gw", day, day.unknown, time.time() + 60)
     return engine
@@ -157,7 +168,11 @@ def questions(engine: Any) -> dict[str, Callable[[], list]]:
         "of the first day": asked("select", until=BEGAN + 86400.0),
         "with a label": asked(common, labels=("application=app7",)),
         "five hundred": asked("select", limit=500),
-        "of a kind that is not there": asked("select", kinds=("output",)),
+        "of a kind that is not there": asked("select", kinds=("file",)),
+        "of a kind, and said in others": asked("select", kinds=("output",)),
+        "commands, said in others": asked("total", kinds=("command",)),
+        "of two kinds": asked(f"{common}", kinds=("output", "result")),
+        "of a kind, at one target": asked(common, kinds=("output",), target="target7"),
     }
 
 

@@ -1,10 +1,17 @@
 """All live recordings are told what is wrong with the gateway: a few at a time, and not too often."""
 
+import re
+from pathlib import Path
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+import hoopx
 from hoopx.alarming import KINDS, MINUTE, PAUSE, TURN, AlarmNotes
 from hoopx.frames import ulid
+
+RAISED = re.compile(r'(?:\b_?(?:alarm|aloud)\(\s*|\balarm=)"([a-z-]+)"')
+"""How the sources name an alarm."""
 
 
 class Session:
@@ -115,3 +122,16 @@ class AlarmingTests(SynchronousTestCase):
         for number in range(2 * KINDS):
             self.tell(str(number))
         self.assertEqual(self.told(), [KINDS])
+
+
+class DocumentedTests(SynchronousTestCase):
+    def test_page(self):
+        """docs/operations/monitoring.rst lists the alarms that there are."""
+        root = Path(hoopx.__file__).parent
+        raised = set()
+        for path in root.rglob("*.py"):
+            if "witness" not in path.relative_to(root).parts:  # the witness's own are in its log
+                raised.update(RAISED.findall(path.read_text()))
+        page = (Path(__file__).resolve().parent.parent / "docs" / "operations" / "monitoring.rst").read_text()
+        table = page.partition("\nAlarms\n------\n")[2].partition("\nWhat to be woken for\n")[0]
+        self.assertEqual(sorted(re.findall(r"^``([a-z-]+)``", table, flags=re.MULTILINE)), sorted(raised))

@@ -2,8 +2,11 @@
 Tests of what errors and values say of themselves.
 """
 
+import re
+
 from twisted.trial.unittest import SynchronousTestCase
 
+from hoopx.cli.main import COMMANDS
 from hoopx.errors import ConfigurationError, ProtocolViolation, RecordingFailed, Refusal, Unauthorized, refusalOf, told
 from hoopx.values import Credential, Token
 
@@ -27,6 +30,11 @@ class SaidTests(SynchronousTestCase):
 
     def test_unauthorizedSaysOneThing(self):
         self.assertEqual((str(Unauthorized()), Unauthorized().code), ("the access token is not valid", "unauthorized"))
+
+    def test_hintedCommands(self):
+        """What a client is told to do can be done."""
+        said = re.findall(r"hoopx (\w+)", Unauthorized().hint)
+        self.assertEqual((len(said) > 0, [each for each in said if each not in COMMANDS]), (True, []))
 
     def test_told(self):
         self.assertEqual(told(PermissionError(13, "Permission denied", "/data/x")), "/data/x: Permission denied")

@@ -58,6 +58,13 @@ class Echo(Protocol):
         self.transport.write(data)
 
 
+class Full:
+    """A state store on a disk that is full."""
+
+    def addAudit(self, rows):
+        raise OSError(28, "No space left on device")
+
+
 class Ask(Protocol):
     def __init__(self):
         self.answered = Deferred()
@@ -148,7 +155,21 @@ class ServiceTests(TestCase):
             self.assertIn(line + "\n", text)
         found = yield get("readyz")
         self.assertEqual(found, (200, "ready\n"))
+        audit, told = service.machine.audit, Deferred()
+        self.patch(audit._lapse, "_alarm", lambda alarm, fields: told.callback(service.machine._alarm(alarm, fields)))
+        store, audit._store = audit._store, Full()
+        yield self.assertFailure(service.gateway.audit("uid 0", "status", "", {}), OSError)
+        audit._store = store
+        yield told
+        self.assertEqual(service.gateway.status()["audit"], "the audit can not be written: [Errno 28] No space left on device")
+        found = yield get("readyz")
+        self.assertEqual(found, (503, f"what is done is not audited: {service.gateway.status()['audit']}\n"))
+        status, text = yield get("metrics")
+        for line in ('hoopx_alarms_total{alarm="audit"} 1.0', "hoopx_audit_possible 0.0"):
+            self.assertIn(line + "\n", text)
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
         service.broker.draining = True
+        service.machine.audit._lapse.trouble = None
         found = yield get("readyz")
         self.assertEqual(found, (503, "the gateway is stopping\n"))
         yield service.stopService()

@@ -49,7 +49,7 @@ class Unauthorized(Refusal):
     """The proof of identity does not hold. Says the same for every cause."""
 
     def __init__(self, message: str = "the access token is not valid", hint: str = "") -> None:
-        super().__init__("unauthorized", message, hint or "Ask for a new one: hoopx tokens issue, or hoopx login.")
+        super().__init__("unauthorized", message, hint or "Ask for a new one: hoopx tokens issue.")
 
 
 class TargetFailed(Refusal):

@@ -67,7 +67,7 @@ EVENTS: Final[dict[str, str]] = {
     "channel-close": "A channel of the session has ended.",
     "half-close": "A side has said that it will send no more: side.",
     "note": "A remark of the gateway that is worth keeping.",
-    "alarm": "Something that a person should look at.",
+    "alarm": "Something that a person should look at: alarm, why.",
     "killed": "A person or a rule ended the session: by, reason.",
     "slow-disk": "Writing this recording took too long and went through a thread from here on: milliseconds.",
     "startup": "The startup parameters the client sent, without its proof of identity.",

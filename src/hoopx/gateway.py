@@ -52,6 +52,7 @@ class Gateway:
             "draining": broker.draining,
             "disk": broker.recordings.obstacle(),
             "state": getattr(getattr(self._service.machine, "revocations", None), "trouble", None),
+            "audit": getattr(getattr(self._service.machine, "audit", None), "trouble", None),
             "recordings": f"{settings.gateway.data}/recordings",
             "counters": dict(broker.counters),
             "curator": None if broker.ledger is None else broker.ledger.status(),
@@ -93,6 +94,9 @@ class Gateway:
 
     def audit(self, actor: str, action: str, subject: str, details: Any) -> Deferred:
         return self._service.machine.audit.write(actor, action, subject, details)
+
+    def unaudited(self, actor: str, action: str, subject: str, details: Any) -> None:
+        self._service.machine.audit.late(actor, action, subject, details)
 
     def runRetention(self, by: str, dry: bool, confirm: bool) -> Deferred:
         retention = self._service.machine.retention

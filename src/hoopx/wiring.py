@@ -43,6 +43,7 @@ from hoopx.retention.running import MYSELF, Retention
 from hoopx.secrets.declared import startSources
 from hoopx.state.alarms import AuditedAlarms
 from hoopx.state.audit import Audit, FailedLogins
+from hoopx.state.lapse import Lapse
 from hoopx.state.marks import Marks
 from hoopx.state.store import Store
 from hoopx.state.thread import StateThread
@@ -116,11 +117,14 @@ class Machine:
         store = yield stateThread.patiently(Store.open, settings.state.url, data)
         stateThread.stuck = store.interrupt
         self._undo.append(lambda: stateThread.patiently(store.close))
-        self.audit = Audit(store, stateThread, time.time)
-        failures = self._failures = FailedLogins(store, stateThread, reactor, time.time)
+        away = lambda: self.revocations is not None and self.revocations.trouble is not None
+        lapse = Lapse(store, stateThread, reactor, time.time, self._alarm, away)
+        self._undo.append(lapse.stop)
+        self.audit = Audit(store, stateThread, time.time, lapse)
+        failures = self._failures = FailedLogins(store, stateThread, reactor, time.time, lapse.failed)
         failures.start()
         self._undo.append(failures.stop)
-        alarms = AuditedAlarms(store, stateThread, reactor, time.time)
+        alarms = AuditedAlarms(store, stateThread, reactor, time.time, lapse.failed)
         self._undo.append(alarms.stop)
         self.tokens = Tokens(store, stateThread, time.time, settings.identity.tokens.maxAge)
         server = yield threads.call(serverOptions, settings.tls, str(data), [settings.gateway.name])

@@ -22,6 +22,7 @@ class FakeGateway:
         self.live = {"01ARZ3NDEKTSV4RRFFQ69G5FAV"}
         self.wrong = False
         self.auditFails = False
+        self.unauditedActs: list[tuple[str, str, str, dict[str, Any]]] = []
 
     def status(self) -> dict[str, Any]:
         self.calls.append("status")
@@ -68,6 +69,9 @@ class FakeGateway:
             return fail(OSError(28, "No space left on device"))
         self.audited.append((actor, action, subject, details))
         return succeed(None)
+
+    def unaudited(self, actor: str, action: str, subject: str, details: dict[str, Any]) -> None:
+        self.unauditedActs.append((actor, action, subject, details))
 
 
 @implementer(ITail)

@@ -202,6 +202,7 @@ class RoutesTests(SocketCase):
             self.assertNotIn("space", str(error))
         self.assertEqual(self.gateway.calls, [])
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 4)
+        self.assertEqual(self.gateway.unauditedActs, [])
 
     async def test_troubleIsSeenAndStopped(self) -> None:
         """With a full disk the operator still sees how it is, and can end sessions; the log says what the audit can not."""
@@ -210,6 +211,9 @@ class RoutesTests(SocketCase):
         await self.ask("kill", SESSION, "enough")
         self.assertEqual(self.gateway.calls, ["status", ("kill", SESSION, "enough", myself())])
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 2)
+        # What was done is put down when it can be.
+        self.assertEqual([act[:3] for act in self.gateway.unauditedActs], [(myself(), "status", ""), (myself(), "session.kill", SESSION)])
+        self.assertEqual(self.gateway.unauditedActs[1][3], {"pid": os.getpid(), "reason": "enough"})
 
     async def test_strangers(self) -> None:
         """The file's mode keeps them out; should it ever fail, they are refused by what the kernel says of them."""

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hoopx.cli.main import cli
 from hoopx.config import limits
 from tests.config.test_unsupported import ALLOWED
+from tests.tls.certificates import TestAuthority
 
 
 class CheckTests(SynchronousTestCase):
@@ -45,7 +46,9 @@ class CheckTests(SynchronousTestCase):
             self.assertIn(fragment, result.stderr)
 
     def test_right(self) -> None:
-        for name in ("c.pem", "ca.pem", "b"):
+        certificate, key = TestAuthority(str(self.folder / "tls")).issue("gw1")
+        (self.folder / "c.pem").write_bytes(Path(certificate).read_bytes() + Path(key).read_bytes())
+        for name in ("ca.pem", "b"):
             (self.folder / name).write_text("x")
             (self.folder / name).chmod(0o600)
         text = (
@@ -54,6 +57,14 @@ class CheckTests(SynchronousTestCase):
         )
         result = self.check(text, HOOPX_TEST_APP="x")
         self.assertEqual((result.exit_code, result.stdout, result.stderr), (0, f"{self.path}: no errors\n", ""))
+
+    def test_contents(self) -> None:
+        """What is in the files, too: as the start would find it, and without it."""
+        (self.folder / "key").write_text("no key")
+        result = self.check("[recording]\nsigning_key = { file = 'key' }\n")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn(f"error: {self.path}:2: recording.signing_key: {self.folder / 'key'}: no private key in PEM", result.stderr)
+        self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["hoopx.toml", "key"])
 
     def test_warnings(self) -> None:
         """What is hardly meant is told, and is no failure."""

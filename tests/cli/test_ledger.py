@@ -192,7 +192,7 @@ class RotateTests(LedgerCase):
         self.addCleanup(ledger.close)
         status, out, err = await self.hoopx(command, "rotate")
         self.assertEqual((status, out), (1, ""))
-        self.assertIn("another process", err)
+        self.assertIn("is written by process", err)
 
     def pem(self, number: int) -> str:
         """@return: the path of a key that is kept elsewhere."""

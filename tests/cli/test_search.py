@@ -6,6 +6,7 @@ from hoopx.cli import listing
 from hoopx.cli.listing import command as listed
 from hoopx.cli.search import command, lines
 from hoopx.cli.sessions import command as sessions
+from hoopx.config.settings import RecordingSettings
 from hoopx.state.engine import close
 from tests.cli.gateway import GatewayCase
 from tests.index.rig import BEGAN, asked, feed, record, writer
@@ -74,7 +75,12 @@ class SearchTests(GatewayCase):
         status, out, err = await self.search("xylophone")
         self.assertEqual((status, out), (1, ""))
         self.assertIn("nothing was found", err)
+        self.assertNotIn("indexed", err)
         self.assertEqual(await self.search("xylophone", "--json"), (0, "[]\n", ""))
+        for recording in (RecordingSettings(index="metadata"), RecordingSettings(encryptTo=("age1x",))):
+            self.configure(recording=recording)
+            _, _, err = await self.search("xylophone")
+            self.assertIn("what is said is not indexed here", err)
 
     async def test_syntax(self) -> None:
         for said in ("'", '"', "--", "a'b\"c", "NEAR(", "*", ");DROP TABLE items"):

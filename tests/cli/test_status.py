@@ -42,6 +42,12 @@ class StatusTests(GatewayCase):
         _, out, _ = await self.said(state="the state store can not be asked")
         self.assertIn("NO: the state store can not be asked", out)
 
+    async def test_notAudited(self) -> None:
+        """Sessions can be recorded all the same."""
+        code, out, _ = await self.said(audit="the audit can not be written: database or disk is full")
+        self.assertEqual(code, 0)
+        self.assertIn("audited      NO: the audit can not be written: database or disk is full", out)
+
     async def test_diskFull(self) -> None:
         code, out, _ = await self.said(disk="the disk is full")
         self.assertEqual(code, 1)

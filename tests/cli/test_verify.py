@@ -78,6 +78,8 @@ class VerifyTests(VerifyCase):
         self.assertEqual(status, 0)
         self.assertIn(f"{self.world.sessions['recovered']}  recovered, signed until 0.0", out)
         self.assertIn("consistent with itself only", err)
+        _, _, err = await self.hoopx(command, "--witness-key", self.world.witness)
+        self.assertIn("consistent with itself and what witnesses have signed", err)
         self.assertIn("5 complete", err)
 
     async def test_noOpening(self) -> None:
@@ -128,11 +130,54 @@ class VerifyTests(VerifyCase):
         status, found, _ = await self.verified()
         self.assertEqual((status, found[-1]["audit"]["state"]), (1, "missing"))
         status, found, _ = await self.verified(str(self.data))
-        self.assertEqual((status, found[-1]["audit"]["state"]), (0, "elsewhere"))
-        self.configure(gateway=GatewaySettings(data=str(self.data)), state=StoreSettings(url=Reference("file", "url")))
-        status, _, err = await self.hoopx(command)
+        self.assertEqual((status, found[-1]["audit"]["state"]), (0, "unchecked"))
+        self.assertIn("which is not in this folder: run hoopx verify at the gateway", found[-1]["audit"]["problem"])
+
+    async def test_auditInServer(self) -> None:
+        """One that is kept in a database server is asked for there. It should have been checked: that it could not be is a failure."""
+        (self.folder / "url").write_text("postgresql://hoopx:hunter2@127.0.0.1:1/hoopx")
+        for name, said in (("url", "127.0.0.1:1/hoopx, which can not be read"), ("nothing", "where that is can not be read")):
+            self.configure(
+                gateway=GatewaySettings(data=str(self.data)), state=StoreSettings(url=Reference("file", str(self.folder / name)))
+            )
+            status, out, err = await self.hoopx(command)
+            self.assertEqual(status, 1)
+            self.assertIn("audit: unchecked\n    it is in ", err)
+            self.assertIn(said, err)
+            self.assertNotIn("hunter2", out + err)
+
+    async def test_auditOfAStore(self) -> None:
+        """In a store there is no audit, and that is said."""
+        shutil.copytree(self.data / "ledger", self.folder / "ledger")
+        bucket = self.folder / "bucket" / "gw" / "2023" / "11" / "14"
+        bucket.mkdir(parents=True)
+        _, found, _ = await self.verified(f"file:{self.folder / 'bucket'}", "--ledger", str(self.folder / "ledger"))
+        self.assertEqual(found[-1]["audit"]["state"], "unchecked")
+        self.assertIn("which is not in a store or bundle", found[-1]["audit"]["problem"])
+
+    async def test_identities(self) -> None:
+        """What no identity has opened is told, and what of it was checked; an identity that opens nothing is an error."""
+        status, found, _ = await self.verified(*self.keys)
+        unopened = {line["session"]: line["unopened"] for line in found[:-1] if line["unopened"]}
+        self.assertEqual((status, unopened.keys()), (0, {self.world.sessions[name] for name in ("encrypted", "sealed")}))
+        status, out, err = await self.hoopx(command)
+        said = "segments are encrypted and were not opened: the stored files are the ones in the ledger, their frames and seals were not checked"
+        count = unopened[self.world.sessions["encrypted"]]
         self.assertEqual(status, 0)
-        self.assertIn("audit: not in this folder, and not checked", err)
+        self.assertIn(f"{self.world.sessions['encrypted']}  complete\n    {count} {said}\n", out)
+        self.assertIn(f"{sum(unopened.values())} {said}; give --identity", err)
+        status, found, _ = await self.verified("--identity", str(self.keyfile))
+        self.assertEqual((status, [line for line in found[:-1] if line["unopened"]]), (0, []))
+        wrong = self.folder / "wrong.txt"
+        wrong.write_text(f"{pyrage.x25519.Identity.generate()}\n")
+        status, out, err = await self.hoopx(command, "--identity", str(wrong))
+        self.assertEqual(status, 1)
+        self.assertIn("none of the identities given opens anything here", err)
+        status, _, _ = await self.hoopx(command, "--identity", str(wrong), "--identity", str(self.keyfile))
+        self.assertEqual(status, 0)
+        # Where nothing is encrypted there is nothing to open.
+        status, _, _ = await self.hoopx(command, self.path("plain"), "--identity", str(wrong))
+        self.assertEqual(status, 0)
 
     async def test_pipeCloses(self) -> None:
         """Whoever reads has had enough: that says nothing of the recordings."""
@@ -224,6 +269,25 @@ class VerifyTests(VerifyCase):
         self.assertEqual((status, sorted(line["state"] for line in found)), (1, ["complete", "unchecked"]))
         for arguments in (["nowhere"], ["nonsense:x"], ["--store", "nonsense:x"]):
             self.assertIn((await self.hoopx(command, *arguments))[0], (1, 2), arguments)
+
+    async def test_unconfigured(self) -> None:
+        """Who was given a copy has no configuration, and needs none: of a data directory, or of a store."""
+        bucket = self.folder / "bucket"
+        folder = bucket / "gw" / "2023" / "11" / "14"
+        shutil.copytree(self.path("plain"), folder / self.world.sessions["plain"])
+        shutil.copytree(self.data / "ledger", bucket / "gw" / "ledger")
+        (bucket / "gw" / "ledger" / "checkpoint").unlink()
+        (bucket / "gw" / "ledger" / "checkpoint").mkdir()
+        (bucket / "gw" / "ledger" / "checkpoint" / f"{self.world.ledger.size:012d}").write_bytes(self.world.checkpoints[-1])
+        for arguments in ([str(bucket)], [f"file:{bucket}"], [str(bucket), "--gateway", "gw"]):
+            self.settings = None
+            _, found, _ = await self.verified(*arguments)
+            (plain,) = [line for line in found if line["session"] == self.world.sessions["plain"]]
+            self.assertEqual((plain["state"], plain["logged"], found[-1]["state"]), ("complete", True, "consistent"))
+        self.assertEqual((await self.verified(str(self.data), "--store", f"file:{bucket}"))[0], 0)
+        status, _, err = await self.hoopx(command, "s3:recordings/production")
+        self.assertEqual(status, 2)
+        self.assertIn("my.toml", err)
 
     async def test_strict(self) -> None:
         """The exit status that a cron job of an auditor wants: less than all of it is a failure; a session and the ledger say what is missing."""

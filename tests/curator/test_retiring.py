@@ -2,7 +2,6 @@
 
 import os
 
-from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator.commands import CuratorFailed
@@ -132,22 +131,6 @@ class RetiringTests(WorkshopCase, SynchronousTestCase):
         self.assertEqual(parse(workshop._ledger.entries(workshop._ledger.size - 1, workshop._ledger.size)[0])["audit"], LIFT)
         self.on(2 * KEEP)
         self.failureResultOf(workshop.erase(session, ERASE), CuratorFailed)
-
-    def test_notPassedOver(self):
-        """The curator dies while it is at a hold, and a later row of the audit is through already: the hold is told once more."""
-        workshop = self.made()
-        session = self.done(workshop)
-        self.patch(workshop._retiring, "hold", lambda *arguments: Deferred())
-        workshop.hold(session, True, SET, 1, 1, None)
-        self.successResultOf(workshop.audit(OTHER, 2))
-        self.assertEqual(workshop.status()["audit"], 0)
-        self.stop(workshop)
-        again = self.made()
-        self.assertEqual(again.status()["audit"], 0)
-        self.successResultOf(again.hold(session, True, SET, 1, 1, None))
-        self.successResultOf(again.audit(OTHER, 2))
-        self.assertEqual((again.status()["audit"], again.status()["audited"]), (2, OTHER))
-        self.assertEqual(self.leaves(again, session)[-1], "hold-set")
 
     def test_firstStart(self):
         """Nobody is nagged: neither then nor at the next start."""

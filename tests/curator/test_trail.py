@@ -1,6 +1,6 @@
 """Each row of the audit reaches the ledger, in order, once the curator has said how far it is."""
 
-from twisted.internet.defer import fail, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -104,6 +104,21 @@ class TrailTests(SynchronousTestCase):
         self.addCleanup(again.stop)
         again.start()
         self.assertEqual(len(self.said), 5)
+
+    def test_holdsAreAlone(self):
+        """Nothing is asked beside one: it takes the curator several steps, in which nothing is to overtake it."""
+        self.known = {"audit": 0}
+        self.rows = [self.row(1), self.row(2), self.row(3, "hold.set", "S"), self.row(4), self.row(5)]
+        waiting = []
+        self.audit = lambda audit, row: waiting.append((row, Deferred())) or waiting[-1][1]
+        self.hold = lambda session, on, audit, row, hold, filter: self.audit(audit, row)
+        self.clock.advance(EVERY)
+        for wanted in ([1, 2], [3], [4, 5]):
+            self.assertEqual([row for row, _ in waiting], wanted)
+            several, waiting[:] = waiting[:], []
+            for _, done in several:
+                done.callback(None)
+        self.assertEqual(waiting, [])
 
     def test_holds(self):
         self.known = {"audit": 0}

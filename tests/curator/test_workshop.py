@@ -1,6 +1,7 @@
 """All parts of the curator together, on a real ledger: recovery, what is sealed, what is opened, the end."""
 
 import os
+from types import SimpleNamespace
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
@@ -13,6 +14,7 @@ from hoopx.curator.parts import Parts
 from hoopx.curator.settings import CuratorSettings
 from hoopx.curator.workshop import LOCKED, Workshop
 from hoopx.frames import segmentName
+from hoopx.ledger.errors import LedgerFailed
 from hoopx.ledger.leaf import parse
 from hoopx.ledger.reader import LedgerReader
 from hoopx.recording.verify import verifySession
@@ -284,6 +286,45 @@ class WorkshopTests(WorkshopCase, SynchronousTestCase):
         begun = third.begin(CuratorSettings(self.data, "gw"))
         self.clock.pump([0.1] * int(10 * LOCKED + 10))
         self.failureResultOf(begun, CuratorFailed)
+
+    def test_lockedIsTold(self):
+        """Who has it, and what to do: once, and again in the end."""
+        first = self.workshop()
+        said = []
+        second = self.workshop(begin=False)
+        second.log = SimpleNamespace(warn=lambda text, **fields: said.append(text.format(**fields)))
+        begun = second.begin(CuratorSettings(self.data, "gw"))
+        self.clock.pump([0.1] * 20)
+        who = f"{self.data}/ledger is written by process {os.getpid()}: stop that gateway first"
+        self.assertEqual(said, [f"{who}. It is waited for, 20 s at the most."])
+        self.clock.pump([0.1] * int(10 * LOCKED))
+        self.assertIn(who, str(self.failureResultOf(begun, CuratorFailed).value))
+        self.close(first)
+
+    def test_auditGap(self):
+        """A row of the audit whose write fails, one behind it that does not, and the end: the next gateway is told of both again."""
+        workshop = self.workshop()
+        append, failing = workshop._ledger.append, [LedgerFailed("the disk")]
+
+        def once(leaves):
+            if failing:
+                raise failing.pop()
+            return append(leaves)
+
+        workshop._ledger.append = once
+        workshop._reopen = workshop.scribe._reopen = lambda: workshop._ledger
+        first = workshop.audit("01" * 32, 1)
+        self.failureResultOf(first, CuratorFailed)
+        self.assertRaises(CuratorFailed, workshop.audit, "02" * 32, 2)
+        self.assertEqual(workshop.status()["audit"], 0)
+        self.close(workshop)
+        again = self.workshop()
+        self.assertEqual(again.status()["audit"], 0)
+        for row in (1, 2):
+            self.successResultOf(again.audit(f"0{row}" * 32, row))
+        self.assertEqual((again.status()["audit"], again.status()["audited"]), (2, "02" * 32))
+        found = [parse(line) for line in again._ledger.entries(0, again._ledger.size)]
+        self.assertEqual([leaf["audit"][:2] for leaf in found if leaf["type"] == "audit"], ["01", "02"])
 
     def test_canNotWork(self):
         for name, content in (("keys/ledger.key", b"nonsense"), ("ledger", b"a file")):

@@ -10,9 +10,11 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
+from hoopx.frames import ulid
 from hoopx.index import filters
 from hoopx.index import search as module
 from hoopx.index import writer as writing
+from hoopx.index.entries import KINDS, Entry, digest
 from hoopx.index.filters import like
 from hoopx.index.listing import listing
 from hoopx.index.search import QueryError, search
@@ -152,6 +154,7 @@ class SearchCases:
         ):  # fmt: skip
             for few in (300, 0):  # session by session, and words first
                 self.patch(module, "FEW", few)
+                self.patch(module, "FEW_AT_SERVER", few)
                 self.assertEqual(self.sessions("select", filters=Filters(**wanted)), expected, (wanted, few))
 
     def test_patterns(self: Any) -> None:
@@ -185,7 +188,7 @@ class SearchCases:
         ]  # fmt: skip
         found = []
         for few in (0, 1000):
-            for name, value in ((filters, "FEW"), (filters, "LABELLED"), (module, "FEW"), (module, "RARE")):
+            for name, value in ((filters, "FEW"), (filters, "LABELLED"), (module, "FEW"), (module, "FEW_AT_SERVER"), (module, "RARE")):
                 self.patch(name, value, few)
             found.append([])
             for each in wanted:
@@ -194,6 +197,35 @@ class SearchCases:
             found[-1] += [self.texts("select", kinds=kinds) for kinds in (["output"], ["result", "event"], ["command"])]
         self.assertEqual(*found)
         self.assertEqual([len(each) for each in found[0][: 5 * len(wanted) : 5]], [3, 5, 1, 5, 0, 5, 0, 0, 0, 5])
+
+    def test_kinds(self: Any) -> None:
+        """Things of several kinds in several sessions: those that are asked for, the newest first, up to the limit; whatever is known of them."""
+        number = {}
+        with self.writer._transactions.begin() as connection:
+            for begun in range(3):
+                row = self.writer._made(ulid(BEGAN + begun), connection)
+                said = [(kind, f"{kind} {begun} {n} said") for n in range(3) for kind in ("command", "output", "event", "command", "result")]
+                found = {digest(*one, ""): Entry(*one, "", 1.0, 1.0, 1) for one in said}
+                row["started"], row["target"] = BEGAN + begun, f"t{begun}"
+                self.writer._put(connection, row, found)
+                self.writer._write(connection, row, True)
+                number[begun] = [text for _, text in dict.fromkeys(said)][::-1]
+        self.patch(module, "CHUNK", 2)
+        whole = number[2] + number[1] + number[0]
+        for kinds in ((), ("command",), ("output",), ("output", "event"), ("result", "command"), ("file",), ("file", "output"), KINDS):
+            expected = [text for text in whole if not kinds or text.split()[0] in kinds]
+            for rare, few in ((2000, 300), (2000, 0), (0, 300), (0, 0)):
+                self.patch(module, "RARE", rare)
+                self.patch(module, "FEW", few)
+                self.patch(module, "FEW_AT_SERVER", few)
+                for limit in (1, 4, 5, 7, 50):
+                    self.assertEqual(self.texts("said", kinds=kinds, limit=limit), expected[:limit], (kinds, rare, limit))
+                for wanted, chosen in ((Filters(target="t[02]"), number[2] + number[0]), (Filters(until=BEGAN + 2), number[1] + number[0])):
+                    asked = self.texts("said", kinds=kinds, limit=6, filters=wanted)
+                    self.assertEqual(asked, [text for text in chosen if text in expected][:6], (kinds, rare, few))
+            self.assertEqual(self.texts("output said", kinds=kinds), [text for text in expected if "output" in text])
+        self.writer.erase(*{one["session"] for one in search(self.engine, "said", Filters(target="t1"))})
+        self.assertEqual(self.texts("said", kinds=("event", "result")), [text for text in number[2] + number[0] if text[0] in "er"])
 
     def test_erased(self: Any) -> None:
         gone, stays = self.record("SELECT 'zanzibar'"), self.record("SELECT 'trumpet'", started=BEGAN + 1)

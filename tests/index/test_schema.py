@@ -7,14 +7,17 @@ from pathlib import Path
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import URL, text
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.errors import ConfigurationError
 from hoopx.index.store import INDEX, NoIndex, openForReading, openForWriting
 from hoopx.index.tables import metadata
+from hoopx.index.traces import Traces
+from hoopx.index.writer import IndexWriter
 from hoopx.state.engine import close
 from hoopx.state.schema import configuration, revision
+from tests.index.older import migrated, older
 
 
 class SchemaTests(SynchronousTestCase):
@@ -40,6 +43,17 @@ class SchemaTests(SynchronousTestCase):
             )
             self.assertEqual(compare_metadata(context, metadata), [])
             self.assertEqual(revision(connection, INDEX), INDEX.head)
+
+    def test_kindsOfOlder(self) -> None:
+        """The words of all kinds stand together in an older one; and no trace stays of what is erased afterwards."""
+        session = older(URL.create("sqlite", database=str(self.path)))
+        self.assertRaises(NoIndex, openForReading, self.path)
+        engine = openForWriting(self.path)
+        self.addCleanup(close, engine)
+        migrated(self, engine)
+        self.assertTrue(IndexWriter(engine, lambda session, number: (), {}).erase(session))
+        self.assertTrue(Traces(engine).remove())
+        self.assertNotIn(b"zanzibar", b"".join(path.read_bytes() for path in self.path.parent.glob("index.sqlite*")))
 
     def test_private(self) -> None:
         self.addCleanup(os.umask, os.umask(0))

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from hoopx.frames import ulid
 from hoopx.index import search as module
+from hoopx.index.entries import Entry, digest
 from hoopx.index.filters import like, numbers
 from hoopx.index.search import QueryError, search
 from hoopx.index.store import openForWriting
@@ -16,6 +19,7 @@ from hoopx.index.wanted import Filters
 from hoopx.index.writer import ITEMS
 from hoopx.state.engine import close
 from tests.index.cases import SearchCases
+from tests.index.rig import BEGAN
 
 
 class SearchTests(SearchCases, SynchronousTestCase):
@@ -34,6 +38,27 @@ class SearchTests(SearchCases, SynchronousTestCase):
         error = self.assertRaises(QueryError, search, self.engine, "select", now=lambda: float(next(clock)))
         self.assertIn("--since", str(error))
         self.assertEqual(len(search(self.engine, "select")), 20)
+
+
+    def test_otherKinds(self) -> None:
+        """However often words were said in things of other kinds: that makes nobody wait."""
+        steps = []
+        self.patch(module, "STEPS", 1)
+        for times in (3, 300):
+            with self.writer._transactions.begin() as connection:
+                row = self.writer._made(ulid(BEGAN + times), connection)
+                said = [("command", f"select {n}") for n in range(times)] + [("output", f"total {n}") for n in range(times)]
+                self.writer._put(connection, row, {digest(*one, ""): Entry(*one, "", 1.0, 1.0, 1) for one in said})
+                self.writer._write(connection, row, True)
+            looks = count()
+
+            def look(looks: Any = looks) -> float:
+                return next(looks) * 0.0
+
+            for said_, kind in (("select", "output"), ("total", "command"), ("select", "event"), ("sel*", "output")):
+                self.assertEqual(search(self.engine, said_, kinds=(kind,), now=look), [])
+            steps.append(next(looks))
+        self.assertLess(steps[1], 2 * steps[0])
 
 
 class NumberTests(SynchronousTestCase):

@@ -42,7 +42,7 @@ class FiguresTests(SynchronousTestCase):
     def test_asked(self):
         found = read(self.figures())
         for name, value in {
-            "hoopx_sessions": 2, "hoopx_ready": 1, "hoopx_recording_possible": 1, "hoopx_logins_failed_total": 6,
+            "hoopx_sessions": 2, "hoopx_ready": 1, "hoopx_recording_possible": 1, "hoopx_audit_possible": 1, "hoopx_logins_failed_total": 6,
             "hoopx_recordings_open": 2, "hoopx_unsealed_bytes": 1000, "hoopx_unsealed_seconds": 3.5, "hoopx_disk_free_bytes": 1e9,
             "hoopx_disk_refuse_below_bytes": 1e8, "hoopx_disk_reserve_bytes": 1e7, "hoopx_disk_reserve_held": 1,
             "hoopx_curator_up": 1, "hoopx_curator_starts_total": 1, "hoopx_curator_waiting_sessions": 3,

@@ -20,6 +20,7 @@ class HealthTests(SynchronousTestCase):
         for change, said in (
             ({"disk": "the disk is read-only"}, "sessions can not be recorded: the disk is read-only"),
             ({"state": "the state store can not be asked"}, "identities can not be checked: the state store can not be asked"),
+            ({"audit": "the audit can not be written: disk full"}, "what is done is not audited: the audit can not be written: disk full"),
             ({"draining": True}, "the gateway is stopping"),
             ({"listeners": []}, "not every listener is up"),
             ({"listeners": [{"address": None}]}, "not every listener is up"),

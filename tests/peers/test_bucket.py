@@ -18,6 +18,7 @@ from zipfile import ZipFile
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.index.store import address, openForReading
+from hoopx.recording.catalogue import NotFound
 from hoopx.recording.elsewhere import MARKER
 from hoopx.state.engine import close
 from tests.index.rig import contents
@@ -125,6 +126,26 @@ class BucketTests(SynchronousTestCase):
         for key in [key for key in objects if session in key]:
             s3.delete_object(Bucket=self.bucket, Key=key)
         self.assertEqual({line["session"]: line["state"] for line in self.verify(status=1)}[session], "missing")
+
+    def test_looked(self) -> None:
+        """The data directory is lost: every look at a session reads the bucket, and shows what it showed before."""
+        self.begin(PLAIN, "none")
+        session = self.work()
+        self.gateway.stop()
+        asked = (["show", session, "--json"], ["replay", session], ["export", session, "--format", "csv"])
+        before = [self.hoopx("sessions", *each) for each in asked]
+        self.assertIn("repeat('x', 20000)", before[0])
+        proof = folder("proof")
+        self.hoopx("sessions", "export", session, "--proof", "-o", str(proof / "one.zip"))
+        shutil.rmtree(self.gateway.data)
+        self.assertEqual([self.hoopx("sessions", *each) for each in asked], before)
+        self.hoopx("sessions", "show", session[:12].lower())
+        self.hoopx("sessions", "export", session, "--proof", "-o", str(proof / "two.zip"))
+        one, two = ({name: file.read(name) for name in file.namelist() if name.endswith(".hxr")} for file in map(ZipFile, sorted(proof.glob("*.zip"))))
+        self.assertTrue(one)
+        self.assertEqual(one, two)
+        self.hoopx("verify", str(proof / "two.zip"))
+        self.assertRaises(NotFound, self.hoopx, "sessions", "show", "01" + "0" * 24)
 
     def test_reindex(self) -> None:
         """The index is the same when it is made again from the bucket: with nothing here but markers, and with nothing at all."""

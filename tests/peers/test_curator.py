@@ -23,6 +23,7 @@ from hoopx.recording.stored import ZSTD_MAGIC, openSegment
 from hoopx.recording.verify import verifySession
 from tests.peers.harness.finding import LONG
 from tests.peers.harness.gateway import Gateway, account, target
+from tests.peers.harness.ports import answers
 from tests.peers.harness.postgres import debian
 from tests.peers.harness.tap import Tap
 from tests.peers.harness.waiting import until
@@ -173,6 +174,20 @@ class LifeTests(CuratorBase):
         live.__exit__(None, None, None)
         self.consistent(gateway, self.settled(gateway, 2))
         self.assertIn("no leaf in the ledger", gateway.log())
+
+    def test_outlives(self) -> None:
+        """One that was stopped does not end with its gateway: the next one waits for it, says for whom, and goes on when it is gone."""
+        gateway = self.gateway(name="outlives")
+        curator = self.curatorOf(gateway)
+        assert curator is not None and gateway.process is not None
+        os.kill(curator, signal.SIGSTOP)
+        try:
+            gateway.process.kill()
+            process = gateway.launch()
+            until(lambda: f"is written by process {curator}, which was stopped (SIGSTOP)" in gateway.log(), "who is waited for", 15)
+        finally:
+            os.kill(curator, signal.SIGCONT)
+        process.ready(lambda: answers(gateway.port), "the next gateway", 30)
 
     def test_curatorKilled(self) -> None:
         """A session that begins while it is started again waits for it."""

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, inspect, select, text
+from sqlalchemy import TextClause, create_engine, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults, inlineCallbacks
@@ -25,17 +25,23 @@ from hoopx.index.rebuild import Rebuild
 from hoopx.index.segments import Segments
 from hoopx.index.store import INDEX, NoIndex, address, openForReading, openForWriting
 from hoopx.index.tables import metadata as indexTables
+from hoopx.ledger.leaf import leaf
+from hoopx.recording.acts import verifyServer
+from hoopx.recording.book import Book
 from hoopx.registry import protocols
+from hoopx.state import reread
 from hoopx.state.address import locate
 from hoopx.state.audit import Audit
 from hoopx.state.engine import close
 from hoopx.state.marks import Marks
+from hoopx.state.rows import AuditAway
 from hoopx.state.schema import HEAD, STATE, configuration, revision
 from hoopx.state.store import Store
 from hoopx.state.tables import metadata as stateTables
 from hoopx.state.thread import StateThread, Unavailable
 from hoopx.values import Claim, Reference, Token
 from tests.index.cases import SearchCases
+from tests.index.older import migrated, older
 from tests.index.rig import BEGAN, asked, contents, feed, record, writer
 from tests.peers.harness.finding import embeddedPostgres
 from tests.peers.harness.postgres import ADMIN, Postgres, embedded
@@ -71,6 +77,14 @@ class IndexTests(SearchCases, SynchronousTestCase):
         with self.engine.connect() as connection:
             options = {"version_table": INDEX.table, "include_name": lambda name, kind, _: not str(name).startswith(("words", "covering"))}
             self.assertEqual(compare_metadata(MigrationContext.configure(connection, opts=options), indexTables), [])
+
+    def test_kindsOfOlder(self) -> None:
+        """An index of the version before, in which no word says what kind of thing it is of."""
+        where = address(database(self, embedded()), self.place)
+        older(where)
+        engine = openForWriting(where)
+        self.addCleanup(close, engine)
+        migrated(self, engine)
 
     def test_beside(self) -> None:
         """State and index in one database: each has its own schema's number."""
@@ -258,6 +272,39 @@ class StateTests(SynchronousTestCase):
                 self.assertIn("only grows", str(error))
         self.assertEqual(len(self.store.auditRows()), 2)
 
+    def test_auditAgain(self) -> None:
+        """The whole audit, a page at a time, against the ledger: as it is, changed, cut, and gone."""
+        self.patch(reread, "PAGE", 3)
+        row = {"at": 1e9 / 3, "actor": "uid 0", "action": "x", "subject": "é", "details": {"a": [1, 0.1], "b": None}}
+        leaves = [leaf("audit", 1.0, audit=hash) for hash in self.store.addAudit([dict(row, subject=f"S{number}") for number in range(7)])]
+        book = Book(leaves)
+
+        def verified() -> tuple[str, int, str]:
+            acts = verifyServer(lambda: reread.auditAgain(self.url, Path()), book.vouched, book.trail)
+            return acts.state, acts.logged, "; ".join(acts.problems)
+
+        def forge(statement: str) -> None:
+            with self.store.writing() as connection:
+                connection.execute(text("SET LOCAL session_replication_role = replica"))  # no triggers
+                connection.execute(text(statement))
+
+        self.assertEqual(verified(), ("consistent", 7, ""))
+        forge("UPDATE audit SET actor = 'uid 1' WHERE id = 5")
+        self.assertIn("row 5 (x by uid 1) is not what it was", verified()[2])
+        forge("DELETE FROM audit WHERE id > 4")
+        state, _, why = verified()
+        self.assertEqual((state, why[:18]), ("TAMPERED", "3 rows are missing"))
+        forge("INSERT INTO audit SELECT -7, at, actor, action, subject, details, repeat('0', 64) FROM audit WHERE id = 1")
+        self.assertIn("row -7", verified()[2])
+        forge("DROP TABLE audit")
+        self.assertEqual(verified()[0], "missing")
+
+    def test_auditIsOnlyRead(self) -> None:
+        """In a transaction in which nothing can be written."""
+        self.patch(reread, "select", lambda table: _Writing())
+        error = self.assertRaises(AuditAway, list, reread.auditAgain(self.url, Path()))
+        self.assertIn("read-only transaction", str(error))
+
     def test_hashesOfOldRows(self) -> None:
         """An audit that was there before its rows had hashes."""
         from alembic import command
@@ -284,6 +331,20 @@ class StateTests(SynchronousTestCase):
         error = self.assertRaises(ConfigurationError, Store.open, Reference("file", str(path)), Path())
         self.assertIn("password authentication failed", str(error))
         self.assertNotIn("hunter2", str(error))
+
+
+class _Writing(TextClause):
+    """Stands for a question, and writes."""
+
+    inherit_cache = False
+
+    def __init__(self) -> None:
+        super().__init__("UPDATE tokens SET note = ''")
+
+    def where(self, *_: Any) -> Any:
+        return self
+
+    order_by = limit = where
 
 
 class OutageTests(TestCase):

@@ -9,8 +9,9 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.ledger.leaf import leaf
-from hoopx.recording.acts import NAMED, verifyAudit
+from hoopx.recording.acts import NAMED, verifyAudit, verifyServer
 from hoopx.recording.book import Book
+from hoopx.state.rows import AuditAway
 from hoopx.state.store import Store
 
 BEGAN = 1_700_000_000.0
@@ -102,15 +103,34 @@ class ActsTests(SynchronousTestCase):
         self.store.close()
         os.remove(self.data / "state.sqlite")
         self.assertIs(self.verified([]), None)
-        self.assertEqual((self.verified().state, self.verified().problems), ("elsewhere", []))
+        acts = self.verified()
+        self.assertEqual((acts.state, acts.sound), ("unchecked", True))
+        self.assertIn("the ledger has 6 rows of the audit, which is not in this folder", acts.problems[0])
         book = Book(self.leaves)
         gone = verifyAudit(str(self.data), book.vouched, book.trail, expected=True)
         self.assertEqual((gone.state, gone.problems), ("missing", ["state.sqlite is not here, and the ledger has 6 rows of it"]))
         self.assertIs(verifyAudit(str(self.data), (), (), expected=True), None)
         (self.data / "state.sqlite").write_bytes(b"no database" * 100)
         acts = self.verified()
-        self.assertEqual(acts.state, "unchecked")
+        self.assertEqual((acts.state, acts.sound), ("unchecked", False))
         self.assertIn("can not be read", acts.problems[0])
+
+    def test_server(self) -> None:
+        """One in a database server, which can not be asked, or does not have it."""
+        book = Book(self.leaves)
+        acts = verifyServer(lambda: self.store.auditAfter(0, 100), book.vouched, book.trail)
+        self.assertEqual((acts.state, acts.logged), ("consistent", 6))
+
+        def away(gone: bool):
+            raise AuditAway("no server", gone)
+
+        for gone, vouched, state, said in (
+            (False, book.vouched, "unchecked", "no server"),
+            (True, book.vouched, "missing", "no server, and the ledger has 6 rows of it"),
+            (True, (), "unchecked", "no server"),
+        ):
+            acts = verifyServer(lambda gone=gone: away(gone), vouched, book.trail)
+            self.assertEqual((acts.state, acts.problems, acts.sound), (state, [said], False))
 
     def test_nothingWritten(self) -> None:
         """A store that nobody has open is read as it is, and stays so."""

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hoopx.frames import CHECK, DATA, OPEN, START, encode, readSegment, segmentName, ulid, unpack
 from hoopx.frames import pack as canonical
 from hoopx.ledger.leaf import leaf
+from hoopx.recording import stored
 from hoopx.recording.book import Book
 from hoopx.recording.evidence import GOOD, Evidence
 from hoopx.recording.folder import sessionsBelow
@@ -260,6 +261,20 @@ class AgainstTests(EvidenceBase):
         """Killed before the target was called, and its leaf written: no leaf is missed."""
         self.world.opening.segment.shut()
         self.assertEqual(self.look()["opening"].state, "interrupted")
+
+    def test_recoveredUnread(self):
+        """A crash ended it, it is in one segment, and that is encrypted: the ledger says that its target may have been reached."""
+        session = self.world.begin("cut")
+        self.names[session.id] = "cut"
+        session.say(self.world.words)
+        self.world.recover(session)
+        end = self.world.end(session)
+        self.world.keep(session, compress=True, encrypt=True)
+        self.world.done(session, "recovered", end)
+        self.world.sign()
+        for opener in (openSegment, stored.opener([self.world.identity])):
+            verdict = self.look(opener=opener)["cut"]
+            self.assertEqual((verdict.state, verdict.problems, verdict.connected), ("recovered", [], True))
 
     def test_cutShort(self):
         """A complete recording whose end is taken away, and what is left called live."""

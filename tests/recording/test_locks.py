@@ -6,14 +6,21 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from threading import Timer
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.frames import HEAD, encode
 from hoopx.recording.files import Files
-from hoopx.recording.locks import Locked, isLocked, lockData, tryLock
+from hoopx.recording.locks import Locked, holder, isLocked, lockData, owner, tryLock
 from hoopx.recording.segment import begin
+
+HOLD = "import fcntl, sys; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
+
 
 
 def look(path: str) -> int:
@@ -57,3 +64,49 @@ class LockTests(SynchronousTestCase):
         Timer(0.01, os.close, [look(path)]).start()
         self.addCleanup(os.close, lockData(data))
         self.assertRaises(Locked, lockData, data)
+
+
+class HolderTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.path = self.mktemp()
+        Path(self.path).touch()
+
+    def held(self) -> subprocess.Popen:
+        child = subprocess.Popen([sys.executable, "-c", HOLD, self.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(child.communicate)
+        self.addCleanup(child.kill)
+        assert child.stdout is not None
+        self.assertEqual(child.stdout.readline(), b"held\n")
+        return child
+
+    def test_another(self) -> None:
+        self.assertEqual((holder(self.path), owner(self.path)), (None, "another process"))
+        child = self.held()
+        self.assertTrue(isLocked(self.path))
+        self.assertEqual((holder(self.path), owner(self.path)), (child.pid, f"process {child.pid}"))
+
+    def test_stopped(self) -> None:
+        child = self.held()
+        child.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+        said = owner(self.path)
+        self.assertIn(f"process {child.pid}, which was stopped (SIGSTOP)", said)
+        self.assertIn(f"kill -CONT {child.pid}", said)
+
+    def test_ours(self) -> None:
+        descriptor = os.open(self.path, os.O_RDONLY)
+        self.addCleanup(os.close, descriptor)
+        self.assertTrue(tryLock(descriptor))
+        self.assertEqual(holder(self.path), os.getpid())
+
+    def test_notToBeSeen(self) -> None:
+        """A kernel that tells other numbers, of another container, or nothing: nobody is named who does not have the file open."""
+        descriptor = os.open(self.path, os.O_RDONLY)
+        self.addCleanup(os.close, descriptor)
+        tryLock(descriptor)
+        inode = os.stat(self.path).st_ino
+        locks = self.mktemp()
+        for line in (f"1: FLOCK  ADVISORY  WRITE 1 00:1a:{inode} 0 EOF", f"1: FLOCK  ADVISORY  WRITE 0 00:1a:{inode} 0 EOF", "", "1: -> FLOCK"):
+            Path(locks).write_text(line + "\n")
+            self.assertIs(holder(self.path, locks), None, line)
+        self.assertIs(holder(self.path, "/nowhere"), None)

@@ -51,16 +51,21 @@ def makeResource(gateway: Any, clock: Any, tail: Callable[[str], Any], peerOf: C
         """
         Nothing is answered or done before it stands in the audit.
 
-        @param always: go on without, and say so in the log: what is needed to see and stop trouble when the disk is full.
+        @param always: go on without, say so in the log, and write it later: what is needed to see and stop trouble when the disk is
+            full.
         """
         peer = peerOf(request)
         if peer.uid not in (0, os.geteuid()):
             raise Problem(403, "only the gateway's own user and root may use the control socket")
-        written: Deferred[Any] = gateway.audit(peer.name, action, subject, {"pid": peer.pid, **details})
-        if always:
+        said = (peer.name, action, subject, {"pid": peer.pid, **details})
+        written: Deferred[Any] = gateway.audit(*said)
+
+        def without(why: Failure) -> None:
             lacking = "{action} {subject} by {peer} is not in the audit, which can not be written"
-            written.addErrback(lambda why: log.failure(lacking, why, action=action, subject=subject, peer=peer.name))
-        return written
+            log.failure(lacking, why, action=action, subject=subject, peer=peer.name)
+            gateway.unaudited(*said)
+
+        return written.addErrback(without) if always else written
 
     def answer(request: Any, value: Any, status: int = 200) -> bytes:
         request.setResponseCode(status)

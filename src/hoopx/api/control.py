@@ -15,7 +15,8 @@ class IControl(Interface):
         """
         @return: dict for C{hoopx status}: C{version, node, uptime} (seconds), C{sessions} (how many live), C{listeners} (list of
             C{{"protocol", "endpoint", "address"}} with the real port in the address C{"host:port"}), C{disk} (why nothing can be
-            recorded, or C{None}), C{recordings} (path), C{counters} (dict).
+            recorded, or C{None}), C{state} and C{audit} (why the one can not be asked, the other not be written, or C{None}),
+            C{recordings} (path), C{counters} (dict).
         """
 
     def liveSessions():
@@ -66,6 +67,9 @@ class IControl(Interface):
 
     def audit(actor, action, subject, details):
         """@return: Deferred[None], see L{hoopx.state.audit.Audit.write}."""
+
+    def unaudited(actor, action, subject, details):
+        """It is done although the audit could not be written: see L{hoopx.state.audit.Audit.late}."""
 
 
 class ITail(Interface):

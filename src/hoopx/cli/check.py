@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.cli.test_check -*-
 """
-C{hoopx check}: every error in the configuration, and what is hardly meant; whether the data folder can be written.
+C{hoopx check}: every error in the configuration and in the files that it names, and what is hardly meant; whether the data folder can be
+written.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from hoopx.errors import ConfigurationError
 @json_option
 @pass_place
 def command(place: Place, as_json: bool) -> None:
+    from hoopx.config.contents import unusable
     from hoopx.config.doubts import doubts, hints
     from hoopx.config.folder import unwritable
     from hoopx.config.unsupported import unreadable, unsupported
@@ -30,7 +32,7 @@ def command(place: Place, as_json: bool) -> None:
     except ConfigurationError as error:
         errors = list(getattr(error, "errors", [error]))
     else:
-        errors = [*unsupported(settings), *unreadable(settings), *unwritable(settings)]
+        errors = [*unsupported(settings), *unreadable(settings), *unusable(settings), *unwritable(settings)]
         warnings = doubts(settings)
         good = hints(settings)
     told = (("error", errors), ("warning", warnings), ("hint", good))

@@ -16,7 +16,7 @@ from hoopx import __version__
 from hoopx.cli.looking import asked, look
 from hoopx.cli.output import dump, fail, onTerminal, say
 from hoopx.cli.place import Place, pass_place
-from hoopx.cli.recorded import Recorded, find, identity_option, original_option, progress
+from hoopx.cli.recorded import Recorded, find, identity_option, locate, original_option, progress
 from hoopx.cli.rendering import quantity
 from hoopx.frames import DATA, FrameError, Unreadable
 from hoopx.telling import tell
@@ -121,11 +121,11 @@ def _raw(recorded: Recorded, wanted: frozenset) -> Iterator[tuple[Frame | None, 
 def _prove(place: Place, session: str, output: str | None) -> None:
     from hoopx.cli.stores import stored
     from hoopx.ledger.errors import LedgerError
-    from hoopx.recording import bundle, catalogue
+    from hoopx.recording import bundle
     from hoopx.recording.elsewhere import away, placed, together
     from hoopx.storage.errors import StorageError
 
-    folder = catalogue.find(str(place.data), session)
+    folder = locate(place, session)
     id = os.path.basename(folder)
     path = output or f"{id}.zip"
     where = placed(folder)
@@ -133,7 +133,7 @@ def _prove(place: Place, session: str, output: str | None) -> None:
     names = sorted({name for name in os.listdir(folder) if name.endswith(".hxr") and name[:-4].isdecimal()} | where.objects.keys())
     try:
         with together(where, stored(place, where.store) if away(where) else None) as whole:
-            count = bundle.write(path, id, names, whole, os.path.join(place.data, "ledger"))
+            count = bundle.write(path, id, names, whole, _ledger(place))
     except StorageError as error:
         fail(f"the segments of session {id} are in {where.store}, and can not be fetched: {error}")
     except (ValueError, LedgerError) as error:
@@ -141,6 +141,19 @@ def _prove(place: Place, session: str, output: str | None) -> None:
     except OSError as error:
         fail(f"{path} can not be written: {error.strerror}")
     say(f"{quantity(os.path.getsize(path))} written to {path}: {len(names)} segments, {count} proofs.")
+
+
+def _ledger(place: Place) -> Any:
+    """@return: the ledger's directory, or, where it is lost, the store's copy, for L{hoopx.ledger.reader.LedgerReader}."""
+    from hoopx.cli.stores import stored
+    from hoopx.recording.register import isLedger
+    from hoopx.storage.reading import StoredLedger
+
+    folder, settings = os.path.join(place.data, "ledger"), place.settings
+    if isLedger(folder) or not settings.recording.remote:
+        return folder
+    objects = stored(place, settings.recording.store)
+    return StoredLedger(objects, objects.names(f"{settings.gateway.name}/ledger/"), settings.gateway.name)
 
 
 def exporter(form: str, recorded: Recorded) -> Any:

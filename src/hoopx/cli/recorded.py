@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from contextlib import contextmanager
 from typing import Any, Callable, Iterator, Sequence
 
@@ -21,6 +22,7 @@ from hoopx.frames import HEADER, Opener, segmentName
 from hoopx.recording import catalogue
 from hoopx.recording.auditors import identities as readIdentities
 from hoopx.recording.catalogue import Summary
+from hoopx.recording.elsewhere import MARKER, standIn
 from hoopx.recording.fetching import Fetching
 from hoopx.recording.stored import opener, openSegment, plainSize
 from hoopx.recording.unmasked import Unmasked, unmasked
@@ -112,6 +114,34 @@ def openerOf(identities: Sequence[str]) -> Opener:
     return opener(readIdentities(identities))
 
 
+def locate(place: Place, session: str) -> str:
+    """
+    @param session: an id or its beginning. What is here goes before what is in the store alone.
+    @return: the session's directory; of one that is in the store alone one that stands for it, until the command ends.
+    @raise hoopx.recording.catalogue.NotFound: and C{Ambiguous}: the command line shows them, exit status 1.
+    @raise hoopx.recording.fetching.Away: it is not here, and the store can not be asked.
+    """
+    try:
+        path = catalogue.find(str(place.data), session)
+        missing = None
+        if any(name == MARKER or name.endswith(".hxr") for name in os.listdir(path)):
+            return path
+    except FileNotFoundError:
+        path, missing = "", catalogue.NotFound(f"session {session!r} was taken away just now")
+    except catalogue.NotFound as error:
+        path, missing = "", error
+    from hoopx.cli.stock import Stock
+
+    found = Stock(place).alone(os.path.basename(path) or session)
+    if found is None:
+        if missing is not None:
+            raise missing
+        return path
+    folder = tempfile.TemporaryDirectory(prefix="hoopx-")
+    click.get_current_context().call_on_close(folder.cleanup)
+    return standIn(found, folder.name)
+
+
 def _locked(path: str, opener: Opener) -> str:
     """Why the beginning of a session that lives, or did until a crash, can not be read."""
     try:
@@ -132,7 +162,7 @@ def find(place: Place, session: str, identities: Sequence[str] = (), original: b
     """
     auditors = tuple(readIdentities(identities))
     opening = fetching(place, opener(auditors))
-    summary = catalogue.summarise(catalogue.find(str(place.data), session), opening)
+    summary = catalogue.summarise(locate(place, session), opening)
     if summary is None:
         raise catalogue.NotFound(f"nothing of session {session!r} is recorded yet")
     if summary.state == "encrypted":

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from itertools import chain
 from typing import Any, Callable, Final, Iterator
 
 import click
@@ -16,7 +15,7 @@ import click
 from hoopx.cli.output import EXIT_NO, fail, harmless, say
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.recorded import identity_option, openerOf
-from hoopx.cli.stores import stored
+from hoopx.cli.stock import Stock
 
 TOLD: Final = 5
 """Recordings that can not be read of which each is named; more are counted."""
@@ -73,73 +72,6 @@ def command(place: Place, fresh: bool, identities: tuple[str, ...]) -> None:
         fail("the store could not be looked through: when it can be had, run hoopx reindex again", EXIT_NO)
     if rebuild.failed:
         raise click.exceptions.Exit(EXIT_NO)
-
-
-class Stock:
-    """
-    What the gateway's store has, as far as it is needed.
-
-    @ivar places: L{hoopx.index.segments.Places}.
-    """
-
-    def __init__(self, place: Place) -> None:
-        from hoopx.index.segments import Places
-
-        self._place = place
-        self._reference = place.settings.recording.store if place.settings.recording.remote else ""
-        self._stores: dict[str, Any] = {}
-        self._objects: Any = None
-        self.places = Places(str(place.data), store=self._reference)
-
-    def look(self) -> str:
-        """See which sessions are in the store. @return: why that can not be seen, or C{""}; then it is as it was."""
-        from hoopx.recording.elsewhere import atHome, inStore
-        from hoopx.storage.errors import StorageError
-
-        if not self._reference:
-            return ""
-        try:
-            if self._objects is None:
-                self._objects = stored(self._place, self._reference)
-            names = self._objects.names(f"{self._place.settings.gateway.name}/")
-        except (StorageError, OSError) as error:
-            return f"the store {self._reference} can not be looked through: {error}"
-        found = {each.session: each for each in inStore(filter(atHome, names))}
-        alone = [session for session in found if not os.path.isdir(self.places.path(session) or "")]
-        for session in self._erased().intersection(alone) if alone else ():
-            del found[session]
-        self.places.stored = found
-        return ""
-
-    def _erased(self) -> set[str]:
-        """What the ledger here says was erased: its objects may have been put back, from a copy."""
-        from hoopx.errors import HoopxError
-        from hoopx.ledger.leaf import parse
-        from hoopx.ledger.reader import LedgerReader
-
-        found = set()
-        try:
-            reader = LedgerReader(str(self._place.data / "ledger"))
-            reader.checkpoint()
-            for line in chain((line for _, line in reader.entries()), reader.pending()):
-                if b'"erased"' in line:
-                    found.add(str(parse(line).get("session")))
-        except (HoopxError, OSError, ValueError):  # there is none here, or it is damaged, which hoopx verify tells
-            pass
-        return found
-
-    def store(self, reference: str) -> Any:
-        """@return: what fetches from a store."""
-        from hoopx.storage.reading import Patient
-
-        if reference not in self._stores:
-            mine = reference == self._reference and self._objects is not None
-            self._stores[reference] = Patient(self._objects if mine else stored(self._place, reference))
-        return self._stores[reference]
-
-    def gave(self) -> str:
-        """@return: why a store was not asked any more, or C{""}."""
-        return next((str(each.gave) for each in self._stores.values() if each.gave is not None), "")
 
 
 @contextmanager

@@ -24,6 +24,7 @@ LINES: Final = 3
 """Lines of a text that people are shown; the rest is in the session."""
 WIDTH: Final = 200
 """Characters of each."""
+UNSAID: Final = "; what is said is not indexed here, only who was where and when: see index in [recording]"
 
 
 @click.command("search")
@@ -58,7 +59,7 @@ def command(place: Place, query: tuple[str, ...], kinds: tuple[str, ...], limit:
         for line in lines(one):
             click.echo(line)
     if not found:
-        fail("nothing was found", EXIT_NO)
+        fail("nothing was found" + ("" if place.settings.recording.fullIndex else UNSAID), EXIT_NO)
     if len(found) == limit:
         say(f"There may be more: --limit {limit * 2}, or rarer words.")
 
@@ -80,5 +81,3 @@ def lines(one: dict[str, Any]) -> list[str]:
         values = ", ".join(harmless(value[:WIDTH]) for value in one["parameters"][:10])
         shown.append(f"    with {values}{', ...' if len(one['parameters']) > 10 else ''}")
     return [harmless(first), *shown]
-
-

@@ -44,6 +44,8 @@ def _said(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "records", f"NO: {'; '.join(why)}" if why else "yes"
     if found.get("state"):
         yield "identities", f"NO: {found['state']}"
+    if found.get("audit"):
+        yield "audited", f"NO: {found['audit']}"
     if found.get("curator"):
         yield from _curator(found["curator"])
     for name, count in sorted((found.get("counters") or {}).items()):

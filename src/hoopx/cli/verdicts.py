@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ class Report:
         the same name, which must not speak for the first.
     @ivar gone: origins of ledgers that should be there, and are not.
     @ivar short: how many sessions and ledgers fall short.
+    @ivar closed: how many encrypted segments no identity has opened; C{opened}: one has.
     """
 
     def __init__(self, as_json: bool, strict: Strict | None = None) -> None:
@@ -42,6 +43,8 @@ class Report:
         self._turn = 0
         self.gone: list[str] = []
         self.short = 0
+        self.closed = 0
+        self.opened = 0
         self._strict = strict
         self._json = as_json
         self._lines = 0
@@ -57,23 +60,32 @@ class Report:
         if register is not None:
             self.registers[self._turn, register.origin] = register
 
-    def audit(self, data: str, own: bool, server: bool) -> None:
+    def audit(self, data: str | None, own: bool, server: Callable[[], Iterable[Any]] | None) -> None:
         """
         Whether the audit is the one of which the ledger speaks.
 
+        @param data: the folder, or C{None}: what is verified is none, and nobody's audit is in there.
         @param own: it is the gateway's data directory.
-        @param server: the audit is kept in a database server.
+        @param server: reads the audit, where it is kept in a database server.
         """
-        from hoopx.recording.acts import Acts, verifyAudit
+        from hoopx.recording.acts import absent, verifyAudit, verifyServer
 
-        register = self.register
-        if register is not None and register.book is not None:
+        for register in self.registers.values():
             book = register.book
-            register.acts = Acts(state="elsewhere") if server else verifyAudit(data, book.vouched, book.trail, own)
+            if book is None:
+                continue
+            if data is None:
+                register.acts = absent(book.vouched, "a store or bundle")
+            elif server is not None:
+                register.acts = verifyServer(server, book.vouched, book.trail)
+            else:
+                register.acts = verifyAudit(data, book.vouched, book.trail, own)
 
     def session(self, verdict: Verdict) -> None:
         self.states[verdict.state] += 1
         self.bytes += verdict.bytes
+        self.closed += verdict.closed
+        self.opened += verdict.opened
         if self.register is not None and not verdict.logged and verdict.connected:
             book = self.register.book
             told = book is not None and book.attested(verdict.session).key is not None
@@ -89,6 +101,8 @@ class Report:
         click.echo(f"{harmless(verdict.session)}  {verdict.state}{until}")
         for problem in verdict.problems:
             click.echo(f"    {harmless(str(problem))}")
+        if verdict.closed:
+            click.echo(f"    {_closed(verdict.closed)}")
         if short is not None:
             click.echo(f"    SHORT: {harmless(short)}")
 
@@ -123,13 +137,23 @@ class Report:
             say(f"{_sessions(self._older)} older than the ledger, or it is not believed: checked by their own keys alone")
         if self._unsigned:
             say(f"{_sessions(self._unsigned)} in no signed checkpoint yet: checked by their own keys alone")
+        if self.closed:
+            say(f"{_closed(self.closed)}; give --identity to check those, too")
         counts = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
         say(f"{sum(self.states.values())} sessions ({self.bytes / 1e6:.1f} MB): {counts or 'none'}")
 
 
 def sound(register: Register) -> bool:
     """Is a ledger in order, and the audit that it speaks of?"""
-    return register.state == "consistent" and (register.acts is None or register.acts.state in ("consistent", "elsewhere"))
+    return register.state == "consistent" and (register.acts is None or register.acts.sound)
+
+
+def _closed(count: int) -> str:
+    """What was checked of encrypted segments that nobody could open, and what was not."""
+    said = "1 segment is encrypted and was not opened: the stored file is the one in the ledger, its frames and its seal"
+    if count > 1:
+        said = f"{count} segments are encrypted and were not opened: the stored files are the ones in the ledger, their frames and seals"
+    return f"{said} were not checked"
 
 
 def _sessions(count: int) -> str:
@@ -148,12 +172,14 @@ def line(verdict: Verdict) -> dict[str, Any]:
         "until": verdict.until / 1e9,
         "key": verdict.key or None,
         "logged": verdict.logged,
+        "unopened": verdict.closed,
     }
 
 
 def ledgerSaid(register: Register) -> Iterator[str]:
     if register.state == "consistent":
-        against = {"checkpoint": GIVEN, "remembered": REMEMBERED}.get(register.against, "itself only")
+        alone = "itself and what witnesses have signed" if register.witnesses else "itself only"
+        against = {"checkpoint": GIVEN, "remembered": REMEMBERED}.get(register.against, alone)
         yield f"ledger {register.origin}: consistent with {against}, {register.size} leaves, {register.pending} not signed yet"
     else:
         yield f"ledger {register.origin}: TAMPERED. What it says of sessions is not believed."
@@ -166,8 +192,7 @@ def ledgerSaid(register: Register) -> Iterator[str]:
         yield f"    witnessed by {name} up to leaf {size}, {when}"
     acts = register.acts
     if acts is not None:
-        how = {"consistent": f"{acts.rows} rows, {acts.logged} of them in the ledger", "elsewhere": "not in this folder, and not checked"}
-        yield f"audit: {how.get(acts.state, acts.state)}"
+        yield f"audit: {f'{acts.rows} rows, {acts.logged} of them in the ledger' if acts.state == 'consistent' else acts.state}"
         yield from (f"    {problem}" for problem in acts.problems)
 
 

@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.cli.test_verify -*-
 """
-C{hoopx verify}: whether recordings and ledger are what was written. Reads files and public keys only.
+C{hoopx verify}: whether recordings and ledger are what was written. Reads files and public keys only; without a path also the audit,
+where the configuration keeps that in a database server.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ def command(
     Check recordings and ledger, offline, with public keys alone.
 
     PATH is a data directory, a folder that recordings were copied to, one session's directory, a store such as s3:BUCKET/PREFIX, or what
-    sessions export --proof has written; else the data directory of the configuration.
+    sessions export --proof has written; else the data directory of the configuration, and the audit at its database server if that is
+    where it is kept.
 
     Exit status 1 when anything is tampered with, missing, or can not be checked; with --strict also when it is proven by less than a ledger
     whose key was given and witnesses.
@@ -113,8 +115,7 @@ def command(
                 evidence = Evidence(found.folder, found.inquire, opener)
             if evidence is not None:
                 _run(evidence, told, advance)
-            if found is None:
-                told.audit(where, own=path is None, server=path is None and place.settings.state.url != "sqlite:")
+            told.audit(where if found is None else None, own=path is None, server=_server(place) if path is None else None)
     except BrokenPipeError:  # who reads what is printed has had enough
         raise
     except OSError as error:
@@ -127,8 +128,20 @@ def command(
     if not told.registers and not told.states:
         # A wrong or an emptied folder must not look like one in which everything is in order.
         fail(f"nothing was verified: neither recordings nor a ledger are in {where}")
+    if identities and told.closed and not told.opened:
+        fail("none of the identities given opens anything here: is it the right --identity, or $HOOPX_IDENTITY?")
     if not (told.states.keys() <= GOOD and all(map(sound, told.registers.values()))) or told.short or told.gone:
         raise click.exceptions.Exit(EXIT_NO)
+
+
+def _server(place: Place) -> Callable[[], Iterator[Any]] | None:
+    """Reads the audit, where the configuration keeps it in a database server."""
+    url = place.settings.state.url
+    if url == "sqlite:":
+        return None
+    from hoopx.state.reread import auditAgain
+
+    return partial(auditAgain, url, place.data)
 
 
 def _nothing(origin: str) -> bytes | None:

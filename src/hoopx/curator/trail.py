@@ -5,7 +5,7 @@ Takes the audit into the ledger: each row's hash, in order, whoever wrote it, al
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredLock, gatherResults, inlineCallbacks
@@ -105,8 +105,9 @@ class AuditTrail:
             rows = yield self._rows(self._position, PAGE)
             if not rows or not self._loop.running:
                 return
-            yield gatherResults([self._one(row) for row in rows], consumeErrors=True).addErrback(_first)
-            self._position = rows[-1]["id"]
+            for several in _apart(rows):
+                yield gatherResults([self._one(row) for row in several], consumeErrors=True).addErrback(_first)
+                self._position = several[-1]["id"]
 
     @inlineCallbacks
     def _begin(self) -> Any:
@@ -128,6 +129,21 @@ class AuditTrail:
             said = row.get("details") or {}
             return self._curator.hold(row["subject"], on, row["hash"], row["id"], said.get("hold") or 0, said.get("filter"))
         return self._curator.audit(row["hash"], row["id"])
+
+
+def _apart(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """The same rows: each hold is by itself, for it takes the curator several steps, and nothing is to overtake it."""
+    several: list[dict[str, Any]] = []
+    for row in rows:
+        if row["action"] not in HOLDS:
+            several.append(row)
+            continue
+        if several:
+            yield several
+        yield [row]
+        several = []
+    if several:
+        yield several
 
 
 def ending(idle: Deferred[None] | None, clock: Any) -> Deferred[None] | None:

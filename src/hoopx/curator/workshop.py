@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from hoopx.curator.acts import Acts
 from hoopx.curator.alarms import Alarms
 from hoopx.curator.bench import Bench
 from hoopx.curator.book import Book
@@ -28,7 +29,6 @@ from hoopx.curator.scribe import Scribe
 from hoopx.curator.settings import CuratorSettings
 from hoopx.curator.storing import Storing
 from hoopx.curator.survey import survey
-from hoopx.curator.through import Through
 from hoopx.errors import HoopxError
 from hoopx.ledger.keys import keyring, loadKey
 from hoopx.ledger.leaf import leaf
@@ -79,7 +79,7 @@ class Workshop:
         self._key: Any = None
         self._surveying = False
         self._surveyed = 0
-        self._through = Through()
+        self._acts: Any = None
         self._guard: Any = None
         self._retiring: Any = None
         self._index: Any = None
@@ -109,13 +109,17 @@ class Workshop:
     @inlineCallbacks
     def _openLedger(self, settings: CuratorSettings) -> Any:
         until = self._clock.seconds() + LOCKED
+        told = False
         while True:
             try:
                 self._ledger = yield self._parts.ledger.call(self._open, settings)
                 return
-            except Locked:
+            except Locked as error:
                 if self._clock.seconds() >= until:
                     raise
+                if not told:
+                    told = True
+                    self.log.warn("{why}. It is waited for, {most:.0f} s at the most.", why=str(error), most=LOCKED)
             yield deferLater(self._clock, 0.1)
 
     def _open(self, settings: CuratorSettings) -> Any:
@@ -136,7 +140,7 @@ class Workshop:
     def _openBook(self, settings: CuratorSettings) -> None:
         self._book = Book(os.path.join(settings.data, "curator.sqlite"), careful=bool(settings.encryptTo))
         self._book.problems(clear=True)
-        self._through = Through(tuple(self._book.fact("audit") or self._through.last))
+        self._acts = Acts(lambda lines: self.scribe.append(lines), self._upTo, tuple(self._book.fact("audit") or (0, "")))
         catchUp(self._book, self._ledger, settings.data)
         self._guard = ClockGuard(self._book, self._wall, self._leaves, self._parts.uptime)
         self._guard.look()  # before there is any leaf of this run
@@ -232,34 +236,29 @@ class Workshop:
 
     def opened(self, session: str, path: str, key: str, head: str) -> Deferred[list[int]]:
         """@return: Deferred[[index]], when the OPEN leaf is durable; fails with L{CuratorFailed}."""
-        return self._append("opened", session=session, key=key, head=head)
+        line = self._leaf("opened", session=session, key=key, head=head)
+        appended: Deferred[list[int]] = self.scribe.append([line])
+        return appended
 
-    @inlineCallbacks
-    def audit(self, audit: str, row: int = 0) -> Any:
-        self._through.begin(row)
-        indexes = yield self._append("audit", audit=audit)
-        yield self._upTo(row, audit)
-        return indexes
+    def audit(self, audit: str, row: int = 0) -> Deferred[list[int]]:
+        """@return: Deferred[[index]], when the leaf is durable; fails with L{CuratorFailed}."""
+        line = self._leaf("audit", audit=audit)
+        added: Deferred[list[int]] = self._acts.add(row, audit, line)
+        return added
 
-    @inlineCallbacks
     def hold(self, session: str, on: bool, audit: str, row: int, hold: int = 0, filter: dict[str, Any] | None = None) -> Any:
         """A hold is set, or lifted: in the ledger. L{holds} tells the store."""
         self._need()
-        self._through.begin(row)
-        indexes = yield self._retiring.hold(session, on, audit, hold, filter)
-        yield self._upTo(row, audit)
-        return indexes
+        return self._acts.alone(row, audit, lambda: self._retiring.hold(session, on, audit, hold, filter))
 
     def holds(self, rows: list[dict[str, Any]]) -> Any:
         """@param rows: all that hold now: C{id}, C{session} or C{filter}."""
         self._need()
         return self._retiring.holds(rows)
 
-    @inlineCallbacks
     def _upTo(self, row: int, audit: str) -> Any:
         """So far the audit is in the ledger; the gateway goes on from there."""
-        if self._through.end(row, audit):
-            yield self._parts.book.call(self._book.setFact, "audit", self._through.last)
+        return self._parts.book.call(self._book.setFact, "audit", (row, audit))
 
     def expired(self, after: str) -> Any:
         """See L{Retiring.expired}."""
@@ -283,14 +282,12 @@ class Workshop:
         self.settings.secrets.update(settings.secrets)
         self._retiring.ruled(settings)
 
-    def _append(self, kind: str, **fields: Any) -> Deferred[list[int]]:
+    def _leaf(self, kind: str, **fields: Any) -> bytes:
         self._need()
         try:
-            line = leaf(kind, self._wall(), **fields)
+            return leaf(kind, self._wall(), **fields)
         except ValueError as error:
             raise CuratorFailed(str(error)) from None
-        appended: Deferred[list[int]] = self.scribe.append([line])
-        return appended
 
     def sealed(self, session: str, path: str, segment: int, digest: str) -> None:
         if self.pipeline is not None:
@@ -353,8 +350,8 @@ class Workshop:
                 "removed": self._storing.removed,
             },
             "quarantined": {"count": len(self.pipeline.quarantined), "sessions": names},
-            "audit": self._through.last[0],
-            "audited": self._through.last[1],
+            "audit": self._acts.audited[0],
+            "audited": self._acts.audited[1],
             "unknown": self._retiring.custody.unknown,
             "clock": self._retiring.doubt,
             "recipients": len(self.settings.encryptTo),

@@ -9,17 +9,20 @@ import time
 from contextlib import contextmanager
 from typing import Any, Callable, Final, Iterator, Sequence
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, column, literal_column, select, table, text
+from attrs import frozen
+from sqlalchemy import ColumnElement, Connection, Engine, Select, column, exists, literal_column, select, table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.selectable import Join
 
 from hoopx.index import query
+from hoopx.index.entries import KINDS
 from hoopx.index.filters import conditions, numbers
 from hoopx.index.listing import listing
 from hoopx.index.query import QueryError, Term
 from hoopx.index.tables import ITEM_BITS, items, sessions
 from hoopx.index.wanted import ANY, Filters
+from hoopx.index.words import TABLES
 
 __all__ = ["LIMIT", "Filters", "QueryError", "listing", "search"]
 
@@ -27,20 +30,38 @@ LIMIT: Final = 50
 """Things that are found, unless more are asked for."""
 FEW: Final = 300
 """Sessions that are searched one by one, newest first; where a filter leaves more of them, the words are looked up first."""
+FEW_AT_SERVER: Final = 5000
+"""The same at a server, which can not tell where in its order the words are, and goes through all things for those of some sessions."""
 RARE: Final = 2000
-"""Things of a kind that are looked through one by one; where there are more, the words are looked up first. So many with words, too."""
+"""Things with the words that a server looks up; where there are more, it goes from the newest on until it has enough."""
 BY_WORDS: Final = ("statement_timeout = 100", "enable_seqscan = off", "enable_indexscan = off", "enable_indexonlyscan = off")
 """A server looks the words up, for so many milliseconds: words that take longer are common."""
 SECONDS: Final = 30.0
 """A search that takes longer is broken off: the question was too wide, and somebody waits."""
+CHUNK: Final = 500
+"""Things that are read by their ids in one question: SQLite takes 999 parameters at least."""
 STEPS: Final = 100_000
 """Of SQLite's machine, between two looks at the clock."""
 
 _SESSION: Final = ("user", "actor", "target", "account", "protocol", "state")
 _ITEM: Final = ("at", "kind", "text", "parameters", "count", "last", "sequence")
 
-_fts: Final = table("words", column("rowid"))
-_vectors: Final = table("words", column("id"), column("vector"))
+_vectors: Final = table("words", column("id"), column("kind"), column("vector"))
+
+
+@frozen
+class _Part:
+    """
+    Where words are looked up.
+
+    @ivar chosen: things in which they stand, newest first.
+    @ivar key: the things' ids, as the words know them.
+    @ivar scarce: they are few, and known.
+    """
+
+    chosen: Select[Any]
+    key: ColumnElement[Any]
+    scarce: bool = False
 
 
 def search(
@@ -61,46 +82,116 @@ def search(
     terms = query.parse(said)
     with engine.connect() as connection, _bounded(connection, now):
         wanted = conditions(filters, connection)
-        chosen = _chosen(connection, terms, kinds)
         few = _few(connection, wanted) if wanted else None
-        ids = _scarce(connection, terms)
-        if ids is not None:
-            chosen = chosen.where(_vectors.c.id.in_(ids))
-            if few is not None:  # one question instead of one for each session
-                some = chosen.where(items.c.session.in_(few)).limit(limit)
-                return [_told(row) for row in connection.execute(some).mappings()]
+        if few is not None and connection.dialect.name == "sqlite":
+            return _ofThese(connection, _inEach(connection, terms, kinds, few, limit))
+        parts = list(_parts(connection, terms, kinds))
         if few is None:
-            first, last = numbers(filters)
-            every = _within(chosen.where(*wanted), connection, first, last).limit(limit)
-            return [_told(row) for row in connection.execute(every).mappings()]
+            return _newest(connection, parts, numbers(filters), limit, *wanted)
+        if all(part.scarce for part in parts):  # one question instead of one for each session
+            return _newest(connection, parts, numbers(filters), limit, items.c.session.in_(few))
         found: list[dict[str, Any]] = []
         for number in few:
             if len(found) < limit:
-                rows = connection.execute(_within(chosen, connection, number, number).limit(limit - len(found))).mappings()
-                found += [_told(row) for row in rows]
+                found += _newest(connection, parts, (number, number), limit - len(found))
         return found
+
+
+def _newest(
+    connection: Connection, parts: Sequence[_Part], between: tuple[int, int], limit: int, *wanted: ColumnElement[bool]
+) -> list[dict[str, Any]]:
+    """
+    @param between: numbers of sessions.
+    @return: the newest things of all parts: no part is looked at below what was found in others.
+    """
+    first, last = between[0] << ITEM_BITS, (between[1] + 1 << ITEM_BITS) - 1
+    found: list[Any] = []
+    for part in parts:
+        chosen = part.chosen.where(part.key >= first, part.key <= last, *wanted).limit(limit)
+        found += connection.execute(chosen).mappings()
+        if len(found) >= limit:
+            found = sorted(found, key=lambda row: row["id"], reverse=True)[:limit]
+            first = found[-1]["id"]
+    return [_told(row) for row in sorted(found, key=lambda row: row["id"], reverse=True)]
+
+
+def _inEach(connection: Connection, terms: list[Term], kinds: Sequence[str], few: Sequence[int], limit: int) -> list[int]:
+    """@return: ids of things of these sessions, the newest first: each session is one short question to SQLite, of all kinds at once."""
+    names = [TABLES[kind] for kind in _there(connection, kinds)]
+    each = (f"SELECT rowid FROM {name} WHERE {name} MATCH :said AND rowid BETWEEN :first AND :last" for name in names)
+    question = " UNION ALL ".join(each) + " ORDER BY 1 DESC LIMIT :limit"
+    said = query.fts(terms)
+    found: list[int] = []
+    for number in few if names else ():
+        if len(found) < limit:
+            given = {"said": said, "first": number << ITEM_BITS, "last": (number + 1 << ITEM_BITS) - 1, "limit": limit - len(found)}
+            found += connection.exec_driver_sql(question, given).scalars()
+    return found
+
+
+def _ofThese(connection: Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """The things with these ids, in their order."""
+    found: list[dict[str, Any]] = []
+    for begin in range(0, len(ids), CHUNK):
+        chosen = _what().where(items.c.id.in_(ids[begin : begin + CHUNK]), sessions.c.number == items.c.session)
+        found += map(_told, connection.execute(chosen.order_by(items.c.id.desc())).mappings())
+    return found
+
+
+def _what() -> Select[Any]:
+    own = [sessions.c.session, sessions.c.started, *(sessions.c[name] for name in _SESSION)]
+    return select(*own, items.c.id, *(items.c[name] for name in _ITEM))
 
 
 def _few(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[int] | None:
     """The numbers of the sessions that are wanted, newest first; C{None} for too many."""
-    chosen = select(sessions.c.number).where(*wanted).order_by(sessions.c.number.desc()).limit(FEW + 1)
+    most = FEW if connection.dialect.name == "sqlite" else FEW_AT_SERVER
+    chosen = select(sessions.c.number).where(*wanted).order_by(sessions.c.number.desc()).limit(most + 1)
     found = list(connection.execute(chosen).scalars())
-    return None if len(found) > FEW else found
+    return None if len(found) > most else found
 
 
-def _scarce(connection: Connection, terms: list[Term]) -> list[int] | None:
+def _parts(connection: Connection, terms: list[Term], kinds: Sequence[str]) -> Iterator[_Part]:
+    what = _what()
+    if connection.dialect.name != "sqlite":
+        what = what.where(items.c.session == sessions.c.number, items.c.id == _vectors.c.id).order_by(_vectors.c.id.desc())
+        for kind in kinds if 0 < len(set(kinds)) < len(KINDS) else (None,):
+            there = _match(terms) if kind is None else _match(terms) & (_vectors.c.kind == literal_column(f"'{kind}'"))
+            ids = _scarce(connection, there)
+            yield _Part(what.where(there if ids is None else _vectors.c.id.in_(ids)), _vectors.c.id, ids is not None)
+        return
+    said = query.fts(terms)
+    for kind in _there(connection, kinds):
+        name = TABLES[kind]
+        fts = table(name, column("rowid"))
+        first = _InOrder(_InOrder(fts, items, items.c.id == fts.c.rowid), sessions, sessions.c.number == items.c.session)
+        chosen = what.select_from(first).where(text(f"{name} MATCH :said").bindparams(said=said))
+        yield _Part(chosen.order_by(fts.c.rowid.desc()), fts.c.rowid)
+
+
+def _there(connection: Connection, kinds: Sequence[str]) -> list[str]:
+    """Those of the wanted kinds of which there is anything."""
+    wanted = [kind for kind in KINDS if kind in kinds or not kinds]
+    rare = [kind for kind in wanted if kind != "command"]
+    if not rare:
+        return wanted
+    other = items.c.kind != literal_column("'command'")  # as the index of them says it
+    each = (exists().where(other, items.c.kind == literal_column(f"'{kind}'")).select().scalar_subquery() for kind in rare)
+    found = dict(zip(rare, connection.execute(select(*each)).one(), strict=True))
+    return [kind for kind in wanted if found.get(kind, True)]
+
+
+def _scarce(connection: Connection, there: ColumnElement[bool]) -> list[int] | None:
     """
     At a server: all things in which the words stand, when they are few. It can not know how many there are, and would look through all
     things from the newest on, for words that nobody has said: 1.5 to 5 seconds for ten million. SQLite does not.
 
     @return: their ids; C{None}: they are many.
     """
-    if connection.dialect.name == "sqlite":
-        return None
     try:
         for setting in BY_WORDS:
             connection.execute(text(f"SET LOCAL {setting}"))
-        found = list(connection.execute(select(_vectors.c.id).where(_match(terms)).limit(RARE + 1)).scalars())
+        found = list(connection.execute(select(_vectors.c.id).where(there).limit(RARE + 1)).scalars())
     except DBAPIError as error:
         if "statement timeout" not in str(error.orig):
             raise
@@ -116,27 +207,6 @@ def _match(terms: list[Term]) -> ColumnElement[bool]:
     return found
 
 
-def _chosen(connection: Connection, terms: list[Term], kinds: Sequence[str]) -> Select[Any]:
-    dialect = connection.dialect.name
-    own = [sessions.c.session, sessions.c.started, *(sessions.c[name] for name in _SESSION)]
-    chosen = select(*own, *(items.c[name] for name in _ITEM))
-    if dialect == "sqlite":
-        first = _InOrder(_fts, items, items.c.id == _fts.c.rowid)
-        chosen = chosen.select_from(_InOrder(first, sessions, sessions.c.number == items.c.session))
-        chosen = chosen.where(text("words MATCH :said").bindparams(said=query.fts(terms))).order_by(_fts.c.rowid.desc())
-    else:
-        chosen = chosen.where(items.c.session == sessions.c.number, items.c.id == _vectors.c.id)
-        chosen = chosen.where(_match(terms)).order_by(_vectors.c.id.desc())
-    if not kinds:
-        return chosen
-    if "command" not in kinds:
-        rare = select(items.c.id).where(items.c.kind.in_(kinds), items.c.kind != text("'command'"))
-        if len(connection.execute(rare.limit(RARE + 1)).all()) <= RARE:
-            key: Any = literal_column("words.rowid" if dialect == "sqlite" else "words.id")
-            return chosen.where(key.in_(rare))
-    return chosen.where(items.c.kind.in_(kinds))
-
-
 class _InOrder(Join):
     """
     SQLite's CROSS JOIN, which it never turns round: first the words, which come in the order of their rows, so that it can stop at the
@@ -150,12 +220,6 @@ class _InOrder(Join):
 def _inOrder(element: Any, compiler: Any, **options: Any) -> str:
     sides = (compiler.process(side, **{**options, "asfrom": True}) for side in (element.left, element.right))
     return f"{' CROSS JOIN '.join(sides)} ON {compiler.process(element.onclause, **options)}"
-
-
-def _within(chosen: Select[Any], connection: Connection, first: int, last: int) -> Select[Any]:
-    """Only items of sessions of these numbers."""
-    key: Any = literal_column("words.rowid" if connection.dialect.name == "sqlite" else "words.id")
-    return chosen.where(key >= first << ITEM_BITS, key <= (last + 1 << ITEM_BITS) - 1)
 
 
 def _told(row: Any) -> dict[str, Any]:

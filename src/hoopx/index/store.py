@@ -17,7 +17,7 @@ from hoopx.state.engine import close, connect
 from hoopx.state.schema import Schema, newer, revision, upgrade
 
 INDEX: Final = Schema(
-    "0002", Path(__file__).parent / "migrations" / "versions", "index_version", "the index", "index.url",
+    "0003", Path(__file__).parent / "migrations" / "versions", "index_version", "the index", "index.url",
     "run the version that wrote it, or make a new one: hoopx reindex",
 )  # fmt: skip
 

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, text
 from twisted.logger import Logger
 
 from hoopx.index.swap import Transactions
+from hoopx.index.words import TABLES as WORDS
 from hoopx.index.words import emptyLog
 
 PAGES: Final = 250
@@ -40,7 +41,8 @@ class Traces:
         self._engine = engine
         self._transactions = Transactions(engine)
         self._now = now
-        self._begun = self._whole = False
+        self._left: list[str] | None = None
+        self._begun = False
         self._vacuum: _Vacuum | None = None
 
     def remove(self) -> bool:
@@ -48,7 +50,7 @@ class Traces:
         while not self.step():
             if self._vacuum is not None:
                 self._vacuum.join()
-            elif self._whole:
+            elif self._left == []:
                 return False
         return True
 
@@ -63,24 +65,30 @@ class Traces:
         if self._engine.dialect.name != "sqlite":
             return self._atServer()
         until = self._now() + STEP
-        while not self._whole:
-            self._whole = not self._merged(PAGES if self._begun else -PAGES)
-            self._begun = not self._whole
-            if self._begun and self._now() >= until:
+        if self._left is None:
+            self._left = list(WORDS.values())
+        while self._left:
+            self._begun = self._merged(self._left[0], PAGES if self._begun else -PAGES)
+            if not self._begun:
+                del self._left[0]
+            elif self._now() >= until:
                 return False
         # What has come since is not put together again while a reader keeps the log from being emptied.
-        self._whole = not emptyLog(self._engine)
-        return not self._whole
+        if not emptyLog(self._engine):
+            return False
+        self._left = None
+        return True
 
-    def _merged(self, pages: int) -> bool:
+    def _merged(self, name: str, pages: int) -> bool:
         """
+        @param name: of a table of words.
         @param pages: to write; negative: all parts that there are now are to become one.
         @return: whether there was anything to do.
         """
         with self._transactions.begin() as connection:
             raw: Any = connection.connection.driver_connection
             before = raw.total_changes
-            connection.execute(text("INSERT INTO words (words, rank) VALUES ('merge', :pages)"), {"pages": pages})
+            connection.execute(text(f"INSERT INTO {name} ({name}, rank) VALUES ('merge', :pages)"), {"pages": pages})
             return bool(raw.total_changes - before >= 2)  # the statement itself is one
 
     def _atServer(self) -> bool:

@@ -1,14 +1,15 @@
 # -*- test-case-name: tests.index.test_writer -*-
 """
-The words of items, as each database keeps them: FTS5's table over the items, or a column of tsvector.
+The words of items, as each database keeps them: FTS5's tables over the items, one for each kind, or a column of tsvector.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, Sequence
+from typing import Any, Final, Mapping, Sequence
 
 from sqlalchemy import Connection, Engine, text
 
+from hoopx.index.entries import KINDS
 from hoopx.index.query import tsvector
 from hoopx.index.tables import ITEM_BITS
 from hoopx.state.engine import BUSY_SECONDS
@@ -16,20 +17,22 @@ from hoopx.state.engine import BUSY_SECONDS
 READERS: Final = 0.3
 """Seconds to wait for those who read: a search takes no longer, and whoever writes meanwhile waits, too."""
 
-_ADD_FTS: Final = text("INSERT INTO words (rowid, text, parameters) VALUES (:id, :text, :parameters)")
-_ADD_VECTOR: Final = text("INSERT INTO words (id, vector) VALUES (:id, CAST(:said AS tsvector))")
-_FORGET_FTS: Final = text(
-    "INSERT INTO words (words, rowid, text, parameters) SELECT 'delete', id, text, parameters FROM items WHERE session = :session"
-)
+TABLES: Final[Mapping[str, str]] = {kind: "words" if kind == "command" else f"words_{kind}" for kind in KINDS}
+"""Kind -> SQLite's table of the words of such things: FTS5 can not leave out of a common word's places those of another kind."""
+
+_ADD_VECTOR: Final = text("INSERT INTO words (id, kind, vector) VALUES (:id, :kind, CAST(:said AS tsvector))")
 _FORGET_VECTOR: Final = text("DELETE FROM words WHERE id BETWEEN :first AND :last")
 
 
 def writeWords(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """@param rows: of items that were just added."""
     if connection.dialect.name == "sqlite":
-        connection.execute(_ADD_FTS, [{name: row[name] for name in ("id", "text", "parameters")} for row in rows])
+        for kind, name in TABLES.items():
+            said = [{each: row[each] for each in ("id", "text", "parameters")} for row in rows if row["kind"] == kind]
+            if said:
+                connection.execute(text(f"INSERT INTO {name} (rowid, text, parameters) VALUES (:id, :text, :parameters)"), said)
     else:
-        said = [{"id": row["id"], "said": tsvector(row["text"], row["parameters"])} for row in rows]
+        said = [{"id": row["id"], "kind": row["kind"], "said": tsvector(row["text"], row["parameters"])} for row in rows]
         connection.execute(_ADD_VECTOR, said)
 
 
@@ -40,7 +43,9 @@ def forgetWords(connection: Connection, number: int) -> None:
     @param number: of the session.
     """
     if connection.dialect.name == "sqlite":
-        connection.execute(_FORGET_FTS, {"session": number})
+        for kind, name in TABLES.items():
+            gone = f"SELECT 'delete', id, text, parameters FROM items WHERE session = :session AND +kind = '{kind}'"
+            connection.execute(text(f"INSERT INTO {name} ({name}, rowid, text, parameters) {gone}"), {"session": number})
     else:
         first = number << ITEM_BITS
         connection.execute(_FORGET_VECTOR, {"first": first, "last": first + (1 << ITEM_BITS) - 1})

@@ -27,7 +27,7 @@ from hoopx.ledger.lookup import ROTATED, Lookup, keyOf, lookupKey
 from hoopx.ledger.note import Checkpoint, NoteError, Signer, Verifier, makeNote, openNote, parseCheckpoint, split, union
 from hoopx.ledger.tiles import WIDTH
 from hoopx.recording.files import Files
-from hoopx.recording.locks import Locked, tryLock
+from hoopx.recording.locks import Locked, owner, tryLock
 
 MAX_BATCH: Final = 4096
 """Leaves in one L{Ledger.append}: 4 MiB at the most, written at once."""
@@ -137,7 +137,7 @@ class Ledger:
             raise LedgerFailed(f"{directory}: {error}") from error
         try:
             if not tryLock(lock):
-                raise Locked(f"{directory} is written by another process: stop the gateway first")
+                raise Locked(f"{directory} is written by {owner(os.path.join(directory, 'lock'))}: stop that gateway first")
             return cls(directory, key, name, files, wall, lock)
         except BaseException as error:
             os.close(lock)

@@ -18,7 +18,7 @@ from hoopx.ledger.log import CHECKPOINT, FRESH, WITNESSED, Ledger
 from hoopx.ledger.note import NoteError, makeNote, parseCheckpoint, split
 from hoopx.ledger.reader import LedgerReader
 from hoopx.recording.files import Files
-from hoopx.recording.locks import Locked, tryLock
+from hoopx.recording.locks import Locked, owner, tryLock
 
 
 def renew(
@@ -50,7 +50,7 @@ def renew(
     lock = os.open(os.path.join(old, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if not tryLock(lock):
-            raise Locked(f"{old} is written by another process: stop the gateway")
+            raise Locked(f"{old} is written by {owner(os.path.join(old, 'lock'))}: stop the gateway")
         origin, checkpoint = _last(old, files)
         aside = os.path.join(data, f"ledger.old-{origin}")
         if os.path.exists(aside):

@@ -107,6 +107,7 @@ class Figures:
         yield _gauge("hoopx_uptime_seconds", "Since the start.", status.get("uptime"))
         yield _gauge("hoopx_sessions", "Sessions that live.", status.get("sessions"))
         yield _gauge("hoopx_recording_possible", "New sessions can be recorded: 1 or 0.", not unrecordable(status))
+        yield _gauge("hoopx_audit_possible", "The audit can be written: 1 or 0.", not status.get("audit"))
         yield _counter("hoopx_logins_failed", "Logins that failed.", self._failed())
         sent = CounterMetricFamily("hoopx_bytes", "Bytes that a side has sent, as recorded.", labels=["side"])
         for side, count in zip(("client", "target"), self._traffic()):

@@ -20,6 +20,8 @@ def unready(status: Mapping[str, Any]) -> list[str]:
     found += [f"sessions can not be recorded: {why}" for why in unrecordable(status)]
     if status.get("state"):
         found.append(f"identities can not be checked: {status['state']}")
+    if status.get("audit"):
+        found.append(f"what is done is not audited: {status['audit']}")
     listeners = status.get("listeners")
     if listeners is not None and (not listeners or not all(each.get("address") for each in listeners)):
         found.append("not every listener is up")

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
 from attrs import Factory, define
 
-from hoopx.state.rows import auditHash
+from hoopx.state.rows import AuditAway, auditHash
 
 STATE: Final = "state.sqlite"
 NAMED: Final = 20
@@ -30,15 +30,20 @@ class Acts:
     A verdict on an audit.
 
     @ivar rows: how many there are; C{logged}: that the ledger has.
-    @ivar state: C{"consistent"}, C{"TAMPERED"}, C{"missing"}, C{"unchecked"} (it can not be read), or C{"elsewhere"}: it is not in
-        this folder, and nobody has said that it should be.
-    @ivar problems: what is wrong.
+    @ivar state: C{"consistent"}, C{"TAMPERED"}, C{"missing"}, or C{"unchecked"}: it can not be read, or is not here.
+    @ivar problems: what is wrong, or why it was not checked.
+    @ivar expected: it should have been checked. Of a copy of the recordings nobody has said so.
     """
 
     rows: int = 0
     logged: int = 0
     state: str = "consistent"
     problems: list[str] = Factory(list)
+    expected: bool = True
+
+    @property
+    def sound(self) -> bool:
+        return self.state == "consistent" or (self.state == "unchecked" and not self.expected)
 
     def line(self) -> dict[str, Any]:
         """As C{hoopx verify --json} prints it, with the ledger."""
@@ -59,14 +64,36 @@ def verifyAudit(data: str, vouched: Collection[str], trail: Collection[str], exp
     if not os.path.exists(path):
         if expected and vouched:
             return Acts(state="missing", problems=[f"{STATE} is not here, and the ledger has {len(vouched)} rows of it"])
-        return Acts(state="elsewhere") if vouched else None
+        return absent(vouched, "this folder")
     try:
         return _judged(_read(path), vouched, trail)
     except (OSError, sqlite3.Error) as error:
         return Acts(state="unchecked", problems=[f"{STATE} can not be read: {error}"])
 
 
-def _judged(rows: Iterator[Mapping[str, Any]], vouched: Collection[str], trail: Collection[str]) -> Acts:
+def verifyServer(rows: Callable[[], Iterable[Mapping[str, Any]]], vouched: Collection[str], trail: Collection[str]) -> Acts:
+    """
+    Likewise, of an audit that is kept in a database server.
+
+    @param rows: all of them, oldest first; raises L{AuditAway}.
+    """
+    try:
+        return _judged(rows(), vouched, trail)
+    except AuditAway as error:
+        gone = error.gone and bool(vouched)
+        more = f", and the ledger has {len(vouched)} rows of it" if gone else ""
+        return Acts(state="missing" if gone else "unchecked", problems=[f"{error}{more}"])
+
+
+def absent(vouched: Collection[str], where: str) -> Acts | None:
+    """@return: of an audit that is somewhere else than what is verified; C{None} when the ledger has nothing of it."""
+    if not vouched:
+        return None
+    why = f"the ledger has {len(vouched)} rows of the audit, which is not in {where}: run hoopx verify at the gateway, without a path"
+    return Acts(state="unchecked", problems=[why], expected=False)
+
+
+def _judged(rows: Iterable[Mapping[str, Any]], vouched: Collection[str], trail: Collection[str]) -> Acts:
     acts = Acts()
     missing = set(vouched)
     wrong: list[str] = []
@@ -95,9 +122,17 @@ def _judged(rows: Iterator[Mapping[str, Any]], vouched: Collection[str], trail: 
 
 def _digest(row: Mapping[str, Any]) -> str:
     try:
-        return auditHash({**row, "details": json.loads(row["details"])})
+        return auditHash(row)
     except (ValueError, TypeError, RecursionError):
         return ""
+
+
+def _details(text: Any) -> Any:
+    """@return: what has no digest, where it is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return object()
 
 
 def _read(path: str) -> Iterator[Mapping[str, Any]]:
@@ -107,6 +142,6 @@ def _read(path: str) -> Iterator[Mapping[str, Any]]:
     try:
         database.row_factory = sqlite3.Row
         for row in database.execute(_ROWS):
-            yield dict(row)
+            yield {**dict(row), "details": _details(row["details"])}
     finally:
         database.close()

@@ -62,13 +62,13 @@ class Incomplete(ValueError):
     """There is nothing to prove the session with."""
 
 
-def write(path: str, session: str, names: Sequence[str], folder: str, ledger: str) -> int:
+def write(path: str, session: str, names: Sequence[str], folder: str, ledger: Any) -> int:
     """
     Write a bundle.
 
     @param path: of the zip file, which must not be there.
     @param session: its id; C{folder}: its directory; C{names}: of its sealed segments.
-    @param ledger: the ledger's directory.
+    @param ledger: the ledger's directory, or what else L{LedgerReader} reads.
     @return: how many leaves are proven.
     @raise Incomplete: the ledger does not know the session, or has no checkpoint yet.
     @raise hoopx.ledger.errors.LedgerError: and C{ProofError}: the ledger is damaged.

@@ -214,6 +214,9 @@ def _summarise(path: str, session: str, opener: Opener) -> Summary | None:
         reason = "recovered" if value.get("connected", True) else "never connected"
         return Summary(session, path, head, "recovered", started, started + at, reason, _totals(value))
     name = os.path.join(path, OPEN)
+    if kept is not None and not os.path.exists(name):
+        reason = f"its end is missing: {names[-1]} is the last that is in {kept.store}"
+        return Summary(session, path, head, "damaged", started, None, reason, {})
     live = isLocked(name)
     scan = scanSegment(name)
     if live:

@@ -96,6 +96,20 @@ def atHome(name: str) -> bool:
         return False
 
 
+def standIn(place: Place, top: str) -> str:
+    """
+    Make a directory that stands for a session of which there is none: with a marker, as if its segments had been there once.
+
+    @param top: where; a folder of the reader's own.
+    @return: the directory.
+    """
+    path = os.path.join(top, place.session)
+    os.mkdir(path, 0o700)
+    with open(os.path.join(path, MARKER), "w") as file:
+        json.dump({"session": place.session, "store": place.store, "objects": dict(place.objects)}, file)
+    return path
+
+
 def away(place: Place) -> list[str]:
     """@return: segments that are in the store alone."""
     return sorted(name for name in place.objects if place.path is None or not os.path.exists(os.path.join(place.path, name)))

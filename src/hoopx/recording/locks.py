@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.recording.test_recovery -*-
+# -*- test-case-name: tests.recording.test_locks -*-
 """
 Who owns what: flock(2), held for the owner's life, let go by the kernel.
 """
@@ -53,6 +53,56 @@ def tryLock(descriptor: int) -> bool:
         except BlockingIOError:
             if left:
                 time.sleep(0.001)
+    return False
+
+
+def owner(path: str) -> str:
+    """@return: who holds the lock of a file, in words, and how it is made to end if it can not by itself."""
+    pid = holder(path)
+    if pid is None:
+        return "another process"
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state = file.read().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        return f"process {pid}"
+    if state != b"T":
+        return f"process {pid}"
+    return f"process {pid}, which was stopped (SIGSTOP) and does not end: kill -CONT {pid} lets it, or kill -KILL {pid} ends it"
+
+
+def holder(path: str, locks: str = "/proc/locks") -> int | None:
+    """
+    @param locks: what the kernel tells, C{proc_locks(5)}.
+    @return: the process that has locked a file with flock(2); C{None} when that is not to be seen, as of one in another container.
+    """
+    try:
+        status = os.stat(path)
+        with open(locks, encoding="ascii") as file:
+            lines = [line.split() for line in file]
+    except OSError:
+        return None
+    for fields in lines:
+        if len(fields) >= 6 and fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == str(status.st_ino):
+            pid = int(fields[4])
+            # The device that is told there is not always that of stat(2), as with overlayfs.
+            if pid > 0 and _hasOpen(pid, status):
+                return pid
+    return None
+
+
+def _hasOpen(pid: int, status: os.stat_result) -> bool:
+    folder = f"/proc/{pid}/fd"
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    for name in names:
+        try:
+            if os.path.samestat(os.stat(f"{folder}/{name}"), status):
+                return True
+        except OSError:
+            continue
     return False
 
 

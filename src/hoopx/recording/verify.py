@@ -18,7 +18,7 @@ from hoopx.recording.chain import WRONG, Attested, Chain
 from hoopx.recording.locks import isLocked
 from hoopx.recording.outline import fits, outline
 from hoopx.recording.segment import NEXT
-from hoopx.recording.stored import PLAIN, SNIFF, Encrypted, kindOf, openSegment
+from hoopx.recording.stored import AGE, PLAIN, SNIFF, Encrypted, kindOf, openSegment
 from hoopx.recording.walk import Walk
 
 STOPS: Final = "the recording stops here, without an end"
@@ -57,6 +57,9 @@ class Verdict:
     @ivar behind: how many sealed segments there are that the ledger has not.
     @ivar tail: frames behind the first one of the segment that is not sealed.
     @ivar last: nanoseconds since session start of the last frame, as far as it can be read.
+    @ivar closed: how many encrypted segments no identity has opened: of each the file is the one in the ledger, and that is all that
+        was checked.
+    @ivar opened: how many encrypted segments one has opened.
     """
 
     session: str
@@ -71,6 +74,8 @@ class Verdict:
     behind: int = 0
     tail: int = 0
     last: int = 0
+    closed: int = 0
+    opened: int = 0
 
 
 class _Reader:
@@ -135,6 +140,7 @@ class _Reader:
             return True
         try:
             if not self.open and self.fast(path):
+                self.read(path)
                 return self.packed(path)
             with self.opener(path) as file:
                 if self.open and (said := _number(file)) is not None and said > chain.number:
@@ -146,6 +152,7 @@ class _Reader:
                 walk = Walk(chain, self.open, self.wrong)
                 if not walk.run(file, self.name):
                     return False
+                self.read(path)
                 self.verdict.tail = max(0, walk.frames - 1) if self.open else 0
                 return self.open or self.packed(path)
         except Encrypted as error:
@@ -153,6 +160,11 @@ class _Reader:
         except Unreadable as error:
             self.wrong(str(error))
             return False
+
+    def read(self, path: str) -> None:
+        """All frames of a segment were."""
+        with open(path, "rb") as file:
+            self.verdict.opened += kindOf(file.read(SNIFF)) == AGE
 
     def fast(self, path: str) -> bool:
         try:
@@ -183,10 +195,12 @@ class _Reader:
         if chain.attested is None or chain.number not in chain.attested.sealed:
             self.unchecked.append(Problem(self.name, None, why))
             return True
-        chain.connected = chain.connected or chain.number > 0
+        # What can not be read in it, the ledger says: of a session that has an opening the target may have been reached.
+        chain.connected = chain.connected or chain.number > 0 or chain.attested.key is not None
         with open(path, "rb") as file:
             if not self.object(file, chain.attested.sealed[chain.number][1]):
                 return False
+        self.verdict.closed += 1
         if chain.attested.ended is not None and chain.number + 1 == chain.attested.segments:
             chain.ended = RECOVERED if chain.attested.ended == "recovered" else DONE
         return True

@@ -11,6 +11,7 @@ from typing import Any, Callable, Final
 from attrs import define
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from hoopx.state.store import Store
 from hoopx.state.thread import Threads
@@ -44,15 +45,24 @@ class AuditedAlarms:
     @param threads: where the store's calls run.
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
     @param now: the wall clock, in seconds since the epoch.
+    @param failed: callable(failure), told when they can not be written.
     """
 
     log = Logger()
 
-    def __init__(self, store: Store, threads: Threads, clock: Any, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        threads: Threads,
+        clock: Any,
+        now: Callable[[], float],
+        failed: Callable[[Failure], Any] = lambda failure: None,
+    ) -> None:
         self._store = store
         self._threads = threads
         self._clock = clock
         self._now = now
+        self._failed = failed
         self._minutes: dict[str, tuple[_Minute, Any]] = {}
         self._rows: deque[dict[str, Any]] = deque()
         self._lost = 0
@@ -117,8 +127,9 @@ class AuditedAlarms:
             return True
 
         def failed(failure: Any) -> bool:
-            # No alarm: it would be one more that can not be written. The state store's own trouble is told by whoever asks it.
+            # No alarm for each: it would be one more that can not be written.
             self.log.warn("{count} alarms can not be written to the audit: {why}", count=len(self._rows), why=failure.getErrorMessage())
+            self._failed(failure)
             if not self._stopped:
                 self._later = self._clock.callLater(AGAIN, self._again)
             return False

@@ -11,7 +11,9 @@ from typing import Any, Callable, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
+from hoopx.state.lapse import Lapse
 from hoopx.state.store import Store
 from hoopx.state.thread import Threads
 
@@ -28,12 +30,14 @@ class Audit:
 
     @param threads: where the store's calls run.
     @param now: the wall clock, in seconds since the epoch.
+    @param lapse: told when a row can not be written.
     """
 
-    def __init__(self, store: Store, threads: Threads, now: Callable[[], float]) -> None:
+    def __init__(self, store: Store, threads: Threads, now: Callable[[], float], lapse: Lapse | None = None) -> None:
         self._store = store
         self._threads = threads
         self._now = now
+        self._lapse = lapse
 
     def write(self, actor: str, action: str, subject: str, details: dict[str, Any] | None = None) -> Deferred[str]:
         """
@@ -45,8 +49,27 @@ class Audit:
         @param details: whatever JSON can say; no secrets.
         @return: fires when the row is on the disk, with its hash (L{hoopx.state.rows.auditHash}).
         """
-        row = {"at": self._now(), "actor": actor, "action": action, "subject": subject, "details": details or {}}
-        return self._threads.call(self._store.addAudit, [row]).addCallback(_first)
+        row = self._row(actor, action, subject, details)
+        written = self._threads.call(self._store.addAudit, [row]).addCallback(_first)
+        return written if self._lapse is None else written.addErrback(self._failed)
+
+    def late(self, actor: str, action: str, subject: str, details: dict[str, Any] | None = None) -> None:
+        """Something was done although its row could not be written: that is made up for."""
+        if self._lapse is not None:
+            self._lapse.late(self._row(actor, action, subject, details))
+
+    @property
+    def trouble(self) -> str | None:
+        """Why rows can not be written, or C{None}."""
+        return None if self._lapse is None else self._lapse.trouble
+
+    def _row(self, actor: str, action: str, subject: str, details: dict[str, Any] | None) -> dict[str, Any]:
+        return {"at": self._now(), "actor": actor, "action": action, "subject": subject, "details": details or {}}
+
+    def _failed(self, failure: Failure) -> Failure:
+        assert self._lapse is not None
+        self._lapse.failed(failure)
+        return failure
 
 
 class FailedLogins:
@@ -54,15 +77,24 @@ class FailedLogins:
     Failed logins, as one row per address and minute, whatever their number.
 
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
+    @param failed: callable(failure), told when they can not be written.
     @ivar total: all of them since the start.
     """
 
     log = Logger()
 
-    def __init__(self, store: Store, threads: Threads, clock: Any, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        threads: Threads,
+        clock: Any,
+        now: Callable[[], float],
+        failed: Callable[[Failure], Any] = lambda failure: None,
+    ) -> None:
         self._store = store
         self._threads = threads
         self._now = now
+        self._failed = failed
         self._counts: dict[tuple[str, str], int] = {}
         self.total = 0
         self._loop = LoopingCall(self.flush)
@@ -99,7 +131,11 @@ class FailedLogins:
         ]
         written = self._threads.call(self._store.addAudit, rows)
         # Losing a count is better than a gateway that stops counting.
-        return written.addErrback(lambda why: self.log.failure("failed logins could not be written to the audit", why))
+        return written.addErrback(self._notWritten)
+
+    def _notWritten(self, failure: Failure) -> None:
+        self.log.failure("failed logins could not be written to the audit", failure)
+        self._failed(failure)
 
 
 def _first(hashes: Any) -> Any:

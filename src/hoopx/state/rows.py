@@ -9,9 +9,23 @@ import json
 from hashlib import sha256
 from typing import Any, Final, Mapping
 
+from hoopx.errors import HoopxError
+
 FIELDS: Final = ("action", "actor", "at", "details", "subject")
 AS: Final = " as "
 """In the name of somebody who has become another user of the system: C{"uid 1000 (alice) as uid 0 (root)"}."""
+
+
+class AuditAway(HoopxError):
+    """
+    The audit can not be read.
+
+    @ivar gone: where it should be there is none.
+    """
+
+    def __init__(self, message: str, gone: bool = False) -> None:
+        super().__init__(message)
+        self.gone = gone
 
 
 def personOf(actor: str) -> str:

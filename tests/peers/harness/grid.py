@@ -44,8 +44,8 @@ LITTLE = 64 * 1024
 """What a full disk has left: less than that, and more than a last word and the end of a recording."""
 PATIENCE = 20.0
 """Seconds for what is expected to be told."""
-MEANWHILE = frozenset({"ledger", "checkpoint", "index"})
-"""Alarms of the curator, whose files are on the same disk: they come when there happens to be something to write."""
+MEANWHILE = frozenset({"ledger", "checkpoint", "index", "audit"})
+"""Alarms of the curator, whose files are on the same disk, and of the state store: they come when there happens to be something to write."""
 RACING = frozenset({("curator killed", "start"), ("curator killed", "end"), ("clock a day back", "start")})
 """There the session begins, or is over, at about the time of the alarm: it is told of it or is not."""
 GATEWAY = 'disk_reserve = "4MiB"\ndisk_refuse_below = "8MiB"'
@@ -343,6 +343,9 @@ class World:
     def verify(self, *arguments: str) -> dict[str | None, str]:
         """@return: state of each session, and of the ledger under C{None}. Fails when anything is tampered with or missing."""
         lines = json.loads(self.gateway.call("verify", "--json", *arguments))
+        for line in lines:
+            if line["session"] is None:  # a ledger, and the audit beside it: in a file, or at the server
+                assert line["audit"]["state"] == ("unchecked" if arguments else "consistent"), line["audit"]
         return {line.get("session"): line["state"] for line in lines}
 
     # -- what faults are made with

@@ -2,7 +2,7 @@ from hoopx.plugin import ProtocolRecorder
 
 recorder = ProtocolRecorder(
     "redislike",
-    "Redis and what speaks like it (RESP 2 and 3)",
+    "Redis and what speaks like it (RESP 2)",
     conversation="acme_redislike.conversation.RedisConversation",
     view="acme_redislike.view.RedisView",
 )

@@ -1,0 +1,1 @@
+``hoopx check`` looks into what the configuration names, too: a ``signing_key`` that is no Ed25519 key, or not the one that signs the ledger, credentials that are empty, a database's address that is none, certificates that do not fit together, a state store of a newer version.

@@ -1,0 +1,1 @@
+An audit that can not be written (a full disk, a server that is away) is an alarm (``audit``), and seen in ``hoopx status``, ``/readyz`` and as ``hoopx_audit_possible``; what goes on without it (``status``, ``kill``) is put down when it can be, with its time.

@@ -1,0 +1,1 @@
+``hoopx verify`` compares the audit with the ledger also where ``[state]`` is kept at a PostgreSQL server; one that it can not read is called ``unchecked``, and one that is not in what is verified is, too.
