@@ -11,9 +11,8 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from hoopx.frames import ulid
-from hoopx.index import filters
+from hoopx.index import filters, things
 from hoopx.index import search as module
-from hoopx.index import writer as writing
 from hoopx.index.entries import KINDS, Entry, digest
 from hoopx.index.filters import like
 from hoopx.index.listing import listing
@@ -101,7 +100,7 @@ class SearchCases:
             from hoopx.index.entries import storable
 
             found = {digest("command", storable(text), ""): Entry("command", storable(text), "", 1.0, 1.0, 1) for text in said}
-            self.writer._put(connection, row, found)
+            things.put(connection, row, found)
             self.writer._write(connection, row, True)
         for word in ("日本語", "ПРИВЕТ", '"привет мир"', "x" * 5000, "0x1f", "1e5", '"3 14"', "a@b.example", "прив*", "y"):
             self.assertEqual(len(self.texts(word)), 1, word[:20])
@@ -207,7 +206,7 @@ class SearchCases:
                 said = [(kind, f"{kind} {begun} {n} said") for n in range(3) for kind in ("command", "output", "event", "command", "result")]
                 found = {digest(*one, ""): Entry(*one, "", 1.0, 1.0, 1) for one in said}
                 row["started"], row["target"] = BEGAN + begun, f"t{begun}"
-                self.writer._put(connection, row, found)
+                things.put(connection, row, found)
                 self.writer._write(connection, row, True)
                 number[begun] = [text for _, text in dict.fromkeys(said)][::-1]
         self.patch(module, "CHUNK", 2)
@@ -235,7 +234,7 @@ class SearchCases:
             self.assertEqual(list(connection.execute(select(sessions.c.session)).scalars()), [stays])
 
     def test_limits(self: Any) -> None:
-        self.patch(writing, "ITEMS", 3)
+        self.patch(things, "ITEMS", 3)
         session = self.record(*(f"SELECT {number}" for number in range(9)), *(f"SELECT {number}" for number in range(9)))
         self.assertEqual(self.sessions('"more than"'), [session])
         self.assertEqual([one["count"] for one in search(self.engine, "select")], [2, 2, 2])

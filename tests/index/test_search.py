@@ -10,13 +10,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.frames import ulid
 from hoopx.index import search as module
+from hoopx.index import things
 from hoopx.index.entries import Entry, digest
 from hoopx.index.filters import like, numbers
 from hoopx.index.search import QueryError, search
 from hoopx.index.store import openForWriting
 from hoopx.index.tables import CLOCK_BITS, ITEM_BITS, TWINS, itemId
+from hoopx.index.things import ITEMS
 from hoopx.index.wanted import Filters
-from hoopx.index.writer import ITEMS
 from hoopx.state.engine import close
 from tests.index.cases import SearchCases
 from tests.index.rig import BEGAN
@@ -48,7 +49,7 @@ class SearchTests(SearchCases, SynchronousTestCase):
             with self.writer._transactions.begin() as connection:
                 row = self.writer._made(ulid(BEGAN + times), connection)
                 said = [("command", f"select {n}") for n in range(times)] + [("output", f"total {n}") for n in range(times)]
-                self.writer._put(connection, row, {digest(*one, ""): Entry(*one, "", 1.0, 1.0, 1) for one in said})
+                things.put(connection, row, {digest(*one, ""): Entry(*one, "", 1.0, 1.0, 1) for one in said})
                 self.writer._write(connection, row, True)
             looks = count()
 

@@ -15,11 +15,13 @@ from sqlalchemy.exc import OperationalError
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.frames import FrameError, pack
+from hoopx.index import things
 from hoopx.index import writer as module
 from hoopx.index.store import PRAGMAS
 from hoopx.index.tables import items, labels, sessions
+from hoopx.index.things import MORE
 from hoopx.index.traces import Traces
-from hoopx.index.writer import MORE, IndexWriter
+from hoopx.index.writer import IndexWriter
 from hoopx.protocols.postgres.messages import query
 from hoopx.recording import catalogue
 from hoopx.registry import protocols
@@ -216,26 +218,26 @@ class WriterTests(SynchronousTestCase):
     # Limits
 
     def test_manyDistinct(self) -> None:
-        self.patch(module, "ITEMS", 5)
+        self.patch(things, "ITEMS", 5)
         statements = [asked(f"SELECT {number}") for number in range(12)]
         feed(self.writer, self.reads, record(self.data, [sum(statements[:8], []), sum(statements[8:] + statements[:1], [])]))
         self.assertEqual(self.said(), [("SELECT 0", 2), *((f"SELECT {number}", 1) for number in range(1, 5)), (MORE, 7)])
         self.assertEqual(self.rows(sessions, "commands"), [(13,)])
 
     def test_characters(self) -> None:
-        self.patch(module, "CHARACTERS", 20)
+        self.patch(things, "CHARACTERS", 20)
         feed(self.writer, self.reads, record(self.data, [sum((asked(f"SELECT '{'x' * 10}{number}'") for number in range(9)), [])]))
         self.assertEqual([count for _, count in self.said()], [1, 8])
 
     def test_variants(self) -> None:
-        self.patch(module, "VARIANTS", 2)
-        from hoopx.index.entries import Entry
+        self.patch(things, "VARIANTS", 2)
+        from hoopx.index.entries import Entry, digest
 
         with self.writer._transactions.begin() as connection:
             row = self.writer._made("0" * 26, connection)
             for text_, count in (("a", 4), ("b", 2)):
-                found = {module.digest("command", text_, str(n)): Entry("command", text_, str(n), float(n), float(n), n) for n in range(count)}
-                self.writer._put(connection, row, found)
+                found = {digest("command", text_, str(n)): Entry("command", text_, str(n), float(n), float(n), n) for n in range(count)}
+                things.put(connection, row, found)
         self.assertEqual(self.rows(items, "text", "parameters", "count"), [("a", "0", 1), ("a", "1", 1), ("a", "", 2), ("b", "", 2)])
 
     # What the catalogue says

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 
 from hoopx.errors import HoopxError
 from hoopx.frames import DONE, HEAD, RECOVERED, unpack
-from hoopx.index import rows
+from hoopx.index import rows, things
 from hoopx.index.days import changedDays, note
 from hoopx.index.entries import Entries, Entry, digest
 from hoopx.index.swap import Transactions
@@ -32,14 +32,6 @@ from hoopx.values import Frame
 
 VIEWS: Final = 1000
 """Sessions whose reading goes on where it stopped. What is pushed out is read from its beginning when it comes again."""
-ITEMS: Final = 20_000
-"""Different entries of one session; later ones are counted together. A day of generated statements must not fill the disk."""
-CHARACTERS: Final = 16 * 1024 * 1024
-"""Of all entries of one session: the output of terminals is all different."""
-VARIANTS: Final = 2_000
-"""Entries of one session that differ in parameters; later ones are counted with their statement."""
-MORE: Final = f"more than {ITEMS} different things were said: later ones are in the recording, and only counted here"
-
 BLIND: Final = "not indexed: the view of its protocol did not come to an end"
 """An item says so; its parameters say why."""
 _HASH: Final = digest("event", BLIND, "")
@@ -168,7 +160,7 @@ class IndexWriter:
                 found += self._forget(connection, session)
         return found > 0
 
-    def adopt(self, row: rows.Row, said: Mapping[str, str], things: list[dict[str, Any]], anyway: bool = True) -> bool:
+    def adopt(self, row: rows.Row, said: Mapping[str, str], own: list[dict[str, Any]], anyway: bool = True) -> bool:
         """
         Take a session over from another index, in place of what is known of it here: its row, labels and items.
 
@@ -186,12 +178,12 @@ class IndexWriter:
             self._forget(connection, session)
             number = self._made(session, connection)["number"]
             mask = (1 << ITEM_BITS) - 1
-            own = [{**thing, "session": number, "id": itemId(number, thing["id"] & mask)} for thing in things]
+            ours = [{**thing, "session": number, "id": itemId(number, thing["id"] & mask)} for thing in own]
             self._write(connection, {**row, "number": number}, True)
             self._label(connection, session, said)
-            if own:
-                connection.execute(insert(items), own)
-                writeWords(connection, own)
+            if ours:
+                connection.execute(insert(items), ours)
+                writeWords(connection, ours)
         return True
 
     def forget(self, session: str) -> None:
@@ -244,7 +236,7 @@ class IndexWriter:
             row["partial"] = row["partial"] or bool(blind)
             row["segments"] = number + 1
             row["commands"] += commands
-            self._put(connection, row, found)
+            things.put(connection, row, found)
             self._write(connection, row, fresh)
             if head is not None:
                 self._label(connection, session, rows.labelsOf(head))
@@ -258,7 +250,7 @@ class IndexWriter:
         if row is None or session in self._readings or not row["partial"]:
             return False
         with self.engine.connect() as connection:
-            return bool(self._there(connection, row["number"], [_HASH]))
+            return bool(things.known(connection, row["number"], [_HASH]))
 
     def _tell(self, row: rows.Row, frames: list[Frame] | None) -> None:
         row["partial"] = row["partial"] or frames is None
@@ -336,63 +328,3 @@ class IndexWriter:
         connection.execute(delete(labels).where(labels.c.session == session))
         if said:
             connection.execute(insert(labels), [{"session": session, "name": name, "value": value} for name, value in said.items()])
-
-    def _put(self, connection: Connection, row: rows.Row, found: Mapping[int, Entry]) -> None:
-        """Add entries to a session's items: those that are there already are counted, the others are new, up to the limits."""
-        number = row["number"]
-        there = self._there(connection, number, found)
-        fresh: dict[int, dict[str, Any]] = {}
-        for name, entry in found.items():
-            if name not in there and name not in fresh:
-                if entry.parameters and row["variants"] >= VARIANTS:
-                    name, entry = digest(entry.kind, entry.text, ""), _plain(entry)
-                    self._also(connection, number, name, there, fresh)
-                if name not in there and name not in fresh and (row["items"] >= ITEMS or row["characters"] >= CHARACTERS):
-                    name = digest("event", MORE, "")
-                    entry = Entry("event", MORE, "", entry.at, entry.last, entry.sequence, entry.count)
-                    self._also(connection, number, name, there, fresh)
-            if name in there:
-                _count(there[name], entry)
-            elif name in fresh:
-                _count(fresh[name], entry)
-            else:
-                row["items"] += 1
-                row["characters"] += len(entry.text) + len(entry.parameters)
-                row["variants"] += bool(entry.parameters)
-                fresh[name] = {
-                    "id": itemId(number, row["items"]), "session": number, "hash": name, "kind": entry.kind, "text": entry.text,
-                    "parameters": entry.parameters, "at": entry.at, "last": entry.last, "count": entry.count,
-                    "sequence": entry.sequence,
-                }  # fmt: skip
-        for known in there.values():
-            if known.pop("changed", False):
-                connection.execute(update(items).where(items.c.id == known["id"]).values(**known))
-        if fresh:
-            connection.execute(insert(items), list(fresh.values()))
-            writeWords(connection, list(fresh.values()))
-
-    def _also(self, connection: Connection, number: int, name: int, there: dict[int, Any], fresh: Mapping[int, Any]) -> None:
-        if name not in there and name not in fresh:
-            there |= self._there(connection, number, [name])
-
-    def _there(self, connection: Connection, number: int, names: Iterable[int]) -> dict[int, dict[str, Any]]:
-        found = {}
-        wanted = list(names)
-        for begin in range(0, len(wanted), 500):  # SQLite takes 999 parameters at least
-            chosen = select(items.c.hash, items.c.id, items.c.at, items.c.last, items.c.count).where(
-                items.c.session == number, items.c.hash.in_(wanted[begin : begin + 500])
-            )
-            for one in connection.execute(chosen).mappings():
-                found[one["hash"]] = {name: one[name] for name in ("id", "at", "last", "count")}
-        return found
-
-
-def _count(known: dict[str, Any], entry: Entry) -> None:
-    known["count"] += entry.count
-    known["at"], known["last"] = min(known["at"], entry.at), max(known["last"], entry.last)
-    if "hash" not in known:
-        known["changed"] = True
-
-
-def _plain(entry: Entry) -> Entry:
-    return Entry(entry.kind, entry.text, "", entry.at, entry.last, entry.sequence, entry.count)
