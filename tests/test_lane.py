@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -285,6 +286,23 @@ class MaskedTests(Base):
         self.lane.attempt(TARGET, b"car")
         self.recording.fail()
         self.assertTrue(self.failures)
+
+    def test_faults(self):
+        """A policy or an approver that fails may say what the command was: that is in no log."""
+        said = []
+        self.addCleanup(globalLogPublisher.removeObserver, said.append)
+        globalLogPublisher.addObserver(said.append)
+        self.verdict = ValueError("no number: 'card'")
+        self.submit(b"card")
+        self.verdict = HOLD
+        self.submit(b"card")
+        self.answer.errback(ValueError("no number: 'card'"))
+        self.patch(self, "request", lambda approval: int("card"))
+        self.submit(b"card")
+        self.assertEqual(len(said), 3)
+        for event in said:
+            self.assertIn("ValueError at ", formatEvent(event))
+            self.assertNotIn("card", repr(event))
 
     def test_whole(self):
         """Whether the gateway's own words may follow is asked of the unit as it came, not of what was made of it."""

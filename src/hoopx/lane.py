@@ -24,6 +24,9 @@ UNSAFE_LIMIT: Final = 64 * 1024
 REPEAT: Final = 15.0
 """Seconds between two words to a client whose command is held; also finds dead peers."""
 
+WHERE: Final = 5
+"""Places told of a fault: those nearest to it."""
+
 INTERNAL: Final = block("the gateway could not judge this command", hint="Ask the gateway's operator: its log says why.", cause="error")
 
 
@@ -188,12 +191,18 @@ class Lane:
         try:
             verdict = self.session.broker.policy.judge(command, self.session)
         except Exception:
-            self.log.failure("policy failed: the command is refused", session=self.session.id)
+            self._fault("policy failed: the command is refused", Failure())
             return INTERNAL
         if verdict is ALLOW or verdict is HOLD or isinstance(verdict, Block):
             return verdict
         self.log.error("policy gave no verdict: the command is refused", session=self.session.id)
         return INTERNAL
+
+    def _fault(self, what: str, failure: Failure) -> None:
+        if self.masks:  # what it says may be what is hidden from everybody else
+            self.log.error("{what}: {where}", what=what, where=placed(failure), session=self.session.id)
+        else:
+            self.log.failure(what, failure=failure, session=self.session.id)
 
     def _judgeLate(self, command: Command) -> Any:
         self._command = command
@@ -210,7 +219,7 @@ class Lane:
         try:
             answer = session.broker.approver.request(approval)
         except Exception:
-            self.log.failure("approver failed: the command is refused", session=session.id)
+            self._fault("approver failed: the command is refused", Failure())
             answer = succeed(INTERNAL)
         if not answer.called:
             self._wait(approval)
@@ -275,7 +284,7 @@ class Lane:
         if self.session.dead or self._abandoned:
             return
         if withdrawn is None:
-            self.log.failure("a held command failed: it is refused", failure=failure, session=self.session.id)
+            self._fault("a held command failed: it is refused", failure)
         self.refuse(raw, self._command, withdrawn or INTERNAL)
         self._drain()
 
@@ -312,3 +321,9 @@ class Lane:
             held.cancel()
         for _, raw in queue or ():
             self.attempt(CLIENT, raw)
+
+
+def placed(failure: Failure) -> str:
+    """What kind of failure and where, without its words."""
+    where = ", ".join(f"{file}:{line} in {function}" for function, file, line, *_ in failure.frames[-WHERE:])
+    return f"{failure.type.__name__ if failure.type else 'failure'} at {where or 'an unknown place'}"

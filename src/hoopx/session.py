@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from hoopx.errors import ProtocolViolation, RecordingFailed, Refusal
 from hoopx.interfaces import ISession
-from hoopx.lane import Lane
+from hoopx.lane import Lane, placed
 from hoopx.values import CLIENT, MADE, TARGET, Claim, Grant, Identity, Target
 
 REASONS: Final = {
@@ -44,9 +44,6 @@ _REFUSED: Final = {"unavailable": "target-failed", "login-timeout": "login-timeo
 
 LINGER: Final = 10.0
 """Seconds that a slow disk has to make the last bytes safe before the session ends without them."""
-
-WHERE: Final = 5
-"""Places told of a fault: those nearest to it."""
 
 
 @implementer(ISession)
@@ -212,7 +209,7 @@ class Session:
         else:
             if any(lane.masks for lane in self._lanes):
                 # What it says may be what is hidden from everybody else.
-                self.log.error("a fault in the gateway ends a session: {what}", what=_placed(failure), session=self.id)
+                self.log.error("a fault in the gateway ends a session: {what}", what=placed(failure), session=self.id)
             else:
                 self.log.failure("a fault in the gateway ends a session", failure=failure, session=self.id)
             self.end("internal-error")
@@ -222,9 +219,3 @@ class Session:
             self.note(kind, **fields)
         except RecordingFailed:
             pass
-
-
-def _placed(failure: Failure) -> str:
-    """What kind of failure and where, without its words."""
-    where = ", ".join(f"{file}:{line} in {function}" for function, file, line, *_ in failure.frames[-WHERE:])
-    return f"{failure.type.__name__ if failure.type else 'failure'} at {where or 'an unknown place'}"

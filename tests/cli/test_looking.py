@@ -52,6 +52,11 @@ class LookingTests(GatewayCase):
         self.assertEqual(row["subject"], "drop table")
         self.assertEqual(row["details"], {"offline": True, "user": "a*", "kinds": ["command"], "limit": 50})
 
+    async def test_proof(self) -> None:
+        """Who takes a recording away as it is has looked, too; also where nothing comes of it, as here without a ledger."""
+        await self.hoopx(command, "export", self.session[:15], "--proof", "-o", self.mktemp())
+        self.assertEqual(self.looks(), [(myself(), "session.export", self.session)])
+
     async def test_notFound(self) -> None:
         """Where there is nothing to see nobody has looked."""
         await self.hoopx(command, "show", "nothing")

@@ -267,6 +267,41 @@ class StoredTests(MovedCase):
         await self.reindex("--fresh")
         self.assertEqual([row[0] for row in self.contents()[0]], [stays])
 
+    def alone(self) -> tuple[str, str]:
+        """@return: two sessions, of which there is nothing but the store's objects; the one that is read first comes first."""
+        older, newer = self.indexed()
+        for session in (older, newer):
+            shutil.rmtree(folder(self.data, session))
+        self.lose()
+        return newer, older
+
+    def objects(self, session: str) -> Path:
+        (found,) = self.bucket.rglob(session)
+        return found
+
+    async def test_erasedThereMeanwhile(self) -> None:
+        """The same where there is nothing but the objects: when it is looked again, they are gone."""
+        gone, stays = self.alone()
+
+        def erasing(total: int) -> Any:
+            return nullcontext(lambda path: shutil.rmtree(self.objects(gone)) if path.endswith(stays) else None)
+
+        self.patch(module, "_progress", erasing)
+        self.assertIn("1 session is in the index", await self.reindex())
+        self.assertEqual([row[0] for row in self.contents()[0]], [stays])
+
+    async def test_planted(self) -> None:
+        """Others may write into the bucket: what lies somewhere else under a segment's name does not take its place."""
+        first, second = self.alone()
+        await self.reindex()
+        before = self.contents()
+        (self.bucket / "gw1" / "zzz").mkdir()
+        shutil.copytree(self.objects(first), self.bucket / "gw1" / "zzz" / second)
+        await self.reindex()
+        self.assertEqual(self.contents(), before)
+        (self.bucket / "gw1" / "zzz" / second).rename(self.bucket / "gw1" / "zzz" / ("0" * 26))
+        self.assertIn("2 sessions are in the index", await self.reindex("--fresh"))
+
     async def test_erasedMeanwhile(self) -> None:
         """A session that is erased after it was read does not come back, nor any word of it."""
         gone = record(self.data, [asked("SELECT 'zanzibar'")], started=BEGAN)

@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import warnings
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -23,9 +24,11 @@ from hoopx.cli.verify import command
 from hoopx.config.settings import GatewaySettings, StoreSettings
 from hoopx.ledger.note import Cosigner
 from hoopx.state.store import Store
+from hoopx.storage.names import checkpointName
 from hoopx.values import Reference
 from tests.cli.gateway import GatewayCase
 from tests.ledger.rig import key
+from tests.recording import test_bucket
 from tests.recording.world import ERASURE, World, build, close
 
 
@@ -229,6 +232,24 @@ class VerifyTests(VerifyCase):
         self.assertEqual((status, {line["state"] for line in found}), (1, {"complete", "missing", "erased", "consistent"}))
         status, found, _ = await self.verified(str(elsewhere / "bucket" / self.world.sessions["plain"]))
         self.assertEqual((status, [line["state"] for line in found]), (0, ["complete"]))
+
+    async def test_twins(self) -> None:
+        """A second ledger of the same name, signed and sound, such as an old copy, does not speak for one that was tampered with."""
+        maker = test_bucket.BucketTests()
+        maker.setUp()
+        self.addCleanup(maker.doCleanups)
+        ledgerKey = maker.gateway("gw1", 5)
+        bucket = Path(maker.root)
+        shutil.copytree(bucket / "gw1", bucket / "zz")
+        checkpoint = bucket / checkpointName("gw1", 5)
+        checkpoint.chmod(0o600)
+        checkpoint.write_bytes(checkpoint.read_bytes().replace(b"\n5\n", b"\n6\n"))
+        memory = self.folder / "seen"
+        memory.mkdir()
+        for arguments in ([], ["--ledger-key", ledgerKey.vkey], ["--remember", str(memory)]):
+            status, found, err = await self.verified(f"file:{bucket}", *arguments)
+            self.assertEqual((status, sorted(line["state"] for line in found)), (1, ["TAMPERED", "consistent"]), err)
+        self.assertEqual(list(memory.iterdir()), [])
 
     async def test_store(self) -> None:
         """A store as the configuration names it, a folder of its objects, and one that is not there."""

@@ -12,9 +12,10 @@ from sqlalchemy import text
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator import apart as module
-from hoopx.curator.apart import GIVEN_UP, NICE, Apart, IndexFailed, start
+from hoopx.curator import overseer
+from hoopx.curator.apart import GIVEN_UP, NICE, Apart, IndexFailed, Stuck, start
 from hoopx.curator.indexer import serve
-from hoopx.curator.overseer import Overseer
+from hoopx.curator.overseer import Overseer, used
 from hoopx.curator.settings import CuratorSettings, load
 from hoopx.frames import segmentName
 from hoopx.index.store import address, openForReading
@@ -269,6 +270,40 @@ class DeadTests(SynchronousTestCase):
         self.assertRaises(IndexFailed, apart.segment, "S", "/nowhere/000000.hxr", 0)
         self.assertEqual(len(children), 2)
         self.assertTrue(all(child.returncode is not None for child in children))
+
+    def test_notStarted(self):
+        """One that was killed for a session is followed by none that can be started: that is not the next session's fault."""
+
+        class Killed:
+            stuck = "it has worked for 60 s without coming to an end"
+            close = begin = end = lambda self, *arguments: None
+
+        def spawn():
+            if children:
+                raise BlockingIOError(11, "Resource temporarily unavailable")
+            children.append(subprocess.Popen([sys.executable, "-c", ""], stdin=-1, stdout=-1, stderr=-1))
+            return children[-1]
+
+        children = []
+        apart = Apart(CuratorSettings("/nowhere", "gw"), spawn, lambda child: Killed())
+        self.assertRaises(IndexFailed, apart.segment, "S", "/nowhere/000000.hxr", 0)
+        self.assertNotIsInstance(self.assertRaises(IndexFailed, apart.segment, "T", "/nowhere/000000.hxr", 0), Stuck)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_used(self):
+        """Also where the kernel keeps no count of who waits for a processor."""
+        self.assertGreater(used(os.getpid())[0], 0)
+        real = open
+
+        def without(name, *arguments):
+            if name.endswith("schedstat"):
+                raise FileNotFoundError(2, "No such file", name)
+            return real(name, *arguments)
+
+        overseer.open = without
+        self.addCleanup(delattr, overseer, "open")
+        self.assertGreater(used(os.getpid())[0], 0)
+        self.assertRaises(OSError, used, 2**22 + 1)
 
     def test_secrets(self):
         """It is told the index's secret, and no other one."""

@@ -5,10 +5,12 @@ An index that is made again is the one that was made segment by segment.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pyrage
 import zstandard
@@ -20,14 +22,17 @@ from hoopx.frames import FrameError
 from hoopx.index import rebuild as module
 from hoopx.index.rebuild import Rebuild
 from hoopx.index.search import search
-from hoopx.index.segments import Segments
+from hoopx.index.segments import Places, Segments
 from hoopx.index.store import address, openForReading
 from hoopx.index.swap import LOCK
 from hoopx.protocols.postgres.messages import query
+from hoopx.protocols.postgres.view import PostgresView
+from hoopx.recording.elsewhere import Place
 from hoopx.recording.stored import opener
 from hoopx.registry import protocols
 from hoopx.state.engine import close
 from hoopx.values import ATTEMPTED, CLIENT, PASSED
+from tests.index import rig
 from tests.index.rig import BEGAN, Reads, asked, contents, feed, folder, record, writer
 
 STATEMENTS = [f"SELECT {word} FROM t" for word in ("a", "b", "c", "'a long one which is cut in two somewhere'")]
@@ -97,6 +102,45 @@ class RebuildTests(SynchronousTestCase):
         self.assertEqual(len(search(engine, "select")), 1)
         close(engine)
         self.assertEqual(sorted(path.name for path in data.iterdir()), ["index.sqlite", "index.sqlite.lock", "recordings"])
+
+    def test_erasedBetween(self) -> None:
+        """The store's list is made, then a session is erased, there and from the index that is about to be replaced."""
+        stays = record(self.data, [asked("SELECT 'trumpet'")], started=BEGAN)
+        gone = record(self.data, [asked("SELECT 'zanzibar'")], started=BEGAN + 1)
+        read = Segments(str(self.data))
+        data = Path(self.mktemp())
+        there = {name: Place(name, None, {"000000.hxr": "x"}) for name in (stays, gone)}
+        places = Places(str(data), dict(there))
+
+        def again() -> None:
+            places.stored = dict(there)
+            there.pop(gone, None)
+
+        self.assertEqual(self.rebuild(data, read=read, places=places, again=again).run(), 1)
+        engine = openForReading(address("sqlite:", data))
+        self.addCleanup(close, engine)
+        self.assertEqual([row[0] for row in contents(engine)[0]], [stays])
+        self.assertNotIn(b"zanzibar", b"".join(path.read_bytes() for path in data.glob("index.sqlite*")))
+
+    def test_nonsense(self) -> None:
+        """Recordings that others may have written, or put into the store: none of them keeps the rest out of the index."""
+        good = record(self.data, [asked("SELECT 'trumpet'")])
+        record(self.data, [asked("SELECT 1")], protocol=["x"])
+        for said in ({"identity": ["x"]}, {"identity": "x"}, {"labels": ["x"]}, {"labels": 5}, {"protocol": {}}):
+            record(self.data, [asked("SELECT 1")], **said)
+        for said in ({"started": 10**400}, {"bytes_from_client": 10**30}, {"bytes_from_client": 1e999}, {"reason": [1]}):
+            with patch.object(rig, "pack", lambda value, said=said: json.dumps({**value, **said}).encode()):
+                record(self.data, [asked("SELECT 1")])
+        with patch.object(PostgresView, "feed", side_effect=AttributeError("a defect")):
+            rebuild = self.rebuild()
+            rebuild.run()
+            self.assertIn("a defect", rebuild.failed[good])
+        rebuild = self.rebuild()
+        rebuild.run()
+        self.assertLess(len(rebuild.failed), 2)
+        engine = openForReading(address("sqlite:", self.data))
+        self.addCleanup(close, engine)
+        self.assertEqual(len(search(engine, "trumpet")), 1)
 
     def test_damagedIndex(self) -> None:
         """A file that is none gives way."""

@@ -11,6 +11,7 @@ from hoopx.config.loader import parse
 from hoopx.recording.elsewhere import MARKER, Place, inStore, placed
 from hoopx.recording.evidence import Evidence
 from hoopx.recording.stored import opener
+from hoopx.storage import reading
 from hoopx.storage.declared import DeclaredBackend
 from hoopx.storage.errors import StorageUnavailable
 from hoopx.storage.names import objectName
@@ -95,6 +96,22 @@ class ElsewhereTests(EvidenceBase):
         self.assertWrong(found, live="the ledger has this session")
         self.assertEqual(found["recovered"].state, "recovered")
         self.assertEqual(found["erased"].state, "erased")
+
+    def test_planted(self):
+        """Under a segment's name, but not where a gateway puts it: it takes nothing's place."""
+        objects = self.move("plain")
+        planted = os.path.join(self.bucket, "gw", "zzz", self.world.sessions["plain"], "000000.hxr")
+        os.makedirs(os.path.dirname(planted))
+        with open(planted, "wb") as file:
+            file.write(b"x" * 1000)
+        stored = StoredObjects(self.backend)
+        verdicts = self.judged(stored, stored.names())
+        self.assertEqual(verdicts["plain"].state, "complete")
+        os.remove(os.path.join(self.bucket, objects["000000.hxr"]))
+        self.assertNotIn(objects["000000.hxr"], stored.names(), "what is gone is not told again")
+        # A name that is ours is no reason to fill the disk.
+        self.patch(reading, "HUGE", 999)
+        self.assertRaises(ValueError, stored.fetch, planted[len(self.bucket) + 1 :], self.mktemp())
 
     def test_unavailable(self):
         class Gone:

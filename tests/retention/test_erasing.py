@@ -1,8 +1,9 @@
 """Erased: the objects, the index, the files, then the leaf; never early, never half without going on."""
 
 import os
+from functools import partial
 
-from twisted.internet.defer import fail, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.recording.files import Files
@@ -99,6 +100,30 @@ class ErasingTests(SynchronousTestCase):
         self.assertEqual(self.eraser.expired(""), [])
         self.failureResultOf(self.eraser.erase(self.session, AUDIT), NotErased)
         self.assertIn(self.session, self.book.overSessions())
+
+    def next(self, waiting, receipt):
+        return next(waiting)
+
+    def test_heldMeanwhile(self):
+        """While the store takes its time: nothing more goes, of the objects or of the files."""
+        for gone in (1, 2):
+            self.setUp()
+            self.store()
+            self.now = self.ended + KEEP
+            waiting = [Deferred(), Deferred()]
+            asked = iter(waiting)
+            self.backend.delete = partial(self.next, asked)
+            erasing = self.eraser.erase(self.session, AUDIT)
+            for each in waiting[: gone - 1]:
+                each.callback(None)
+            self.book.hold(self.session, 7, True)
+            waiting[gone - 1].callback(None)
+            self.assertIn("held", str(self.failureResultOf(erasing, NotErased).value))
+            self.assertEqual((len(list(asked)), self.index.erased, self.ledger.leaves), (2 - gone, [], []))
+            self.assertTrue(os.path.exists(os.path.join(self.recording.path, "000001.hxr")))
+        self.backend.delete = lambda receipt: fail(NotStored("it is gone"))
+        self.book.hold(self.session, 8, False)
+        self.successResultOf(self.eraser.erase(self.session, AUDIT))
 
     def test_clock(self):
         self.now = self.ended + KEEP

@@ -52,6 +52,19 @@ class RunningTests(SynchronousTestCase):
         ])  # fmt: skip
         self.assertEqual(self.did, [("retention.erase", "A"), ("erase", "A", "hash of A"), ("retention.erase", "C")])
 
+    def test_heldMeanwhile(self):
+        """A hold that is in the audit before the row about the end of a session holds it, however little before."""
+        audit = self.audit
+
+        def late(actor, action, subject, details):
+            self.holds = [{"session": "A", "filter": None, "reason": "a lawsuit"}]
+            return audit(actor, action, subject, details)
+
+        self.sessions = ["A"]
+        self.retention._audit = late
+        (line,) = self.successResultOf(self.retention.run("root"))
+        self.assertEqual((line["done"], line["why"], self.did), ("held", "a lawsuit", [("retention.erase", "A")]))
+
     def test_heldByTheLedger(self):
         """The state store knows of no hold, being an old copy; the curator does."""
         self.expired = lambda after: succeed([{"session": "A", "ended": 1.0, "keep": 2.0, "head": HEAD, "held": "the ledger"}][: not after])

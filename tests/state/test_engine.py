@@ -6,11 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import URL, text
+from sqlalchemy.exc import IntegrityError, OperationalError
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.state.engine import connect
+from hoopx.state.engine import close, connect
 
 
 class ConnectTests(SynchronousTestCase):
@@ -52,6 +52,20 @@ class ConnectTests(SynchronousTestCase):
             self.assertEqual(done.stdout.strip(), str(number))
             with first.execution_options(write=True).begin() as connection:
                 connection.execute(text("INSERT INTO t VALUES (1)"))
+
+    def test_nothingSaid(self) -> None:
+        """What was to be written stands in no error: it would get into logs and alarms. A server's errors are its own words, too."""
+        engine = connect(self.path)
+        self.addCleanup(engine.dispose)
+        with engine.execution_options(write=True).begin() as connection:
+            connection.execute(text("CREATE TABLE t (a TEXT UNIQUE)"))
+        with engine.execution_options(write=True).connect() as connection:
+            connection.execute(text("INSERT INTO t VALUES (:a)"), {"a": "hunter2"})
+            error = self.assertRaises(IntegrityError, connection.execute, text("INSERT INTO t VALUES (:a)"), {"a": "hunter2"})
+        self.assertNotIn("hunter2", f"{error} {error!r}")
+        server = connect(URL.create("postgresql+psycopg", host="127.0.0.1", port=1))
+        self.addCleanup(close, server)
+        self.assertTrue(server.hide_parameters)
 
     def test_noPermission(self) -> None:
         if os.geteuid() == 0:

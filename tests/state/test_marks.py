@@ -89,6 +89,15 @@ class MarksTests(SynchronousTestCase):
         self.by(f"{BOB} as uid 0 (root)").review(S, "dave@example.com", signOff=True)
         self.assertEqual([row["by"] for row in self.by(BOB).reviewed(S)], [f"{ALICE} as uid 0 (root)", f"{BOB} as uid 0 (root)"])
 
+    def test_noLogin(self) -> None:
+        """A user of whom the kernel knows no login may be whoever has become that user: not a second person."""
+        root = "uid 0 (root)"
+        for first, second in ((root, f"{ALICE} as {root}"), (f"{ALICE} as {root}", root), (root, root)):
+            session = f"{S}{first}{second}"
+            self.by(first).review(session, "dave")
+            self.assertIn("a second person", str(self.assertRaises(MarkError, self.by(second).review, session, "dave", True)))
+        self.by(BOB).review(session, "dave", signOff=True)
+
     # Holds
 
     def test_holds(self) -> None:

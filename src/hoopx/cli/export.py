@@ -129,6 +129,7 @@ def _prove(place: Place, session: str, output: str | None) -> None:
     id = os.path.basename(folder)
     path = output or f"{id}.zip"
     where = placed(folder)
+    look(place, "export", id, format="proof")
     names = sorted({name for name in os.listdir(folder) if name.endswith(".hxr") and name[:-4].isdecimal()} | where.objects.keys())
     try:
         with together(where, stored(place, where.store) if away(where) else None) as whole:

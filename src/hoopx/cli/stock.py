@@ -17,7 +17,7 @@ from hoopx.cli.stores import stored
 from hoopx.errors import HoopxError
 from hoopx.frames import ulidTime
 from hoopx.recording.catalogue import Ambiguous, NotFound
-from hoopx.recording.elsewhere import Place, inStore
+from hoopx.recording.elsewhere import Place, atHome, inStore
 from hoopx.recording.fetching import Away
 from hoopx.storage.errors import StorageError
 
@@ -63,7 +63,7 @@ class Stock:
             raise Away(
                 f"there is no session {prefix!r} in {self._place.data}, and the store {self._reference} can not be looked through: {error}"
             ) from None
-        found = [each for each in inStore(names) if each.session.startswith(wanted)]
+        found = [each for each in inStore(filter(atHome, names)) if each.session.startswith(wanted)]
         if len(found) > 1:
             raise Ambiguous(prefix, [each.session for each in found[:5]])
         if found and found[0].session in self._erased():
@@ -83,7 +83,7 @@ class Stock:
             names = self._had().names(f"{self._place.settings.gateway.name}/")
         except (StorageError, OSError) as error:
             return f"the store {self._reference} can not be looked through: {error}"
-        found = {each.session: each for each in inStore(names)}
+        found = {each.session: each for each in inStore(filter(atHome, names))}
         alone = [session for session in found if not os.path.isdir(self.places.path(session) or "")]
         for session in self._erased().intersection(alone) if alone else ():
             del found[session]

@@ -28,7 +28,8 @@ class Report:
 
     @param strict: what counts as falling short, or C{None}: nothing does.
     @ivar states: how many sessions there are of each.
-    @ivar registers: origin -> verdict on that ledger.
+    @ivar registers: verdicts on ledgers, by the evidence that each belongs to (L{begin}) and its origin: a store may have a second one of
+        the same name, which must not speak for the first.
     @ivar gone: origins of ledgers that should be there, and are not.
     @ivar short: how many sessions and ledgers fall short.
     @ivar closed: how many encrypted segments no identity has opened; C{opened}: one has.
@@ -38,7 +39,8 @@ class Report:
         self.states: Counter[str] = Counter()
         self.bytes = 0
         self.register: Register | None = None
-        self.registers: dict[str, Register] = {}
+        self.registers: dict[tuple[int, str], Register] = {}
+        self._turn = 0
         self.gone: list[str] = []
         self.short = 0
         self.closed = 0
@@ -49,10 +51,14 @@ class Report:
         self._older = 0
         self._unsigned = 0
 
+    def begin(self) -> None:
+        """Other evidence comes now; of the same one a ledger may be told twice, and the last word counts."""
+        self._turn += 1
+
     def ledger(self, register: Register | None) -> None:
         self.register = register
         if register is not None:
-            self.registers[register.origin] = register
+            self.registers[self._turn, register.origin] = register
 
     def audit(self, data: str | None, own: bool, server: Callable[[], Iterable[Any]] | None) -> None:
         """
@@ -107,12 +113,12 @@ class Report:
     def end(self) -> None:
         """The ledgers, and the sum."""
         strict = self._strict.ledger if self._strict is not None else lambda register: []
-        short = {origin: strict(register) for origin, register in self.registers.items()}
+        short = {each: strict(register) for each, register in self.registers.items()}
         none = strict(None) if not self.registers else []
         self.short += sum(bool(each) for each in short.values()) + bool(none)
         if self._json:
-            for origin, register in self.registers.items():
-                self._object({**register.line(), "short": "; ".join(short[origin]) or None})
+            for each, register in self.registers.items():
+                self._object({**register.line(), "short": "; ".join(short[each]) or None})
             for origin in self.gone:
                 empty = {"session": None, "state": "missing", "problem": GONE, "segment": None, "frame": None, "ledger": origin}
                 self._object(empty)
@@ -120,10 +126,10 @@ class Report:
             return
         if not self.registers:
             say("ledger: there is none here. Sessions are checked by their own keys alone: a missing one is not missed.")
-        for origin, register in self.registers.items():
+        for each, register in self.registers.items():
             for text in ledgerSaid(register):
                 say(harmless(text))
-            for text in short[origin]:
+            for text in short[each]:
                 say(f"    SHORT: {harmless(text)}")
         for origin in self.gone:
             say(f"ledger {harmless(origin)}: {GONE}")

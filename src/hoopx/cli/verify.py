@@ -121,10 +121,10 @@ def command(
     except OSError as error:
         fail(f"{where} can not be read: {error.strerror or error}")
     if memory is not None and gateway is None:
-        told.gone = memory.gone(told.registers)
+        told.gone = memory.gone({register.origin for register in told.registers.values()})
     told.end()
     if memory is not None:
-        _remember(memory, told.registers)
+        _remember(memory, list(told.registers.values()))
     if not told.registers and not told.states:
         # A wrong or an emptied folder must not look like one in which everything is in order.
         fail(f"nothing was verified: neither recordings nor a ledger are in {where}")
@@ -189,19 +189,21 @@ def _memory(path: str) -> Remembered:
     return memory
 
 
-def _remember(memory: Remembered, registers: dict[str, Register]) -> None:
-    """Keep what was seen, of ledgers that are sound."""
+def _remember(memory: Remembered, registers: list[Register]) -> None:
+    """Keep what was seen, of ledgers that are sound. Of two with one name nobody knows which it is."""
+    names = [register.origin for register in registers]
     if len(registers) > 1 and not memory.many:
         fail(f"there are {len(registers)} ledgers: --remember has to be a folder, that is there", EXIT_USAGE)
     try:
-        for register in registers.values():
-            if memory.keep(register):
+        for register in registers:
+            if names.count(register.origin) == 1 and memory.keep(register):
                 say(f"ledger {harmless(register.origin)}: remembered from now on. What was before is not compared with anything.")
     except OSError as error:
         fail(f"the checkpoint can not be remembered: {error.strerror or error}")
 
 
 def _run(evidence: Any, told: Report, advance: Callable[[Verdict], object]) -> None:
+    told.begin()
     for verdict in evidence.run(told.ledger):
         advance(verdict)
         told.session(verdict)

@@ -171,7 +171,8 @@ class Apart:
 
     def _give(self, error: Exception, left: int) -> None:
         self._end()
-        stuck = None if self._overseer is None else self._overseer.stuck
+        overseer, self._overseer = self._overseer, None  # what it says is not said of a successor that could not even be started
+        stuck = None if overseer is None else overseer.stuck
         if stuck is not None:
             self.log.error("The index's process was killed: {why}.", why=stuck)
             raise Stuck(stuck) from None

@@ -6,6 +6,7 @@ session's recording.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from threading import Event, Lock, Thread
@@ -22,9 +23,17 @@ LOOK: Final = 1.0
 
 
 def used(pid: int) -> tuple[float, float]:
-    """@return: seconds that a process's first thread has had a processor, and has waited for one."""
-    with open(f"/proc/{pid}/schedstat") as file:
-        run, waited, _ = file.read().split()
+    """
+    @return: seconds that a process's first thread has had a processor, and has waited for one; that is 0 where the kernel does not tell.
+    @raise OSError: there is no such process.
+    """
+    try:
+        with open(f"/proc/{pid}/schedstat") as file:
+            run, waited, _ = file.read().split()
+    except FileNotFoundError:  # not every kernel keeps count: then L{Overseer} goes by the hundredths of seconds of proc(5), stat
+        with open(f"/proc/{pid}/stat") as file:
+            said = file.read().rpartition(")")[2].split()
+        return (int(said[11]) + int(said[12])) / os.sysconf("SC_CLK_TCK"), 0.0
     return int(run) / 1e9, int(waited) / 1e9
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Callable, Final, Iterator, Mapping
 
 from sqlalchemy import URL, Connection, Engine, select
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, DataError, DBAPIError
 
 from hoopx.errors import HoopxError
 from hoopx.index.rows import Row
@@ -32,8 +32,6 @@ from hoopx.state.engine import close
 ASIDE: Final = ".new"
 ROUNDS: Final = 5
 """Times that what came meanwhile is read before the lock is taken: then little is left to do under it."""
-UNREADABLE = (HoopxError, OSError, ValueError, KeyError, TypeError)
-"""What a damaged recording raises; the last three come from JSON that says something else than it should."""
 
 
 class Rebuild:
@@ -88,15 +86,26 @@ class Rebuild:
                     self._kept(engine, writer)
                 if self._gone(engine, writer):
                     Traces(engine).remove()
-                with engine.connect() as connection:
-                    count = len(connection.execute(select(sessions.c.session)).all())
+                count = _count(engine)
                 emptyLog(engine)
                 close(engine)
                 # Before the file: its log must not be taken for the new one's.
                 for ending in ("-wal", "-shm"):
                     path.with_name(path.name + ending).unlink(missing_ok=True)
                 os.replace(engine.url.database or "", path)
-            return count
+        return count - self._late()
+
+    def _late(self) -> int:
+        """What was erased while the store was looked through, and from the index that was before. @return: how many there were."""
+        self._again()
+        engine = openForWriting(self._where)
+        try:
+            gone = self._gone(engine, IndexWriter(engine, *self._arguments))
+            if gone:
+                Traces(engine).remove()
+            return gone
+        finally:
+            close(engine)
 
     @contextmanager
     def _scratch(self, aside: Path) -> Iterator[tuple[Engine, IndexWriter]]:
@@ -146,14 +155,17 @@ class Rebuild:
         engine = openForWriting(self._where)
         try:
             writer = IndexWriter(engine, *self._arguments)
-            count = 0
+            read = []
             with self._scratch(Path(self._data) / f"index{ASIDE}") as (aside, reading):
                 for path in self._places.paths():
-                    count += 1
+                    read.append(os.path.basename(path))
                     self._step(path)
                     self._replace(writer, reading, aside, path)
             writer.sweep(self._data, self._node)
-            return count
+            self._again()
+            gone = [session for session in read if session not in self.failed and not self._places.there(session)]
+            writer.erase(*gone)
+            return len(read) - len(gone)
         finally:
             close(engine)
 
@@ -196,9 +208,16 @@ class Rebuild:
             numbers = self._places.sealed(path)[begin:]
             for number in numbers:
                 writer.segment(session, number, self._arguments[0](session, number))
-        except UNREADABLE as error:
+        except DBAPIError as error:
+            if not isinstance(error, DataError):  # what the database does not take is the recording's fault, else it is its own
+                raise
+            self.failed[session] = str(error.orig)
+            return 0
+        except MemoryError:
+            raise
+        except Exception as error:  # whoever has written it may have made views and JSON fail in any way
             if self._places.there(session):  # and was not erased just now
-                self.failed[session] = str(error)
+                self.failed[session] = str(error) or type(error).__name__
             return 0
         return len(numbers)
 
@@ -213,6 +232,11 @@ def _copy(connection: Connection, row: Row, writer: IndexWriter, anyway: bool = 
     said = connection.execute(select(labels.c.name, labels.c.value).where(labels.c.session == row["session"]))
     things = connection.execute(select(items).where(items.c.session == row["number"]).order_by(items.c.id))
     return writer.adopt(row, dict(said.tuples().all()), [dict(thing) for thing in things.mappings()], anyway)
+
+
+def _count(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return len(connection.execute(select(sessions.c.session)).all())
 
 
 def _remove(path: Path) -> None:

@@ -19,6 +19,8 @@ INTERRUPTED: Final = "interrupted"
 """What the catalogue says of a session whose gateway has died and not come back yet: not the last word."""
 NAMES: Final = 64
 """Labels of a session that are kept."""
+MOST: Final = 2**63 - 1
+"""What a database can count."""
 NAME: Final = 512
 """Characters of anything that a client may have chosen; of a label's name an eighth. PostgreSQL's indexes take 2,700 bytes."""
 
@@ -50,7 +52,7 @@ def firstNumber(session: str) -> int:
 
 def fromHead(row: Row, head: Mapping[str, Any]) -> None:
     """Fill in what HEAD says."""
-    identity = head.get("identity") or {}
+    identity = _mapping(head.get("identity"))
     said = {
         "node": head.get("node") or "", "user": identity.get("name"), "kind": identity.get("kind"), "actor": head.get("actor"),
         "target": head.get("target"), "account": head.get("account"), "database": head.get("database"),
@@ -62,8 +64,21 @@ def fromHead(row: Row, head: Mapping[str, Any]) -> None:
 
 def labelsOf(head: Mapping[str, Any]) -> dict[str, str]:
     """The run labels of a session."""
-    found = head.get("labels") or {}
+    found = _mapping(head.get("labels"))
     return {storable(str(name)[: NAME // 8]): storable(str(value)[:NAME]) for name, value in list(found.items())[:NAMES]}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """@return: C{{}} for what is no JSON object: a recording from elsewhere may say anything."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _count(value: Any) -> int:
+    return max(0, min(int(value), MOST))
+
+
+def _reason(value: Any) -> str | None:
+    return None if value is None else storable(str(value)[:NAME])
 
 
 def fromSummary(row: Row, summary: Summary) -> None:
@@ -71,9 +86,9 @@ def fromSummary(row: Row, summary: Summary) -> None:
     if summary.head:
         fromHead(row, {"started": summary.started or 0.0, **summary.head})  # of one that is away, not all of HEAD is noted
     row |= {
-        "started": summary.started, "ended": summary.ended, "state": summary.state, "reason": summary.reason,
-        "bytes_from_client": summary.totals.get("bytes_from_client", 0),
-        "bytes_from_target": summary.totals.get("bytes_from_target", 0),
+        "started": summary.started, "ended": summary.ended, "state": summary.state, "reason": _reason(summary.reason),
+        "bytes_from_client": _count(summary.totals.get("bytes_from_client", 0)),
+        "bytes_from_target": _count(summary.totals.get("bytes_from_target", 0)),
     }  # fmt: skip
     if summary.reason == INTERRUPTED:
         row["ended"] = None
@@ -83,7 +98,7 @@ def fromFrame(row: Row, frame: Frame) -> None:
     """
     Fill in what one frame says of its session as a whole.
 
-    @raise ValueError: (or C{KeyError}, C{TypeError}) it says it wrongly.
+    @raise ValueError: (or C{KeyError}, C{TypeError}, C{OverflowError}) it says it wrongly.
     """
     fill = _FRAMES.get(frame.kind)
     if fill is not None:
@@ -95,12 +110,12 @@ def _head(row: Row, value: dict, frame: Frame) -> None:
 
 
 def _totals(row: Row, value: dict, frame: Frame) -> None:
-    row |= {name: int(value[name]) for name in ("bytes_from_client", "bytes_from_target")}
+    row |= {name: _count(value[name]) for name in ("bytes_from_client", "bytes_from_target")}
 
 
 def _done(row: Row, value: dict, frame: Frame) -> None:
     _totals(row, value, frame)
-    row |= {"state": "complete", "reason": value.get("reason"), "ended": row["started"] + frame.at / 1e9}
+    row |= {"state": "complete", "reason": _reason(value.get("reason")), "ended": row["started"] + frame.at / 1e9}
 
 
 def _recovered(row: Row, value: dict, frame: Frame) -> None:

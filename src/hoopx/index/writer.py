@@ -257,7 +257,7 @@ class IndexWriter:
         for frame in frames or ():
             try:
                 rows.fromFrame(row, frame)
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, OverflowError):
                 row["partial"] = True
 
     def _feed(self, reading: _Reading, frames: Iterable[Frame]) -> None:

@@ -176,7 +176,7 @@ def summarise(path: str, opener: Opener = openSegment) -> Summary | None:
             return _summarise(path, session, opener)
         except FileNotFoundError:
             continue
-        except (FrameError, Unreadable, ValueError, KeyError, TypeError) as error:
+        except (FrameError, Unreadable, ValueError, KeyError, TypeError, OverflowError) as error:
             return Summary(session, path, {}, "damaged", None, None, str(error), {})
     return None
 

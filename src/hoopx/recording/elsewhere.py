@@ -9,12 +9,14 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
 from attrs import frozen
 
+from hoopx.frames import ulidTime
 from hoopx.recording.files import openRegular
 from hoopx.storage.errors import NotStored
 
@@ -25,6 +27,7 @@ LARGEST: Final = 1 << 24
 """Bytes of a marker: some 200,000 segments."""
 
 _SEGMENT: Final = re.compile(r"[0-9]{6,}\.hxr")
+_HOME: Final = re.compile(r"[^/]+/([0-9]{4}/[0-9]{2}/[0-9]{2})/([0-9A-Z]{26})/[0-9]{6,}\.hxr")
 _OBJECT: Final = re.compile(r"(?:.*/)?([0-9A-Z]{26})/([0-9]{6,}\.hxr)")
 
 
@@ -70,13 +73,27 @@ def placed(path: str) -> Place:
 
 
 def inStore(names: Iterable[str]) -> list[Place]:
-    """@param names: of all objects of a store. @return: the sessions that they are of."""
+    """
+    @param names: of all objects of a store.
+    @return: the sessions that they are of. Of two objects that have one segment's name the one counts that lies where a gateway puts it.
+    """
     found: dict[str, dict[str, str]] = {}
     for name in names:
         match = _OBJECT.fullmatch(name)
         if match is not None:
-            found.setdefault(match[1], {})[match[2]] = name
+            objects = found.setdefault(match[1], {})
+            if match[2] not in objects or (atHome(name) and not atHome(objects[match[2]])):
+                objects[match[2]] = name
     return [Place(session, None, objects) for session, objects in sorted(found.items())]
+
+
+def atHome(name: str) -> bool:
+    """Does an object lie where a gateway puts it (L{hoopx.storage.names.objectName})? Others may write into the same store."""
+    match = _HOME.fullmatch(name)
+    try:
+        return match is not None and time.strftime("%Y/%m/%d", time.gmtime(ulidTime(match[2]))) == match[1]
+    except ValueError:
+        return False
 
 
 def standIn(place: Place, top: str) -> str:

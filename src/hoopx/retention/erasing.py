@@ -95,11 +95,12 @@ class Eraser:
         if receipts and self._backend is None:
             raise NotErased("it is stored in a store that is not in the configuration any more")
         for receipt in receipts.values():
+            yield self._threads.call(self._due, session)  # a store may take its time, and a hold that comes meanwhile stops it
             try:
                 yield self._backend.delete(receipt)
             except NotStored:
                 pass
-        yield self._threads.call(self._remove, path)
+        yield self._threads.call(self._remove, session, path)
         if self._index is not None:  # after the files: whoever looks through the disk meanwhile would put it down again
             yield self._index.erase(session)
         (index,) = yield self._scribe.append([leaf("erased", self._wall(), session=session, audit=audit)])
@@ -123,7 +124,8 @@ class Eraser:
         path: str = row["path"]
         return path
 
-    def _remove(self, path: str) -> None:
+    def _remove(self, session: str, path: str) -> None:
+        self._due(session)
         try:
             names = os.listdir(path)
         except FileNotFoundError:

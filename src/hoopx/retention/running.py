@@ -94,8 +94,7 @@ class Retention:
     def _one(self, found: dict[str, Any], by: str, dry: bool) -> Any:
         session, head = found["session"], found["head"]
         line = {"session": session, "target": (head or {}).get("target"), "ended": found["ended"], "keep": found["keep"], "why": ""}
-        holds = yield self._holding()  # each time: a hold that is set meanwhile holds
-        hold = heldBy(holds, session, head)
+        hold = heldBy((yield self._holding()), session, head)  # each time: a hold that is set meanwhile holds
         if hold is not None:
             return {**line, "done": "held", "why": str(hold["reason"])}
         if found.get("held"):  # by the ledger's word, or the curator's: the state store may be an old copy
@@ -104,6 +103,10 @@ class Retention:
             return {**line, "done": "would be erased"}
         try:
             audit = yield self._audit(by, "retention.erase", session, {"ended": found["ended"], "keep": found["keep"]})
+            # Once more: then no hold that stands in the audit before this row has been overlooked.
+            hold = heldBy((yield self._holding()), session, head)
+            if hold is not None:
+                return {**line, "done": "held", "why": str(hold["reason"])}
             yield self._curator.erase(session, audit)
         except HoopxError as error:
             self.log.error("{session} is not erased: {why}", session=session, why=str(error))

@@ -46,7 +46,8 @@ def connect(where: URL | Path, pragmas: tuple[str, ...] = PRAGMAS, statementSeco
 def _file(url: URL, pragmas: tuple[str, ...]) -> Engine:
     _private(Path(str(url.database)))
     # isolation_level: sqlite3 must not begin and commit by itself, which would split migrations.
-    engine = create_engine(url, connect_args={"isolation_level": None, "timeout": BUSY_SECONDS})
+    # hide_parameters: what was recorded, and tokens' hashes, would stand in the texts of errors, and so in logs and alarms.
+    engine = create_engine(url, connect_args={"isolation_level": None, "timeout": BUSY_SECONDS}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: Any) -> None:
@@ -89,8 +90,9 @@ def _server(url: URL, seconds: float) -> Engine:
     }  # fmt: skip
     # pre_ping: after the server's restart the first question must not find the old connection.
     engine = create_engine(
-        url, connect_args=arguments, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=CONNECT_SECONDS, pool_pre_ping=True
-    )
+        url, connect_args=arguments, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=CONNECT_SECONDS, pool_pre_ping=True,
+        hide_parameters=True,
+    )  # fmt: skip
     open_: set[Any] = set()
     event.listen(engine, "connect", lambda connection, record: open_.add(connection))
     event.listen(engine, "close", lambda connection, record: open_.discard(connection))

@@ -33,6 +33,14 @@ def personOf(actor: str) -> str:
     return actor.partition(AS)[0]
 
 
+def perhapsOne(one: str, other: str) -> bool:
+    """
+    @return: whether two actors may be the same person. A user that no login is known of may be whoever has become that user: who has
+        logged in can start commands of which the kernel does not know it, such as by a service manager.
+    """
+    return personOf(one) in other.split(AS) or personOf(other) in one.split(AS)
+
+
 def auditHash(row: Mapping[str, Any]) -> str:
     """
     SHA-256 in hex of a row's canonical JSON: its fields C{at}, C{actor}, C{action}, C{subject} and C{details}, keys sorted, no

@@ -21,6 +21,8 @@ from hoopx.values import Receipt
 COPY: Final = 1 << 20
 LARGEST: Final = 20 << 20
 """Bytes of a file of a ledger: a bundle has 256 entries of at most 64 KiB."""
+HUGE: Final = 1 << 30
+"""Bytes of an object that is fetched: twice the largest segment there can be. Somebody else may have put it there, and disks end."""
 PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds between two tries: half a minute, which a restart of a store takes."""
 
@@ -49,10 +51,12 @@ class StoredObjects:
             written first.
         @raise hoopx.storage.errors.StorageError:
         """
-        for receipt in _now(self._backend.list(prefix)):
-            if not receipt.deleted:  # a marker that hides what is below it, and is there
-                self._oldest[receipt.name] = receipt
-        return sorted(name for name in self._oldest if name.startswith(prefix))
+        # A marker hides what is below it, which is there.
+        found = {receipt.name: receipt for receipt in _now(self._backend.list(prefix)) if not receipt.deleted}
+        for name in [name for name in self._oldest if name.startswith(prefix)]:
+            del self._oldest[name]  # what is gone by now is not told again
+        self._oldest.update(found)
+        return sorted(found)
 
     def read(self, name: str, limit: int) -> bytes:
         """
@@ -69,12 +73,17 @@ class StoredObjects:
 
         @param told: callable(bytes that have come).
         @raise hoopx.storage.errors.StorageError:
+        @raise ValueError: it is larger than any of ours.
         """
         receipt = self._oldest.get(name) or Receipt(checked(name), None, "", None)
         with _now(self._backend.open(receipt)) as source:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with open(descriptor, "wb", buffering=0) as target:
+                left = HUGE
                 while data := source.read(COPY):
+                    left -= len(data)
+                    if left < 0:
+                        raise ValueError(f"{name} is larger than any segment")
                     target.write(data)
                     told(len(data))
 
