@@ -89,6 +89,26 @@ class HolderTests(SynchronousTestCase):
         self.assertEqual((self.book.holding(), self.book.holding(True)), (self.book.holding()[:1], []))
         self.assertEqual(self.released, 1)
 
+    def test_liftedMeanwhile(self):
+        """While those that it means are weighed: they are let go of all the same."""
+        mine = [self.session() for _ in range(PAGE + 1)]
+        self.told()
+        append = self.ledger.append
+
+        def lifting(leaves):
+            self.ledger.append = append
+            self.book.fall(1, None, LIFT)
+            self.holder.lifted(1)
+            return append(leaves)
+
+        self.ledger.append = lifting
+        self.set()
+        self.clock.advance(SOON)
+        self.assertEqual(self.said("hold-set"), mine)
+        self.assertEqual(self.said("hold-lifted"), mine)
+        self.assertFalse(any(self.book.isHeld(session) for session in mine))
+        self.assertEqual(self.book.holding(True), [])
+
     def test_liftedBeforeAnyIsTold(self):
         """Nothing is let go of before it is known which others there are."""
         session = self.session()

@@ -136,7 +136,7 @@ class Holder:
                 self._released()
                 return
             after = found[-1][0]
-            yield self._threads.call(self._book.weighedTo, row["audit"], after)
+            yield self._threads.call(self._book.weighedTo, row["audit"], after, True)
 
     @inlineCallbacks
     def _write(self, kind: str, acts: Sequence[tuple[str, str]]) -> Any:

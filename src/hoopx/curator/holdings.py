@@ -121,9 +121,10 @@ class Holdings:
         """@return: the same of what the ledger says is held."""
         return self._weighable("s.session > ? AND h.held = 1", after, limit)
 
-    def weighedTo(self, audit: str, after: str | None) -> None:
+    def weighedTo(self, audit: str, after: str | None, lifted: bool = False) -> None:
+        """@param lifted: it is being lifted. What is weighed for a hold that was lifted meanwhile does not shorten the way of its end."""
         with self._transaction() as database:
-            database.execute("UPDATE standing SET after = ? WHERE audit = ?", (after, audit))
+            database.execute("UPDATE standing SET after = ? WHERE audit = ? AND (lifted IS NOT NULL) = ?", (after, audit, lifted))
 
     def _weighable(self, where: str, after: str, limit: int) -> list[tuple[str, dict[str, Any], bool]]:
         rows = self._rows(
