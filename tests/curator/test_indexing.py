@@ -7,7 +7,9 @@ from threading import Thread
 from sqlalchemy import text
 from twisted.trial.unittest import SynchronousTestCase
 
+from hoopx.curator.indexer import made
 from hoopx.curator.indexing import Indexing
+from hoopx.curator.leisure import Leisure
 from hoopx.curator.settings import CuratorSettings
 from hoopx.errors import ConfigurationError
 from hoopx.frames import segmentName
@@ -30,6 +32,23 @@ class IndexingTests(SynchronousTestCase):
         with indexing._writer.engine.connect() as connection:
             self.assertEqual(connection.execute(text("SELECT count(*) FROM sessions")).scalar(), 0)
         indexing._writer.engine.dispose()
+
+    def test_pauses(self):
+        """Its process takes its time; it is asked to while a session's view is fed, and locks nothing in the database meanwhile."""
+        data = self.mktemp()
+        recording = Recorded(data).session(1)
+        indexing = made(CuratorSettings(data, "gw"))
+        self.assertIsInstance(indexing.pause, Leisure)
+        looked = []
+
+        def pause():
+            with indexing._writer.engine.begin() as connection:
+                looked.append(connection.execute(text("DELETE FROM labels")).rowcount)
+
+        indexing.pause = pause
+        indexing.segment(recording.session, os.path.join(recording.path, segmentName(0)), 0)
+        self.assertEqual(looked, [0])
+        indexing.close()
 
     def test_sweep(self):
         """What is on the disk and was never told is put down; then nothing is left to be looked for on the disk."""

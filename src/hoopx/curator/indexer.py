@@ -15,7 +15,8 @@ from typing import IO, Any
 
 from hoopx import registry
 from hoopx.curator.indexing import Indexing
-from hoopx.curator.settings import load
+from hoopx.curator.leisure import Leisure
+from hoopx.curator.settings import CuratorSettings, load
 
 
 def main() -> None:
@@ -23,11 +24,18 @@ def main() -> None:
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints goes to the log
     os.umask(0o077)
-    indexing = Indexing(load(source.readline()), registry.protocols(), lambda text: print(text, file=sys.stderr, flush=True))
+    indexing = made(load(source.readline()))
     try:
         serve(source, sink, indexing)
     finally:
         indexing.close()
+
+
+def made(settings: CuratorSettings) -> Indexing:
+    """What answers in this process: it takes its time."""
+    indexing = Indexing(settings, registry.protocols(), lambda text: print(text, file=sys.stderr, flush=True))
+    indexing.pause = Leisure()
+    return indexing
 
 
 def serve(source: IO[bytes], sink: IO[bytes], indexing: Any) -> None:

@@ -36,6 +36,7 @@ class Indexing:
     @param protocols: name -> L{hoopx.interfaces.IProtocolRecorder}.
     @param told: callable(text): for the log.
     @ivar progress: callable(): told of each segment that is read again before the one that was asked for.
+    @ivar pause: see L{IndexWriter}.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Indexing:
         self._settings = settings
         self._protocols = protocols
         self.progress: Callable[[], None] = lambda: None
+        self.pause: Callable[[], object] = lambda: None
         self._lock = Lock()
         self._engine: Engine | None = None
         self._writer: IndexWriter | None = None
@@ -126,7 +128,9 @@ class Indexing:
             self._engine = openForWriting(where)
             if lost:
                 self._told("there was no index, and there are recordings: what they say is found after hoopx reindex")
-        return IndexWriter(self._engine, self._read, self._protocols, self._settings.index == "full")
+        writer = IndexWriter(self._engine, self._read, self._protocols, self._settings.index == "full")
+        writer.pause = lambda: self.pause()
+        return writer
 
     def _read(self, session: str, number: int) -> Iterator[Frame]:
         self.progress()

@@ -36,6 +36,8 @@ BLIND: Final = "not indexed: the view of its protocol did not come to an end"
 """An item says so; its parameters say why."""
 _HASH: Final = digest("event", BLIND, "")
 
+OFTEN: Final = 256
+"""Frames between two pauses: some 5 ms of a view."""
 NUMBERING: Final = 0x696E646578
 
 Read = Callable[[str, int], Iterable[Frame]]
@@ -63,6 +65,7 @@ class IndexWriter:
     @ivar without: protocols whose views are not asked any more, and why.
     @param full: C{False}: the sessions' own rows only (C{[recording] index = "metadata"}).
     @ivar engine: the same.
+    @ivar pause: callable(): told every few milliseconds of work, while nothing is locked.
     """
 
     log = Logger()
@@ -75,6 +78,7 @@ class IndexWriter:
         self._full = full
         self._readings: OrderedDict[str, _Reading] = OrderedDict()
         self.without: Mapping[str, str] = {}
+        self.pause: Callable[[], object] = lambda: None
 
     def segment(self, session: str, number: int, frames: Iterable[Frame], blind: str = "") -> bool:
         """
@@ -261,7 +265,9 @@ class IndexWriter:
                 row["partial"] = True
 
     def _feed(self, reading: _Reading, frames: Iterable[Frame]) -> None:
-        for frame in frames:
+        for number, frame in enumerate(frames):
+            if not number % OFTEN:
+                self.pause()
             if heard(frame):
                 reading.entries.add(reading.view.feed(frame))
             if frame.kind in (DONE, RECOVERED):

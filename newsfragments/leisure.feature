@@ -1,0 +1,1 @@
+The process that writes the index rests while others need the processors.
