@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hoopx.frames import DATA, DONE, EVENT, HEAD, OPEN, SEAL, START, encode, pack, ulid
+from hoopx.recording.fetching import Fetching
 from hoopx.values import PASSED
 
 BEGAN = 1_700_000_000.0
@@ -45,3 +46,22 @@ def record(data: Path, steps: list[tuple[int, int, bytes]], *, started: float = 
         frames.append(encode((len(steps) + 1) * 10**9, len(frames) + 1, 0, SEAL, payload=pack({})))
     (folder / ("000000.hxr" if done else OPEN)).write_bytes(START + b"".join(frames))
     return session
+
+
+class NoRoom:
+    """
+    For one test: there is room for none of the segments that are fetched, so that only those in use lie on the disk.
+
+    @ivar most: how many ever did at once.
+    """
+
+    def __init__(self, case: Any) -> None:
+        self.most = 0
+        makeRoom = Fetching._makeRoom
+
+        def watched(fetching: Fetching) -> None:
+            makeRoom(fetching)
+            self.most = max(self.most, len(fetching._copies) + 1)
+
+        case.patch(Fetching, "_makeRoom", watched)
+        case.patch(Fetching.__init__, "__defaults__", (*Fetching.__init__.__defaults__[:-1], 0))  # type: ignore[index]

@@ -18,6 +18,7 @@ from hoopx.recording.elsewhere import MARKER
 from hoopx.recording.files import Files
 from hoopx.storage.folder import FolderBackend
 from hoopx.storage.reading import Here
+from tests.cli.recordings import NoRoom
 from tests.cli.test_sessions import Case
 from tests.curator.rig import Clock, Recorded, bench, book
 
@@ -91,24 +92,13 @@ class AwayTests(MovedCase):
     async def test_export(self) -> None:
         """Every byte, a segment at a time: with room for none, two are on the disk at once."""
         recording = self.moved(segments=5)
-        from hoopx.recording import fetching
-
-        most = 0
-        makeRoom = fetching.Fetching._makeRoom
-
-        def watched(self_: Any) -> None:
-            nonlocal most
-            makeRoom(self_)
-            most = max(most, len(self_._copies) + 1)
-
-        self.patch(fetching.Fetching, "_makeRoom", watched)
-        self.patch(fetching.Fetching.__init__, "__defaults__", (*fetching.Fetching.__init__.__defaults__[:-1], 0))
+        room = NoRoom(self)
         target = Path(self.mktemp())
         status, _, err = await self.sessions("export", recording.session, "--format", "raw", "--from", "client", "-o", str(target))
         self.assertEqual(status, 0, err)
         self.assertEqual(target.stat().st_size, 4 * 5 * 1024 + 7)
         self.assertEqual(target.read_bytes()[-7:], b"the end")
-        self.assertEqual((most, list(self.temporary.iterdir())), (2, []))
+        self.assertEqual((room.most, list(self.temporary.iterdir())), (2, []))
 
     async def test_identity(self) -> None:
         identity = pyrage.x25519.Identity.generate()

@@ -21,13 +21,13 @@ from hoopx.curator.settings import CuratorSettings
 from hoopx.frames import segmentName
 from hoopx.index.store import address, openForReading
 from hoopx.ledger.leaf import leaf
-from hoopx.recording import fetching
 from hoopx.recording.elsewhere import MARKER
 from hoopx.registry import protocols
 from hoopx.storage import reading
 from hoopx.storage.errors import StorageUnavailable
 from hoopx.storage.folder import FolderBackend
 from tests.cli.gateway import GatewayCase
+from tests.cli.recordings import NoRoom
 from tests.cli.test_away import MovedCase
 from tests.index.rig import BEGAN, asked, contents, folder, record
 
@@ -238,18 +238,9 @@ class StoredTests(MovedCase):
     async def test_room(self) -> None:
         """No more than one session's segments are on the disk a second time, and of those but two when there is room for none."""
         self.indexed(3)
-        most = 0
-        makeRoom = fetching.Fetching._makeRoom
-
-        def watched(self_: Any) -> None:
-            nonlocal most
-            makeRoom(self_)
-            most = max(most, len(self_._copies) + 1)
-
-        self.patch(fetching.Fetching, "_makeRoom", watched)
-        self.patch(fetching.Fetching.__init__, "__defaults__", (*fetching.Fetching.__init__.__defaults__[:-1], 0))  # type: ignore[index]
+        room = NoRoom(self)
         await self.reindex()
-        self.assertEqual(most, 2)
+        self.assertEqual(room.most, 2)
 
     async def test_erased(self) -> None:
         """What the ledger calls erased stays away, whoever has put its objects back."""

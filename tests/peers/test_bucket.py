@@ -28,7 +28,8 @@ from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.ports import freePort
 from tests.peers.harness.postgres import embedded
 from tests.peers.harness.processes import folder
-from tests.peers.harness.seaweedfs import ACCESS, LOCKED, PLAIN, SECRET, seaweedfs
+from tests.peers.harness.s3server import ACCESS, LOCKED, PLAIN, SECRET
+from tests.peers.harness.seaweedfs import seaweedfs
 from tests.peers.harness.waiting import until
 from tests.peers.harness.wire import Wire, query
 
@@ -58,14 +59,19 @@ class BucketTests(SynchronousTestCase):
         self.token = self.gateway.token()
         self.place = f"s3:{bucket}/{self.prefix[:-1]}"
 
+    def sealed(self) -> int:
+        """@return: segments in the gateway's folder that are sealed."""
+        return len(list(Path(self.gateway.data).glob("recordings/*/*/*/*/[0-9]*.hxr")))
+
     def work(self, rounds: int = 3) -> str:
         """@return: a session of several segments that is over, and stored."""
         with Wire(self.gateway.port) as connection:
             connection.login("app", self.token, "shop")
             for number in range(rounds):
+                before = self.sealed()
                 connection.send(query(f"SELECT {number}, repeat('x', 20000)"))
                 connection.untilReady()
-                time.sleep(1.1)  # a segment's age
+                until(lambda before=before: self.sealed() > before, "the segment to be old enough", 30.0)
             name = connection.address
         session: str = self.gateway.session(name)["session"]
 

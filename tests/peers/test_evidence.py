@@ -20,7 +20,8 @@ from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.ports import answers, freePort
 from tests.peers.harness.postgres import debian
 from tests.peers.harness.processes import Process, folder
-from tests.peers.harness.seaweedfs import ACCESS, LOCKED, SECRET, seaweedfs
+from tests.peers.harness.s3server import ACCESS, LOCKED, SECRET
+from tests.peers.harness.seaweedfs import seaweedfs
 from tests.peers.harness.waiting import until
 from tests.peers.harness.wire import Wire
 from tests.peers.test_curator import RECORDING, CuratorBase

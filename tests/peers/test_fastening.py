@@ -11,7 +11,8 @@ from tests.curator import test_fastening
 from tests.curator.test_fastening import DAY
 from tests.peers import test_s3
 from tests.peers.harness.finding import requireModule
-from tests.peers.harness.seaweedfs import LOCKED, seaweedfs
+from tests.peers.harness.s3server import LOCKED
+from tests.peers.harness.seaweedfs import seaweedfs
 from tests.peers.harness.versity import versity
 
 

@@ -16,7 +16,8 @@ from tests.peers.harness.finding import requireModule
 from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.postgres import embedded
 from tests.peers.harness.processes import folder
-from tests.peers.harness.seaweedfs import ACCESS, PLAIN, SECRET, seaweedfs
+from tests.peers.harness.s3server import ACCESS, PLAIN, SECRET
+from tests.peers.harness.seaweedfs import seaweedfs
 from tests.peers.harness.waiting import until
 from tests.peers.harness.wire import Wire, query
 

@@ -18,7 +18,8 @@ from hoopx.storage.s3 import S3Backend
 from hoopx.values import Reference
 from tests.peers.harness.faults import FaultProxy, TokenProxy
 from tests.peers.harness.finding import requireModule
-from tests.peers.harness.seaweedfs import ACCESS, LOCKED, PLAIN, READER, READER_SECRET, SECRET, SeaweedFS, seaweedfs
+from tests.peers.harness.s3server import ACCESS, LOCKED, PLAIN, SECRET
+from tests.peers.harness.seaweedfs import READER, READER_SECRET, SeaweedFS, seaweedfs
 from tests.recording.rig import Now
 from tests.storage.contract import CONTENT, DIGEST, NAME, Contract
 

@@ -52,6 +52,7 @@ class BucketTests(Elsewhere, SynchronousTestCase):
     """A gateway, and auditors who have the bucket."""
 
     begin = test_bucket.BucketTests.begin
+    sealed = test_bucket.BucketTests.sealed
     work = test_bucket.BucketTests.work
     verify = test_bucket.BucketTests.verify
     keys = test_bucket.BucketTests.keys

@@ -26,12 +26,11 @@ def look(place: Place, action: str, subject: str, **details: Any) -> None:
 
     from hoopx.api.peer import myself
     from hoopx.errors import HoopxError
+    from hoopx.state.rows import auditRow
     from hoopx.state.store import Store
 
-    row = {
-        "at": time.time(), "actor": myself(), "action": f"session.{action}" if action != "search" else action,
-        "subject": subject[:256], "details": {"offline": True, **details},
-    }  # fmt: skip
+    said = action if action == "search" else f"session.{action}"
+    row = auditRow(time.time(), myself(), said, subject[:256], {"offline": True, **details})
     try:
         store = Store.open(place.settings.state.url, place.data)
         try:

@@ -19,11 +19,10 @@ def descriptors(sessions: int, limit: int | None = None) -> str | None:
     @param limit: how many files this process may ever open; C{None} for its hard limit.
     @return: what is wrong with it for as many sessions, or C{None}.
     """
-    needed = _needed(sessions)
-    limit = _short(needed, limit)
-    if limit is None:
+    short = _short(sessions, limit)
+    if short is None:
         return None
-    fit = max(0, (limit - BESIDES) // PER_SESSION)
+    needed, limit, fit = short
     return (
         f"{sessions} sessions need {needed} open files and this machine allows {limit}, enough for {fit}: "
         f"set LimitNOFILE={needed} (systemd) or ulimit -n {needed}, or lower max_sessions"
@@ -36,22 +35,24 @@ def defaulted(sessions: int, limit: int | None = None) -> str | None:
     @param limit: as for L{descriptors}.
     @return: what this process's limit means for that, or C{None}: it is enough.
     """
-    needed = _needed(sessions)
-    limit = _short(needed, limit)
-    if limit is None:
+    short = _short(sessions, limit)
+    if short is None:
         return None
-    fit = max(0, (limit - BESIDES) // PER_SESSION)
+    needed, limit, fit = short
     return (
         f"started from here the gateway has room for {fit} sessions at once ({limit} open files), and not for the {sessions} of the "
         f"default. If that is enough, set max_sessions = {fit}. A service has limits of its own: LimitNOFILE={needed} (systemd)"
     )
 
 
-def _short(needed: int, limit: int | None) -> int | None:
-    """@return: the limit, when it is below what is needed."""
+def _short(sessions: int, limit: int | None) -> tuple[int, int, int] | None:
+    """@return: files needed, the limit, and for how many sessions that is enough; C{None}: for all of them."""
+    needed = _needed(sessions)
     if limit is None:
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    return None if limit == resource.RLIM_INFINITY or limit >= needed else limit
+    if limit == resource.RLIM_INFINITY or limit >= needed:
+        return None
+    return needed, limit, max(0, (limit - BESIDES) // PER_SESSION)
 
 
 def raiseDescriptors(sessions: int) -> str | None:

@@ -16,7 +16,6 @@ LAST: Final = 253402300799.0
 """Seconds since the epoch of the end of the year 9999: calendars know no later time."""
 LONGEST: Final = 4096
 """Characters of a name; what is longer is cut."""
-NANOSECOND: Final = 1_000_000_000
 
 
 def moment(value: Any) -> float:

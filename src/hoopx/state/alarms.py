@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hoopx.state.rows import auditRow
 from hoopx.state.store import Store
 from hoopx.state.thread import Threads
 
@@ -108,8 +109,11 @@ class AuditedAlarms:
         if len(self._rows) >= WAITING:
             self._lost += 1
             return
-        self._rows.append({"at": self._now(), "actor": "gateway", "action": "alarm", "subject": name, "details": details})
+        self._rows.append(self._row(name, details))
         self._write()
+
+    def _row(self, name: str, details: dict[str, Any]) -> dict[str, Any]:
+        return auditRow(self._now(), "gateway", "alarm", name, details)
 
     def _write(self) -> None:
         if self._busy is not None or self._later is not None or not self._rows:
@@ -123,7 +127,7 @@ class AuditedAlarms:
             lost, self._lost = self._lost, 0
             if lost:
                 details = {"why": "more alarms than could wait for the state store: they are in the log", "count": lost}
-                self._rows.append({"at": self._now(), "actor": "gateway", "action": "alarm", "subject": "lost", "details": details})
+                self._rows.append(self._row("lost", details))
             return True
 
         def failed(failure: Any) -> bool:

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hoopx.state.lapse import Lapse
+from hoopx.state.rows import auditRow
 from hoopx.state.store import Store
 from hoopx.state.thread import Threads
 
@@ -64,7 +65,7 @@ class Audit:
         return None if self._lapse is None else self._lapse.trouble
 
     def _row(self, actor: str, action: str, subject: str, details: dict[str, Any] | None) -> dict[str, Any]:
-        return {"at": self._now(), "actor": actor, "action": action, "subject": subject, "details": details or {}}
+        return auditRow(self._now(), actor, action, subject, details or {})
 
     def _failed(self, failure: Failure) -> Failure:
         assert self._lapse is not None
@@ -126,7 +127,7 @@ class FailedLogins:
         counts, self._counts = self._counts, {}
         at = self._now()
         rows = [
-            {"at": at, "actor": address, "action": "login.failed", "subject": protocol, "details": {"count": count}}
+            auditRow(at, address, "login.failed", protocol, {"count": count})
             for (address, protocol), count in counts.items()
         ]
         written = self._threads.call(self._store.addAudit, rows)

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hoopx.state.rows import auditRow
 from hoopx.state.store import Store
 from hoopx.state.thread import Threads
 
@@ -115,7 +116,7 @@ class Lapse:
         busy = self._busy = Deferred()
         rows, lost = list(self._rows), self._lost
         details = {"since": self._since, "late": len(rows), "lost": lost}
-        over = {"at": self._now(), "actor": "gateway", "action": "audit.resumed", "subject": "", "details": details}
+        over = auditRow(self._now(), "gateway", "audit.resumed", "", details)
 
         def written(_: Any) -> None:
             self._busy = None

@@ -12,7 +12,7 @@ from typing import Any, Callable, Final, Iterable
 from sqlalchemy import delete, func, insert, select, update
 
 from hoopx.errors import HoopxError
-from hoopx.state.rows import perhapsOne, personOf
+from hoopx.state.rows import auditRow, perhapsOne, personOf
 from hoopx.state.store import Row, Store
 from hoopx.state.tables import holds, reviews, tags
 
@@ -164,5 +164,4 @@ class Marks:
             return [dict(row) for row in connection.execute(chosen).mappings()]
 
     def _audit(self, connection: Any, action: str, subject: str, **details: Any) -> str:
-        row = {"at": self._now(), "actor": self._by, "action": action, "subject": subject, "details": details}
-        return self._store.auditIn(connection, [row])[0]
+        return self._store.auditIn(connection, [auditRow(self._now(), self._by, action, subject, details)])[0]

@@ -41,6 +41,16 @@ def perhapsOne(one: str, other: str) -> bool:
     return personOf(one) in other.split(AS) or personOf(other) in one.split(AS)
 
 
+def auditRow(at: float, actor: str, action: str, subject: str, details: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    What L{hoopx.state.store.Store.addAudit} takes.
+
+    @param at: seconds since the epoch.
+    @param details: whatever JSON can say; no secrets.
+    """
+    return {"at": at, "actor": actor, "action": action, "subject": subject, "details": details}
+
+
 def auditHash(row: Mapping[str, Any]) -> str:
     """
     SHA-256 in hex of a row's canonical JSON: its fields C{at}, C{actor}, C{action}, C{subject} and C{details}, keys sorted, no

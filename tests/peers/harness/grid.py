@@ -27,7 +27,8 @@ from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.ports import freePort
 from tests.peers.harness.postgres import debian
 from tests.peers.harness.processes import child, folder
-from tests.peers.harness.seaweedfs import ACCESS, LOCKED, SECRET, seaweedfs
+from tests.peers.harness.s3server import ACCESS, LOCKED, SECRET
+from tests.peers.harness.seaweedfs import seaweedfs
 from tests.peers.harness.waiting import steady, until
 from tests.peers.harness.wire import TERMINATE, ServerError, Wire, fields
 from tests.peers.programs.sick import CONTROL

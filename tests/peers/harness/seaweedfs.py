@@ -11,34 +11,25 @@ import random
 import signal
 import socket
 from pathlib import Path
-from typing import Any
 
-from hoopx.config.settings import S3Settings
-from hoopx.storage.s3login import client
-from hoopx.values import Reference
 from tests.peers.harness.finding import require
 from tests.peers.harness.ports import answers
 from tests.peers.harness.processes import Process, folder
+from tests.peers.harness.s3server import ACCESS, LOCKED, PLAIN, SECRET, S3Server
 
-ACCESS, SECRET = "rootuser", "rootpass-123"
 READER, READER_SECRET = "reader", "reader-secret"
-LOCKED, PLAIN = "recordings", "unlocked"
-"""Buckets: each takes volumes of its own, and there are not many. Tests have prefixes."""
 
 _running: list[SeaweedFS] = []
 
 
-class SeaweedFS:
-    """
-    @ivar port: of S3.
-    """
+class SeaweedFS(S3Server):
+    """It has two users, one of whom may only read. A bucket takes volumes of its own."""
 
     def __init__(self) -> None:
         self._weed = require("weed")
         self._folder = folder("weed")
         self._ports = [_twoPorts() for _ in range(4)]
         self.port = self._ports[0]
-        self._process: Process | None = None
         identities = [
             {"name": "all", "credentials": [{"accessKey": ACCESS, "secretKey": SECRET}], "actions": ["Admin", "Read", "List", "Tagging", "Write"]},
             {"name": "reader", "credentials": [{"accessKey": READER, "secretKey": READER_SECRET}], "actions": ["Read", "List"]},
@@ -61,21 +52,10 @@ class SeaweedFS:
         return self
 
     def stop(self) -> None:
-        if self._process is not None:
-            self._process.stop()
+        super().stop()
         for left in Path("/tmp").glob("seaweedfs-*-grpc-*.sock"):
             if any(left.stem.endswith(f"-{port + 10000}") for port in self._ports):
                 left.unlink(missing_ok=True)
-
-    def client(self) -> Any:
-        return client(self.settings(), ACCESS, SECRET)
-
-    def settings(self, port: int | None = None, **more: Any) -> S3Settings:
-        """@param port: of a proxy before it."""
-        return S3Settings(
-            endpoint=f"http://127.0.0.1:{port or self.port}", accessKey=Reference("file", "access"),
-            secretKey=Reference("file", "secret"), **more,
-        )  # fmt: skip
 
     def _buckets(self) -> bool:
         from botocore.exceptions import BotoCoreError, ClientError
