@@ -20,8 +20,8 @@ CROWDED: Final = 0.5
 REST: Final = 4.0
 """Seconds of rest for each second of a processor then: it still gets on, and what waits for it does so on the disk."""
 LONGEST: Final = 5.0
-"""Seconds of one rest. Much may have been done since the last look that was not asked to pause (an index of an older version brought over, a
-large transaction), and all recordings wait behind this one; who ends the process waits no longer, either (L{hoopx.curator.apart})."""
+"""Seconds of one rest. Much may have been done since the last look without a pause (an index of an older version brought
+over, a large transaction), and all recordings wait behind this one; who ends the process waits no longer (L{hoopx.curator.apart})."""
 
 
 class Leisure:
