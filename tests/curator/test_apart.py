@@ -20,10 +20,7 @@ from hoopx.curator.overseer import Overseer, used
 from hoopx.curator.settings import CuratorSettings, load
 from hoopx.frames import segmentName
 from hoopx.index.store import address, openForReading
-from tests.curator.rig import Recorded
-
-PATIENT = 300.0
-"""Seconds for what a process does by itself, of low priority on a busy machine."""
+from tests.curator.rig import PATIENT, Recorded
 
 
 class ApartTests(SynchronousTestCase):

@@ -15,8 +15,7 @@ from hoopx.curator.settings import CuratorSettings
 from hoopx.frames import segmentName
 from hoopx.index.store import address, openForReading
 from hoopx.index.writer import BLIND
-from tests.curator.rig import Recorded
-from tests.curator.test_apart import PATIENT
+from tests.curator.rig import PATIENT, Recorded
 
 LOOPS = """
 import os, sys, time
