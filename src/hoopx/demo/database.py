@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import secrets
 import shutil
 import signal
@@ -28,6 +29,8 @@ START: Final = 60.0
 """Seconds that the server has to answer: some machines are slow, none is that slow."""
 STOP: Final = 10.0
 """Seconds that it has to stop."""
+PORTS: Final = (20_000, 32_000)
+"""Below what Linux takes for outgoing connections: none of those gets a port in the seconds until a server listens there."""
 
 SHOP: Final = """
 CREATE ROLE app LOGIN PASSWORD '{password}';
@@ -199,9 +202,14 @@ def quoted(value: object) -> str:
 
 
 def freePort() -> int:
-    """A port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1, one of L{PORTS}, that nobody listened on a moment ago. @raise DemoFailed: there is none."""
+    for port in random.sample(range(*PORTS), PORTS[1] - PORTS[0]):
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
+    raise DemoFailed("no port of 127.0.0.1 is free")
 
 
 def closedTo(path: Path) -> Path | None:

@@ -16,8 +16,8 @@ from hoopx.api.client import Client
 from hoopx.demo.database import DemoFailed
 from hoopx.errors import HoopxError
 
-START: Final = 30.0
-"""Seconds that the gateway has to listen."""
+START: Final = 60.0
+"""Seconds that the gateway has to listen: a slow machine with much else to do takes ten times as long as an idle one."""
 STOP: Final = 30.0
 """Seconds that it has to end its sessions and close their recordings."""
 
