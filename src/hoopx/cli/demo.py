@@ -26,6 +26,7 @@ def command(once: bool, folder: str | None) -> None:
 
     Needs no network, and leaves nothing but its folder. Without --once it then waits for you to try it yourself; Ctrl-C ends it.
     """
+    from hoopx.demo.children import interrupt
     from hoopx.demo.database import Database, binaries, freePort
     from hoopx.demo.gateway import DemoGateway
     from hoopx.demo.teller import Teller
@@ -34,8 +35,8 @@ def command(once: bool, folder: str | None) -> None:
     binaries()
     place, say = _place(folder), Teller()
     for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a shell ignores the first
-        signal.signal(number, _leave)
-    signal.signal(signal.SIGHUP, _leave)
+        signal.signal(number, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)
     try:
         with ExitStack() as stopped:
             began = time.monotonic()
@@ -85,7 +86,3 @@ def _wait(tour: Any, gateway: Any, database: Any, say: Any) -> None:
     while True:
         gateway.watch()
         time.sleep(0.5)
-
-
-def _leave(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
