@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from hoopx.cli.route import Route
 from hoopx.values import Account, Target
 from tests.cli.gateway import GatewayCase
 
+PATIENCE = 120
+"""Seconds for a process to begin or to end: a machine may be slow, and have other things to do."""
+
 PSQL = f"""#!{sys.executable}
 import json, os, re, sys
 passfile = re.search("passfile='([^']*)'", sys.argv[2]).group(1)
@@ -28,7 +32,8 @@ json.dump({{
     "passfile": passfile,
     "content": open(passfile).read(),
     "mode": os.stat(passfile).st_mode & 0o777,
-}}, open(os.environ["TOLD"], "w"))
+}}, open(os.environ["TOLD"] + ".new", "w"))
+os.rename(os.environ["TOLD"] + ".new", os.environ["TOLD"])
 sys.exit(int(os.environ.get("STATUS", "0")))
 """
 
@@ -170,11 +175,14 @@ class ConnectTests(GatewayCase):
         child = subprocess.Popen([sys.executable, "-c", code, str(self.psql)], env=environment)
 
         def wait() -> int:
-            while not (self.data / "told").exists() or not (self.data / "told").read_text().endswith("}"):
-                if child.poll() is not None:
-                    raise AssertionError("ended by itself")
+            until = time.monotonic() + PATIENCE
+            while not (self.data / "told").exists():
+                if child.poll() is not None or time.monotonic() > until:
+                    child.kill()
+                    raise AssertionError("ended by itself, or never began")
+                time.sleep(0.01)
             child.send_signal(signal.SIGTERM)
-            return child.wait(20)
+            return child.wait(PATIENCE)
 
         self.assertEqual(await deferToThread(wait), 128 + signal.SIGTERM)
         self.assertFalse(os.path.lexists(os.path.dirname(self.told()["passfile"])))
