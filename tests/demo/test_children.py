@@ -87,6 +87,7 @@ class ChildrenTests(SynchronousTestCase):
             return made[-1]
 
         self.patch(children.subprocess, "Popen", begun)
+        self.addCleanup(lambda: [end(child) for child in made])
         self.assertRaises(KeyboardInterrupt, finished, ["sleep", "600"])
         self.assertEqual(made[0].returncode, -signal.SIGKILL)
 
