@@ -2,7 +2,6 @@
 Tests of hoopx. They run on the installed package, and on the plain tree with C{PYTHONPATH=src}.
 """
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,10 +16,6 @@ try:
 except ImportError:
     pass
 else:
-    # Machines are shared: how long an example takes says nothing. New examples are for whoever can look at what they find; a verdict on
-    # a tree, which is .ci/run's, is the same each time.
-    verdict = bool(os.environ.get("HOOPX_REQUIRE_PEERS")) and not os.environ.get("HOOPX_LONG")
-    hypothesis.settings.register_profile(
-        "hoopx", deadline=None, suppress_health_check=list(hypothesis.HealthCheck), derandomize=verdict
-    )
+    # Machines are shared: how long an example takes says nothing.
+    hypothesis.settings.register_profile("hoopx", deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
     hypothesis.settings.load_profile("hoopx")
