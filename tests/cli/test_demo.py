@@ -106,6 +106,7 @@ class DemoTests(SynchronousTestCase):
             said += line
             if "Ctrl-C here" in line:
                 break
+        self.assertIn("Ctrl-C here", said)
         passfile, program, where = re.search(r"PGPASSFILE=(\S+) (\S+) '([^']+)'", said).groups()
         environment = {**self.environment, "PGPASSFILE": passfile}
         asked = subprocess.run([program, "-XAt", where, "-c", "SELECT 6 * 7"], stdout=-1, stderr=-2, text=True, env=environment, timeout=PATIENCE)

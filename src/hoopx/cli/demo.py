@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from hoopx.cli.children import interrupt
 from hoopx.cli.output import fail
 
 
@@ -26,7 +27,6 @@ def command(once: bool, folder: str | None) -> None:
 
     Needs no network, and leaves nothing but its folder. Without --once it then waits for you to try it yourself; Ctrl-C ends it.
     """
-    from hoopx.demo.children import interrupt
     from hoopx.demo.database import Database, binaries, freePort
     from hoopx.demo.gateway import DemoGateway
     from hoopx.demo.teller import Teller

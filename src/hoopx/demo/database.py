@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from hoopx.demo.children import finished, starting
+from hoopx.cli.children import finished, starting
 from hoopx.errors import HoopxError
 
 ORDERS: Final = 1000

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from hoopx.api.client import Client
-from hoopx.demo.children import finished, starting
+from hoopx.cli.children import finished, starting
 from hoopx.demo.database import DemoFailed
 from hoopx.errors import HoopxError
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Final
 
-from hoopx.demo.children import end, starting
+from hoopx.cli.children import end, starting
 from hoopx.demo.database import ORDERS, Database, DemoFailed, environment, quoted
 from hoopx.demo.gateway import DemoGateway
 

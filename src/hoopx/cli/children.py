@@ -1,7 +1,7 @@
-# -*- test-case-name: tests.demo.test_children -*-
+# -*- test-case-name: tests.cli.test_children -*-
 """
-Child processes that no Ctrl-C leaves behind: whoever interrupts the demo in the moment in which it starts one would have a child
-that runs on, and that nobody knows of.
+Child processes that no signal leaves behind: what a handler raises in the moment in which one is started would leave a child that
+runs on, and that nobody knows of.
 """
 
 from __future__ import annotations
@@ -16,19 +16,27 @@ from typing import Any
 
 class _State:
     starting = False
-    interrupted = False
+    told: BaseException | None = None
+
+
+def leave(error: BaseException) -> None:
+    """
+    For handlers of signals.
+
+    @raise BaseException: the error, at once; in L{starting} at its end.
+    """
+    if not _State.starting:
+        raise error
+    _State.told = error
 
 
 def interrupt(number: int, frame: Any) -> None:
     """
     A handler of signals.
 
-    @raise KeyboardInterrupt: at once; in L{starting} at its end.
+    @raise KeyboardInterrupt: as L{leave} does.
     """
-    if _State.starting:
-        _State.interrupted = True
-    else:
-        raise KeyboardInterrupt
+    leave(KeyboardInterrupt())
 
 
 @contextmanager
@@ -36,15 +44,15 @@ def starting() -> Iterator[None]:
     """
     For no more than C{Popen}, and to put down what it has started.
 
-    @raise KeyboardInterrupt: at the end: L{interrupt} was called meanwhile.
+    @raise BaseException: at the end: what L{leave} was told meanwhile.
     """
-    _State.starting, _State.interrupted = True, False
+    _State.starting, _State.told = True, None
     try:
         yield
     finally:
         _State.starting = False
-        if _State.interrupted:
-            raise KeyboardInterrupt
+        if _State.told is not None:
+            raise _State.told
 
 
 def finished(command: list[str], said: str | None = None, errors: int = subprocess.PIPE, **more: Any) -> subprocess.CompletedProcess:

@@ -1,5 +1,5 @@
 """
-Tests for L{hoopx.demo.children}: an interruption, whenever it comes, leaves no child.
+Tests for L{hoopx.cli.children}: an interruption, whenever it comes, leaves no child.
 """
 
 import signal
@@ -10,8 +10,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.demo import children
-from hoopx.demo.children import end, finished, interrupt, starting
+from hoopx.cli import children
+from hoopx.cli.children import end, finished, interrupt, starting
 
 PATIENCE = 60.0
 """Seconds for a process to begin or to be gone on a machine that has other things to do."""
