@@ -181,6 +181,7 @@ class RecoveryTests(RecoveryBase):
         broken = Rig(rig.data)
         broken.files.life = second
         broken.store.start().addErrback(lambda failure: failure.trap(Killed))
+        gc.collect()
         self.flushLoggedErrors(Killed)
         letGo(broken.store)
         again = self.again(rig.data)

@@ -374,12 +374,10 @@ class QueueTests(Base):
         """A file stays with the thread while the thread's writes are slow."""
         threads = Later()
         rig = self.rig(threads)
-        now = [0]
-        self.patch(__import__("hoopx.recording.segment", fromlist=["x"]), "perf_counter_ns", lambda: now[0])
         recording = self.open(rig)
 
         def slow():
-            now[0] += 50_000_000
+            rig.ns += 50_000_000
 
         rig.files.took = slow
         recording.append(0, CLIENT, PASSED, b"a" * (writer.INLINE + 1))
@@ -394,7 +392,7 @@ class QueueTests(Base):
         self.assertIn(CHECK, self.kinds(recording))
 
         def fast():
-            now[0] += 1000
+            rig.ns += 1000
 
         rig.files.took = fast
         self.assertIsNotNone(recording.append(0, CLIENT, PASSED, b"c"))
