@@ -96,6 +96,15 @@ class ServiceTests(TestCase):
         path.write_text(CONFIGURATION.format(name=name, port=self.echo.getHost().port, user=user))
         return parse(path.read_text(), str(path))
 
+    @inlineCallbacks
+    def started(self, settings):
+        """@return: Deferred[service], when it listens; stopped at the end of the test."""
+        service = makeProxyService(reactor, settings)
+        service.startService()
+        self.addCleanup(service.stopService)
+        yield service.ready
+        return service
+
     def ask(self, service):
         port = service.ports[0].getHost().port
         return clientFromString(reactor, f"tcp:127.0.0.1:{port}").connect(Factory.forProtocol(Ask))
@@ -125,10 +134,7 @@ class ServiceTests(TestCase):
     def test_metrics(self):
         """Figures and readiness of a gateway at work; gone with it."""
         settings = self.settings()
-        service = makeProxyService(reactor, evolve(settings, metrics=MetricsSettings("tcp:0:interface=127.0.0.1")))
-        service.startService()
-        self.addCleanup(service.stopService)
-        yield service.ready
+        service = yield self.started(evolve(settings, metrics=MetricsSettings("tcp:0:interface=127.0.0.1")))
         client = yield self.ask(service)
         yield client.answered
         port = service.metrics.getHost().port
@@ -178,10 +184,7 @@ class ServiceTests(TestCase):
     @inlineCallbacks
     def test_reload(self):
         """A bad file changes nothing; a good one ends sessions whose grant is gone."""
-        service = makeProxyService(reactor, self.settings())
-        service.startService()
-        self.addCleanup(service.stopService)
-        yield service.ready
+        service = yield self.started(self.settings())
         client = yield self.ask(service)
         yield client.answered
         (self.gw / "hoopx.toml").write_text("[gateway]\nnonsense = 1\n")
@@ -195,10 +198,7 @@ class ServiceTests(TestCase):
     @inlineCallbacks
     def test_reloadOnAFullDisk(self):
         """Who loses a grant loses it, also when the rules can not be kept."""
-        service = makeProxyService(reactor, self.settings())
-        service.startService()
-        self.addCleanup(service.stopService)
-        yield service.ready
+        service = yield self.started(self.settings())
         client = yield self.ask(service)
         yield client.answered
 
@@ -217,10 +217,7 @@ class ServiceTests(TestCase):
     @inlineCallbacks
     def test_permissionLost(self):
         """A session does not keep what its grant permits no longer; what takes a restart is said."""
-        service = makeProxyService(reactor, self.settings())
-        service.startService()
-        self.addCleanup(service.stopService)
-        yield service.ready
+        service = yield self.started(self.settings())
         client = yield self.ask(service)
         yield client.answered
         path = self.gw / "hoopx.toml"
@@ -241,10 +238,7 @@ class ServiceTests(TestCase):
         plain = path.read_text() + f"[recording]\nencrypt_to = ['{AUDITOR}']\n"
         sealed = plain + "original = 'sealed'\n"
         path.write_text(plain)
-        service = makeProxyService(reactor, parse(plain, str(path)))
-        service.startService()
-        self.addCleanup(service.stopService)
-        yield service.ready
+        service = yield self.started(parse(plain, str(path)))
         heads = []
         for text, said in ((None, None), (sealed, "kept sealed to 1 auditors"), (plain, "kept no longer"), (plain, None)):
             if text is not None:
@@ -261,10 +255,7 @@ class ServiceTests(TestCase):
     def test_originalsFromTheStart(self):
         self.settings()
         path = self.gw / "hoopx.toml"
-        service = makeProxyService(reactor, parse(path.read_text() + f"[recording]\nencrypt_to = ['{AUDITOR}']\noriginal = 'sealed'\n", str(path)))
-        service.startService()
-        self.addCleanup(service.stopService)
-        yield service.ready
+        service = yield self.started(parse(path.read_text() + f"[recording]\nencrypt_to = ['{AUDITOR}']\noriginal = 'sealed'\n", str(path)))
         client = yield self.ask(service)
         self.assertEqual((yield client.answered), b"hello")
         (session,) = service.broker.sessions.values()
@@ -274,10 +265,7 @@ class ServiceTests(TestCase):
     @inlineCallbacks
     def test_secondOwner(self):
         """Two gateways can not have one data directory."""
-        first = makeProxyService(reactor, self.settings())
-        first.startService()
-        self.addCleanup(first.stopService)
-        yield first.ready
+        yield self.started(self.settings())
         second = makeProxyService(reactor, self.settings())
         second.startService()
         self.addCleanup(second.stopService)
