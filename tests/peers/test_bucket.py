@@ -36,7 +36,9 @@ from tests.peers.harness.wire import Wire, query
 _numbers = itertools.count(int(time.time()))
 
 
-class BucketTests(SynchronousTestCase):
+class BucketCase(SynchronousTestCase):
+    """A gateway with a bucket, and what is done with both."""
+
     def begin(self, bucket: str, lock: str, port: int | None = None, access: str = ACCESS, token: str = "") -> None:
         """@param port: of a proxy before the server."""
         requireModule("boto3")
@@ -99,6 +101,8 @@ class BucketTests(SynchronousTestCase):
         found = s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix)["Contents"]
         return {each["Key"]: s3.get_object(Bucket=self.bucket, Key=each["Key"])["Body"].read() for each in found}
 
+
+class BucketTests(BucketCase):
     def test_alone(self) -> None:
         """A bucket without locks: what is there verifies, with the gateway's directory gone; and each change is found."""
         self.begin(PLAIN, "none")
@@ -199,6 +203,42 @@ class BucketTests(SynchronousTestCase):
         finally:
             close(engine)
 
+    def test_expired(self) -> None:
+        """Temporary credentials end: an alarm in words, and nothing else waits; when the files hold others, all arrives by itself."""
+        proxy = TokenProxy(seaweedfs().port, ACCESS, SECRET)
+        self.addCleanup(proxy.stop)
+        proxy.known = {("ASIA1", "token 1")}
+        self.begin(PLAIN, "none", proxy.port, "ASIA1", "token 1")
+        first = self.work(1)
+        proxy.known = {("ASIA2", "token 2")}
+        with Wire(self.gateway.port) as connection:
+            connection.login("app", self.token, "shop")
+            connection.send(query("SELECT 1"))
+            connection.untilReady()
+            name = connection.address
+        second = self.gateway.session(name)["session"]
+        until(lambda: "store-refused" in self.gateway.log(), "the alarm", 30.0)
+        self.assertIn("the credentials have expired (ExpiredToken)", self.gateway.log())
+        self.assertFalse([key for key in self.keys() if second in key])
+        for name, secret in (("access", "ASIA2"), ("secret", "anything"), ("token", "token 2")):
+            (self.secrets / name).write_text(secret)
+        until(lambda: [key for key in self.keys() if second in key], "what waited to arrive", 90.0)
+
+        # In time, nobody hears of it.
+        alarms, refused = self.gateway.log().count("store-refused"), proxy.expired
+        proxy.known = {("ASIA3", "token 3")}
+        for name, secret in (("access", "ASIA3"), ("token", "token 3")):
+            (self.secrets / name).write_text(secret)
+        third = self.work(1)
+        self.assertGreater(proxy.expired, refused)
+        self.assertEqual(self.gateway.log().count("store-refused"), alarms)
+        for secret in ("token 1", "token 2", "token 3", SECRET):
+            self.assertNotIn(secret, self.gateway.log())
+        self.gateway.stop()
+        self.assertEqual({line["session"] for line in self.verify()}, {first, second, third, None})
+
+
+class LockedTests(BucketCase):
     def test_locked(self) -> None:
         """All segments of a session are locked until its end and the time it is kept, a hold by filter reaches the store, and what is
         only there is read as if it were here."""
@@ -267,37 +307,3 @@ class BucketTests(SynchronousTestCase):
         )  # fmt: skip
         self.assertEqual((done.returncode, again.exists()), (1, False), done.stderr)
         self.assertIn(f"are in {self.place}, and can not be fetched", " ".join(done.stderr.split()))
-
-    def test_expired(self) -> None:
-        """Temporary credentials end: an alarm in words, and nothing else waits; when the files hold others, all arrives by itself."""
-        proxy = TokenProxy(seaweedfs().port, ACCESS, SECRET)
-        self.addCleanup(proxy.stop)
-        proxy.known = {("ASIA1", "token 1")}
-        self.begin(PLAIN, "none", proxy.port, "ASIA1", "token 1")
-        first = self.work(1)
-        proxy.known = {("ASIA2", "token 2")}
-        with Wire(self.gateway.port) as connection:
-            connection.login("app", self.token, "shop")
-            connection.send(query("SELECT 1"))
-            connection.untilReady()
-            name = connection.address
-        second = self.gateway.session(name)["session"]
-        until(lambda: "store-refused" in self.gateway.log(), "the alarm", 30.0)
-        self.assertIn("the credentials have expired (ExpiredToken)", self.gateway.log())
-        self.assertFalse([key for key in self.keys() if second in key])
-        for name, secret in (("access", "ASIA2"), ("secret", "anything"), ("token", "token 2")):
-            (self.secrets / name).write_text(secret)
-        until(lambda: [key for key in self.keys() if second in key], "what waited to arrive", 90.0)
-
-        # In time, nobody hears of it.
-        alarms, refused = self.gateway.log().count("store-refused"), proxy.expired
-        proxy.known = {("ASIA3", "token 3")}
-        for name, secret in (("access", "ASIA3"), ("token", "token 3")):
-            (self.secrets / name).write_text(secret)
-        third = self.work(1)
-        self.assertGreater(proxy.expired, refused)
-        self.assertEqual(self.gateway.log().count("store-refused"), alarms)
-        for secret in ("token 1", "token 2", "token 3", SECRET):
-            self.assertNotIn(secret, self.gateway.log())
-        self.gateway.stop()
-        self.assertEqual({line["session"] for line in self.verify()}, {first, second, third, None})
