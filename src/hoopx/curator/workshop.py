@@ -78,7 +78,6 @@ class Workshop:
         self._counting = False
         self._key: Any = None
         self._surveying = False
-        self._surveyed = 0
         self._acts: Any = None
         self._guard: Any = None
         self._retiring: Any = None
@@ -232,7 +231,6 @@ class Workshop:
             self.pipeline.look(session, path)
             if number % SLICE == SLICE - 1:
                 yield deferLater(self._clock, 0)
-        self._surveyed = len(found)
 
     def opened(self, session: str, path: str, key: str, head: str) -> Deferred[list[int]]:
         """@return: Deferred[[index]], when the OPEN leaf is durable; fails with L{CuratorFailed}."""
