@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hoopx.curator.outage import Outage
-from hoopx.ledger.log import ORIGIN
+from hoopx.ledger.disk import ORIGIN
 from hoopx.ledger.tiles import ENTRIES, HEIGHT, tilePath, tilesOf
 from hoopx.storage.errors import NotStored, StorageError, StorageRefused
 from hoopx.storage.names import checkpointName, ledgerName

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hoopx.curator.outage import Outage
-from hoopx.ledger.log import ORIGIN
+from hoopx.ledger.disk import ORIGIN
 from hoopx.ledger.tiles import ENTRIES, HEIGHT, WIDTH, encodeBundle, tilePath, tilesOf
 from hoopx.ledger.tree import HASH, leafHash, merge
 from hoopx.storage.errors import StorageConflict, StorageError
