@@ -29,6 +29,7 @@ from hoopx.frames import (
     ulidTime,
     unpack,
 )
+from hoopx.heading import believed
 from hoopx.recording.elsewhere import MARKER, Place, placed
 from hoopx.recording.follow import Follower
 from hoopx.recording.locks import isLocked
@@ -40,14 +41,6 @@ from hoopx.values import Frame
 TAIL: Final = 64 * 1024
 """How much of the last segment is read to find DONE: it stands before the seal, and both are short."""
 
-
-LAST: Final = 253402214400
-"""Seconds since the epoch: the last day of the year 9999, wherever one is."""
-
-_SHAPES: Final[dict[type, tuple[str, ...]]] = {
-    str: ("session", "target", "account", "protocol", "database", "client"), dict: ("identity", "labels"),
-}  # fmt: skip
-"""Of what is shown, asked for and looked up."""
 
 
 class NotFound(HoopxError):
@@ -245,6 +238,7 @@ def readHead(path: str, opener: Opener = openSegment) -> dict[str, Any] | None:
     @param path: of a session's first segment.
     @return: HEAD's object, or C{None} when it is not whole.
     @raise FrameError: it is no segment.
+    @raise ValueError: it makes no sense.
     @raise Unreadable: it is compressed or encrypted, and damaged.
     @raise Encrypted: the opener has no identity for it.
     """
@@ -255,20 +249,8 @@ def readHead(path: str, opener: Opener = openSegment) -> dict[str, Any] | None:
             if found:
                 if found[0].kind != HEAD:
                     raise FrameError(os.path.basename(path), 0, 0, "the first frame is not HEAD")
-                return _believed(unpack(found[0].payload))
+                return believed(unpack(found[0].payload))
     return None
-
-
-def _believed(head: dict[str, Any]) -> dict[str, Any]:
-    """@raise ValueError: signed or not, nobody can list or show it."""
-    started = head.get("started")
-    if isinstance(started, bool) or not isinstance(started, (int, float)) or not 0 <= started <= LAST:
-        raise ValueError("its HEAD says no time")
-    for kind, names in _SHAPES.items():
-        for name in names:
-            if not isinstance(head.get(name), (kind, type(None))):
-                raise ValueError(f"its HEAD has a {name} that is none")
-    return head
 
 
 def _readTail(path: str, opener: Opener) -> tuple[int, bytes]:
