@@ -27,6 +27,11 @@ def believed(head: dict[str, Any]) -> dict[str, Any]:
     """@return: the same. @raise ValueError: signed or not, nobody can list or show it."""
     if not _isMoment(head.get("started")):
         raise ValueError("its HEAD says no time")
+    return shaped(head)
+
+
+def shaped(head: dict[str, Any]) -> dict[str, Any]:
+    """The same of a part of HEAD that was noted elsewhere, perhaps without its time."""
     for kind, names in _SHAPES.items():
         for name in names:
             if not isinstance(head.get(name), (kind, type(None))):

@@ -226,6 +226,7 @@ def remembered(path: str, session: str, kept: Place) -> Summary:
     if not said:
         return Summary(session, path, {}, "damaged", None, None, f"its segments are in {kept.store}, and no more is noted here", {})
     totals = {str(name): int(count) for name, count in said["totals"].items()}
+    believed({**said["head"], "started": said["started"]})
     return Summary(session, path, said["head"], said["state"], said["started"], said["ended"], said["reason"], totals)
 
 
