@@ -25,7 +25,6 @@ from fixtures import PASSWORD, Bench, clocked
 from options import keep, makeParser
 from sqlalchemy import URL, insert, select, text
 
-from hoopx.frames import ulid
 from hoopx.index.days import changedDays, note
 from hoopx.index.entries import digest
 from hoopx.index.listing import listing
@@ -38,6 +37,7 @@ from hoopx.index.wanted import Filters
 from hoopx.index.words import TABLES, writeWords
 from hoopx.index.writer import IndexWriter
 from hoopx.state.engine import close
+from hoopx.ulid import ulid
 
 SEARCH, PAGE = 300.0, 100.0
 """Milliseconds that are allowed."""

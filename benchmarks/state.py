@@ -19,10 +19,10 @@ from options import keep, makeParser
 from search import PAGE, timed
 from sqlalchemy import insert, text
 
-from hoopx.frames import ulid
 from hoopx.state import tables
 from hoopx.state.marks import Marks
 from hoopx.state.store import Store
+from hoopx.ulid import ulid
 from hoopx.values import Reference
 
 BEGAN = 1_700_000_000.0

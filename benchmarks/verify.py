@@ -18,11 +18,12 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from options import alone, makeParser
 
-from hoopx.frames import DATA, HEAD, OPEN, encode, pack, ulid
+from hoopx.frames import DATA, HEAD, OPEN, encode, pack
 from hoopx.recording.files import Files
 from hoopx.recording.segment import Segment, begin
 from hoopx.recording.signing import publicHex
 from hoopx.recording.verify import verifySession
+from hoopx.ulid import ulid
 from hoopx.values import CLIENT, PASSED, TARGET
 
 SIZES = {

@@ -30,8 +30,6 @@ from hoopx.frames import (
     readSegment,
     readSession,
     segmentName,
-    ulid,
-    ulidTime,
     unpack,
 )
 from hoopx.values import Frame
@@ -252,19 +250,3 @@ class FixtureTests(SynchronousTestCase):
         """One that a crash has left, with a torn tail."""
         found = list(readSession(os.path.join(FIXTURES, "format1-torn")))
         self.assertEqual([KINDS[f.kind] for f in found], ["head", "event", "data"])
-
-
-class UlidTests(SynchronousTestCase):
-    def test_known(self):
-        """From the ULID specification's own test: 1469918176385 begins 01ARYZ6S41."""
-        name = ulid(1469918176.385, bytes(10))
-        self.assertEqual(name, "01ARYZ6S41" + "0" * 16)
-        self.assertEqual(ulidTime(name), 1469918176.385)
-        self.assertEqual(ulid(0, b"\xff" * 10)[10:], "Z" * 16)
-
-    def test_distinct(self):
-        self.assertEqual(len({ulid(1) for _ in range(1000)}), 1000)
-
-    def test_wrong(self):
-        for wrong in ("", "x" * 26, "81ARYZ6S410000000000000000", "01ARYZ6S41000000000000000U"):
-            self.assertRaises(ValueError, ulidTime, wrong)

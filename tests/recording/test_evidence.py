@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.frames import CHECK, DATA, OPEN, START, encode, readSegment, segmentName, ulid, unpack
+from hoopx.frames import CHECK, DATA, OPEN, START, encode, readSegment, segmentName, unpack
 from hoopx.frames import pack as canonical
 from hoopx.ledger.leaf import leaf
 from hoopx.recording import stored
@@ -22,6 +22,7 @@ from hoopx.recording.segment import NEXT
 from hoopx.recording.signing import sign
 from hoopx.recording.stored import openSegment
 from hoopx.recording.verify import STOPS, Problem, Verdict, verifySession
+from hoopx.ulid import ulid
 from tests.recording.world import BEGAN, build, close
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Callable, Final, Mapping
 
-from hoopx.frames import DONE, EVENT, HEAD, LINK, RECOVERED, ulidTime, unpack
+from hoopx.frames import DONE, EVENT, HEAD, LINK, RECOVERED, unpack
 from hoopx.heading import mapping
 from hoopx.index.entries import storable
 from hoopx.index.tables import TWINS
 from hoopx.recording.catalogue import Summary
+from hoopx.ulid import ulidTime
 from hoopx.values import Frame
 
 Row = dict[str, Any]

@@ -26,7 +26,6 @@ from hoopx.frames import (
     Opener,
     Unreadable,
     readSession,
-    ulidTime,
     unpack,
 )
 from hoopx.heading import believed
@@ -36,6 +35,7 @@ from hoopx.recording.locks import isLocked
 from hoopx.recording.outline import stands
 from hoopx.recording.scan import TOTALS, scanSegment
 from hoopx.recording.stored import Encrypted, openSegment
+from hoopx.ulid import ulidTime
 from hoopx.values import Frame
 
 TAIL: Final = 64 * 1024
