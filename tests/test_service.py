@@ -23,8 +23,9 @@ from hoopx.api.control import IControl
 from hoopx.config.loader import parse
 from hoopx.config.settings import MetricsSettings
 from hoopx.errors import HoopxError
-from hoopx.frames import OPEN, readSegment, unpack
+from hoopx.frames import OPEN, unpack
 from hoopx.interfaces import IProtocolRecorder
+from hoopx.reading import readSegment
 from hoopx.recording.originals import FIELD
 from hoopx.registry import protocols
 from hoopx.service import makeProxyService

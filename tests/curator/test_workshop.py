@@ -170,7 +170,8 @@ class WorkshopTests(WorkshopCase, SynchronousTestCase):
         self.assertEqual((leaf["key"], leaf["head"]), (recording.key, recording.head))
         from hashlib import sha256
 
-        from hoopx.frames import readSession, unpack
+        from hoopx.frames import unpack
+        from hoopx.reading import readSession
 
         head = next(iter(readSession(recording.path)))
         self.assertEqual(leaf["head"], sha256(head.payload).hexdigest())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 
-from hoopx.frames import CLOCK, DATA, DONE, HEAD, OPEN, RECOVERED, SEAL, START, encode, pack, readSession, segmentName
+from hoopx.frames import CLOCK, DATA, DONE, HEAD, OPEN, RECOVERED, SEAL, START, encode, pack, segmentName
+from hoopx.reading import readSession
 from hoopx.recording import catalogue
 from hoopx.recording.catalogue import Ambiguous, NotFound
 from hoopx.recording.elsewhere import MARKER

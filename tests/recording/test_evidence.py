@@ -9,9 +9,10 @@ from hashlib import sha256
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.frames import CHECK, DATA, OPEN, START, encode, readSegment, segmentName, unpack
+from hoopx.frames import CHECK, DATA, OPEN, START, encode, segmentName, unpack
 from hoopx.frames import pack as canonical
 from hoopx.ledger.leaf import leaf
+from hoopx.reading import readSegment
 from hoopx.recording import stored
 from hoopx.recording.book import Book
 from hoopx.recording.evidence import GOOD, Evidence

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 
-from hoopx.frames import DATA, OPEN, FrameError, readSession, segmentName
+from hoopx.frames import DATA, OPEN, FrameError, segmentName
 from hoopx.gateway import Tail
 from hoopx.protocols.raw.view import RawView
+from hoopx.reading import readSession
 from hoopx.recording import catalogue
 from hoopx.recording.packing import pack
 from hoopx.recording.stored import Encrypted, opener

@@ -14,11 +14,12 @@ import pyrage
 from attrs import define
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hoopx.frames import DATA, EVENT, HEAD, OPEN, RECOVERED, SEAL, encode, pack, readSegment, segmentName
+from hoopx.frames import DATA, EVENT, HEAD, OPEN, RECOVERED, SEAL, encode, pack, segmentName
 from hoopx.ledger.keys import loadKey
 from hoopx.ledger.leaf import leaf
 from hoopx.ledger.log import Ledger
 from hoopx.ledger.note import Cosigner, split
+from hoopx.reading import readSegment
 from hoopx.recording.files import Files
 from hoopx.recording.packing import forget
 from hoopx.recording.packing import pack as packSegment

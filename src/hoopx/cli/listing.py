@@ -20,8 +20,8 @@ from hoopx.cli.recorded import identity_option, openerOf
 from hoopx.cli.rendering import lasting, quantity
 from hoopx.config.amounts import duration
 from hoopx.errors import ConfigurationError
-from hoopx.frames import Opener
 from hoopx.index.wanted import Filters, begun, matches
+from hoopx.reading import Opener
 from hoopx.recording import catalogue
 from hoopx.recording.catalogue import Summary
 from hoopx.recording.stored import openSegment

@@ -12,8 +12,9 @@ from zlib import crc32
 
 from attrs import frozen
 
-from hoopx.frames import DONE, HEAD, HEADER, LINK, RECOVERED, SEAL, START, Decoder, FrameError, readSegment, unpack
+from hoopx.frames import DONE, HEAD, HEADER, LINK, RECOVERED, SEAL, START, Decoder, FrameError, unpack
 from hoopx.heading import believed
+from hoopx.reading import readSegment
 from hoopx.recording.outline import stands
 from hoopx.values import Frame
 

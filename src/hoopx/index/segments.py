@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from heapq import merge
 from typing import Iterator
 
-from hoopx.frames import Opener, readSegment, segmentName
+from hoopx.frames import segmentName
+from hoopx.reading import Opener, readSegment
 from hoopx.recording import catalogue
 from hoopx.recording.elsewhere import Place, placed
 from hoopx.recording.opening import sessionDirectory

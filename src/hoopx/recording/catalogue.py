@@ -12,23 +12,9 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from hoopx.errors import HoopxError
-from hoopx.frames import (
-    CHUNK,
-    DONE,
-    HEAD,
-    HEADER,
-    OPEN,
-    RECOVERED,
-    SEAL,
-    START,
-    Decoder,
-    FrameError,
-    Opener,
-    Unreadable,
-    readSession,
-    unpack,
-)
+from hoopx.frames import DONE, HEAD, HEADER, OPEN, RECOVERED, SEAL, START, Decoder, FrameError, unpack
 from hoopx.heading import believed
+from hoopx.reading import CHUNK, Opener, Unreadable, readSession
 from hoopx.recording.elsewhere import MARKER, Place, placed
 from hoopx.recording.follow import Follower
 from hoopx.recording.locks import isLocked
