@@ -342,6 +342,7 @@ class WorkshopTests(WorkshopCase, SynchronousTestCase):
         workshop = self.workshop(begin=False)
         self.assertRaises(CuratorFailed, workshop.opened, "S", "/p", "k", "h")
         workshop.sealed("S", "/p", 0, "")
+        workshop.survey()
         self.assertEqual(workshop.status(), {})
         self.successResultOf(workshop.stop(1.0))
 
