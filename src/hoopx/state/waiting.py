@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.state.test_alarms -*-
+# -*- test-case-name: tests.state.test_waiting -*-
 """
 Rows of the audit that wait until the state store takes them.
 """
