@@ -203,40 +203,6 @@ class BucketTests(BucketCase):
         finally:
             close(engine)
 
-    def test_expired(self) -> None:
-        """Temporary credentials end: an alarm in words, and nothing else waits; when the files hold others, all arrives by itself."""
-        proxy = TokenProxy(seaweedfs().port, ACCESS, SECRET)
-        self.addCleanup(proxy.stop)
-        proxy.known = {("ASIA1", "token 1")}
-        self.begin(PLAIN, "none", proxy.port, "ASIA1", "token 1")
-        first = self.work(1)
-        proxy.known = {("ASIA2", "token 2")}
-        with Wire(self.gateway.port) as connection:
-            connection.login("app", self.token, "shop")
-            connection.send(query("SELECT 1"))
-            connection.untilReady()
-            name = connection.address
-        second = self.gateway.session(name)["session"]
-        until(lambda: "store-refused" in self.gateway.log(), "the alarm", 30.0)
-        self.assertIn("the credentials have expired (ExpiredToken)", self.gateway.log())
-        self.assertFalse([key for key in self.keys() if second in key])
-        for name, secret in (("access", "ASIA2"), ("secret", "anything"), ("token", "token 2")):
-            (self.secrets / name).write_text(secret)
-        until(lambda: [key for key in self.keys() if second in key], "what waited to arrive", 90.0)
-
-        # In time, nobody hears of it.
-        alarms, refused = self.gateway.log().count("store-refused"), proxy.expired
-        proxy.known = {("ASIA3", "token 3")}
-        for name, secret in (("access", "ASIA3"), ("token", "token 3")):
-            (self.secrets / name).write_text(secret)
-        third = self.work(1)
-        self.assertGreater(proxy.expired, refused)
-        self.assertEqual(self.gateway.log().count("store-refused"), alarms)
-        for secret in ("token 1", "token 2", "token 3", SECRET):
-            self.assertNotIn(secret, self.gateway.log())
-        self.gateway.stop()
-        self.assertEqual({line["session"] for line in self.verify()}, {first, second, third, None})
-
 
 class LockedTests(BucketCase):
     def test_locked(self) -> None:
@@ -307,3 +273,39 @@ class LockedTests(BucketCase):
         )  # fmt: skip
         self.assertEqual((done.returncode, again.exists()), (1, False), done.stderr)
         self.assertIn(f"are in {self.place}, and can not be fetched", " ".join(done.stderr.split()))
+
+
+class TokenTests(BucketCase):
+    def test_expired(self) -> None:
+        """Temporary credentials end: an alarm in words, and nothing else waits; when the files hold others, all arrives by itself."""
+        proxy = TokenProxy(seaweedfs().port, ACCESS, SECRET)
+        self.addCleanup(proxy.stop)
+        proxy.known = {("ASIA1", "token 1")}
+        self.begin(PLAIN, "none", proxy.port, "ASIA1", "token 1")
+        first = self.work(1)
+        proxy.known = {("ASIA2", "token 2")}
+        with Wire(self.gateway.port) as connection:
+            connection.login("app", self.token, "shop")
+            connection.send(query("SELECT 1"))
+            connection.untilReady()
+            name = connection.address
+        second = self.gateway.session(name)["session"]
+        until(lambda: "store-refused" in self.gateway.log(), "the alarm", 30.0)
+        self.assertIn("the credentials have expired (ExpiredToken)", self.gateway.log())
+        self.assertFalse([key for key in self.keys() if second in key])
+        for name, secret in (("access", "ASIA2"), ("secret", "anything"), ("token", "token 2")):
+            (self.secrets / name).write_text(secret)
+        until(lambda: [key for key in self.keys() if second in key], "what waited to arrive", 90.0)
+
+        # In time, nobody hears of it.
+        alarms, refused = self.gateway.log().count("store-refused"), proxy.expired
+        proxy.known = {("ASIA3", "token 3")}
+        for name, secret in (("access", "ASIA3"), ("token", "token 3")):
+            (self.secrets / name).write_text(secret)
+        third = self.work(1)
+        self.assertGreater(proxy.expired, refused)
+        self.assertEqual(self.gateway.log().count("store-refused"), alarms)
+        for secret in ("token 1", "token 2", "token 3", SECRET):
+            self.assertNotIn(secret, self.gateway.log())
+        self.gateway.stop()
+        self.assertEqual({line["session"] for line in self.verify()}, {first, second, third, None})
