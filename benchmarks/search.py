@@ -11,7 +11,6 @@ and fails when a search takes 300 or a page of the list 100.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -22,10 +21,10 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
-from fixtures import PASSWORD, Bench, clocked, machine
+from fixtures import PASSWORD, Bench, clocked
+from options import keep, makeParser
 from sqlalchemy import URL, insert, select, text
 
-from hoopx.frames import ulid
 from hoopx.index.days import changedDays, note
 from hoopx.index.entries import digest
 from hoopx.index.listing import listing
@@ -38,6 +37,7 @@ from hoopx.index.wanted import Filters
 from hoopx.index.words import TABLES, writeWords
 from hoopx.index.writer import IndexWriter
 from hoopx.state.engine import close
+from hoopx.ulid import ulid
 
 SEARCH, PAGE = 300.0, 100.0
 """Milliseconds that are allowed."""
@@ -263,13 +263,12 @@ def failed(result: dict[str, Any]) -> bool:
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = makeParser(__doc__)
     parser.add_argument("--sessions", type=int, default=100_000)
     parser.add_argument("--commands", type=int, default=100, help="of each session")
     parser.add_argument("--distinct", type=int, default=12, help="of them, the rest are repetitions")
     parser.add_argument("--directory", metavar="DIR", help="where the index is made, else the system's temporary directory")
     parser.add_argument("--postgresql", action="store_true", help="in a PostgreSQL of its own, instead of in a file")
-    parser.add_argument("--json", metavar="FILE")
     return parser
 
 
@@ -280,7 +279,5 @@ if __name__ == "__main__":
             result = measure(arguments, bench)
     else:
         result = measure(arguments)
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"machine": machine(), "search": result}, file, indent=1)
+    keep(arguments.json, search=result)
     sys.exit(1 if failed(result) else 0)

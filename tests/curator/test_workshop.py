@@ -171,7 +171,8 @@ class WorkshopTests(WorkshopCase, SynchronousTestCase):
         self.assertEqual((leaf["key"], leaf["head"]), (recording.key, recording.head))
         from hashlib import sha256
 
-        from hoopx.frames import readSession, unpack
+        from hoopx.frames import unpack
+        from hoopx.reading import readSession
 
         head = next(iter(readSession(recording.path)))
         self.assertEqual(leaf["head"], sha256(head.payload).hexdigest())
@@ -344,6 +345,7 @@ class WorkshopTests(WorkshopCase, SynchronousTestCase):
         workshop = self.workshop(begin=False)
         self.assertRaises(CuratorFailed, workshop.opened, "S", "/p", "k", "h")
         workshop.sealed("S", "/p", 0, "")
+        workshop.survey()
         self.assertEqual(workshop.status(), {})
         self.successResultOf(workshop.stop(1.0))
 

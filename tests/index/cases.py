@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from hoopx.frames import ulid
 from hoopx.index import filters, things
 from hoopx.index import search as module
 from hoopx.index.entries import KINDS, Entry, digest
@@ -19,6 +18,7 @@ from hoopx.index.listing import listing
 from hoopx.index.search import QueryError, search
 from hoopx.index.tables import labels, sessions
 from hoopx.index.wanted import Filters
+from hoopx.ulid import ulid
 from hoopx.values import CLIENT, TARGET
 from tests.index.rig import BEGAN, READY, asked, contents, feed, record, writer
 

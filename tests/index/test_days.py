@@ -6,10 +6,10 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.frames import ulid
 from hoopx.index import days as module
 from hoopx.index.days import SETTLED, pathOf, strangers
 from hoopx.state.engine import close
+from hoopx.ulid import ulid
 from tests.index.rig import BEGAN, asked, feed, folder, record, writer
 
 DAY = 86400

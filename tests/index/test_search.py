@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.frames import ulid
 from hoopx.index import search as module
 from hoopx.index import things
 from hoopx.index.entries import Entry, digest
@@ -19,6 +18,7 @@ from hoopx.index.tables import CLOCK_BITS, ITEM_BITS, TWINS, itemId
 from hoopx.index.things import ITEMS
 from hoopx.index.wanted import Filters
 from hoopx.state.engine import close
+from hoopx.ulid import ulid
 from tests.index.cases import SearchCases
 from tests.index.rig import BEGAN
 

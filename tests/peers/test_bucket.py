@@ -36,7 +36,9 @@ from tests.peers.harness.wire import Wire, query
 _numbers = itertools.count(int(time.time()))
 
 
-class BucketTests(SynchronousTestCase):
+class BucketCase(SynchronousTestCase):
+    """A gateway with a bucket, and what is done with both."""
+
     def begin(self, bucket: str, lock: str, port: int | None = None, access: str = ACCESS, token: str = "") -> None:
         """@param port: of a proxy before the server."""
         requireModule("boto3")
@@ -99,6 +101,8 @@ class BucketTests(SynchronousTestCase):
         found = s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix)["Contents"]
         return {each["Key"]: s3.get_object(Bucket=self.bucket, Key=each["Key"])["Body"].read() for each in found}
 
+
+class BucketTests(BucketCase):
     def test_alone(self) -> None:
         """A bucket without locks: what is there verifies, with the gateway's directory gone; and each change is found."""
         self.begin(PLAIN, "none")
@@ -199,6 +203,8 @@ class BucketTests(SynchronousTestCase):
         finally:
             close(engine)
 
+
+class LockedTests(BucketCase):
     def test_locked(self) -> None:
         """All segments of a session are locked until its end and the time it is kept, a hold by filter reaches the store, and what is
         only there is read as if it were here."""
@@ -268,6 +274,8 @@ class BucketTests(SynchronousTestCase):
         self.assertEqual((done.returncode, again.exists()), (1, False), done.stderr)
         self.assertIn(f"are in {self.place}, and can not be fetched", " ".join(done.stderr.split()))
 
+
+class TokenTests(BucketCase):
     def test_expired(self) -> None:
         """Temporary credentials end: an alarm in words, and nothing else waits; when the files hold others, all arrives by itself."""
         proxy = TokenProxy(seaweedfs().port, ACCESS, SECRET)

@@ -14,10 +14,11 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.frames import EVENT, readSession, segmentName, unpack
+from hoopx.frames import EVENT, segmentName, unpack
 from hoopx.ledger.keys import publicKey
 from hoopx.ledger.leaf import parse
 from hoopx.ledger.reader import LedgerReader
+from hoopx.reading import readSession
 from hoopx.recording import catalogue
 from hoopx.recording.stored import ZSTD_MAGIC, openSegment
 from hoopx.recording.verify import verifySession

@@ -24,7 +24,9 @@ from tests.peers.harness.wire import Wire, query
 _numbers = itertools.count(int(time.time()))
 
 
-class GatewaysTests(SynchronousTestCase):
+class GatewaysCase(SynchronousTestCase):
+    """Gateways, and what is done with them and their bucket."""
+
     def setUp(self) -> None:
         requireModule("boto3")
         self.server = seaweedfs()
@@ -82,6 +84,12 @@ class GatewaysTests(SynchronousTestCase):
         self.assertEqual(done.exit_code, status, done.output)
         return list(json.loads(done.stdout))
 
+    def vkey(self, node: str) -> str:
+        where = {"Bucket": PLAIN, "Key": f"{self.prefix}{node}/ledger/origin"}
+        return str(self.server.client().get_object(**where)["Body"].read().decode().strip())
+
+
+class ApartTests(GatewaysCase):
     def test_apart(self) -> None:
         """Objects, ledgers, verdicts and retention of each are its own; each is verified alone, and the bucket as a whole."""
         north, south = self.gateway("north", keep="1s"), self.gateway("south")
@@ -152,10 +160,8 @@ class GatewaysTests(SynchronousTestCase):
         self.verify(north, "--gateway", "north")
         self.verify(north, "--gateway", "south", status=1)
 
-    def vkey(self, node: str) -> str:
-        where = {"Bucket": PLAIN, "Key": f"{self.prefix}{node}/ledger/origin"}
-        return str(self.server.client().get_object(**where)["Body"].read().decode().strip())
 
+class TwinTests(GatewaysCase):
     def test_sameName(self) -> None:
         """By mistake two have one name: the first has it, the second puts nothing among its recordings, says so, and loses nothing."""
         first = self.gateway("twin")

@@ -15,8 +15,9 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from hoopx.config.loader import parse
-from hoopx.frames import DATA, readSession
+from hoopx.frames import DATA
 from hoopx.interfaces import IApprover, ICommandPolicy
+from hoopx.reading import readSession
 from hoopx.service import makeProxyService
 from hoopx.values import ALLOW, ATTEMPTED, CLIENT, HOLD, MADE, TARGET, block
 from tests.peers.harness.finding import requireModule

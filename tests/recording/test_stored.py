@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.frames import MAGIC, START, FrameError, Unreadable, readSegment, readSession
+from hoopx.frames import MAGIC, START, FrameError
+from hoopx.reading import Unreadable, readSegment, readSession
 from hoopx.recording import stored
 from hoopx.recording.packing import pack
 from hoopx.recording.stored import Encrypted, WrongIdentity, kindOf, opener, openSegment, unpacked

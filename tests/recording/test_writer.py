@@ -11,23 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from hoopx.errors import RecordingFailed
-from hoopx.frames import (
-    CHECK,
-    CLOCK,
-    CONTINUED,
-    DATA,
-    DONE,
-    EVENT,
-    HEAD,
-    LIMIT,
-    LINK,
-    OPEN,
-    SEAL,
-    readSession,
-    segmentName,
-    unpack,
-)
+from hoopx.frames import CHECK, CLOCK, CONTINUED, DATA, DONE, EVENT, HEAD, LIMIT, LINK, OPEN, SEAL, segmentName, unpack
 from hoopx.interfaces import IRecording
+from hoopx.reading import readSession
 from hoopx.recording import queued, writer
 from hoopx.recording.segment import FEW
 from hoopx.recording.verify import verifySession

@@ -13,11 +13,11 @@ from typing import Any, Callable, Final, Iterator, Sequence
 
 from sqlalchemy import Connection, Engine, select
 
-from hoopx.frames import Opener
 from hoopx.index.days import pathOf, strangers
 from hoopx.index.filters import conditions
 from hoopx.index.tables import sessions
 from hoopx.index.wanted import ANY, Filters, begun, matches
+from hoopx.reading import Opener
 from hoopx.recording import catalogue
 from hoopx.recording.stored import openSegment
 

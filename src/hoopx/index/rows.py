@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Callable, Final, Mapping
 
-from hoopx.frames import DONE, EVENT, HEAD, LINK, RECOVERED, ulidTime, unpack
+from hoopx.frames import DONE, EVENT, HEAD, LINK, RECOVERED, unpack
+from hoopx.heading import mapping
 from hoopx.index.entries import storable
 from hoopx.index.tables import TWINS
 from hoopx.recording.catalogue import Summary
+from hoopx.ulid import ulidTime
 from hoopx.values import Frame
 
 Row = dict[str, Any]
@@ -52,7 +54,7 @@ def firstNumber(session: str) -> int:
 
 def fromHead(row: Row, head: Mapping[str, Any]) -> None:
     """Fill in what HEAD says."""
-    identity = _mapping(head.get("identity"))
+    identity = mapping(head.get("identity"))
     said = {
         "node": head.get("node") or "", "user": identity.get("name"), "kind": identity.get("kind"), "actor": head.get("actor"),
         "target": head.get("target"), "account": head.get("account"), "database": head.get("database"),
@@ -64,13 +66,8 @@ def fromHead(row: Row, head: Mapping[str, Any]) -> None:
 
 def labelsOf(head: Mapping[str, Any]) -> dict[str, str]:
     """The run labels of a session."""
-    found = _mapping(head.get("labels"))
+    found = mapping(head.get("labels"))
     return {storable(str(name)[: NAME // 8]): storable(str(value)[:NAME]) for name, value in list(found.items())[:NAMES]}
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    """@return: C{{}} for what is no JSON object: a recording from elsewhere may say anything."""
-    return value if isinstance(value, Mapping) else {}
 
 
 def _count(value: Any) -> int:

@@ -77,17 +77,10 @@ class Passage:
 
     def receivedFromOk(self) -> bytes:
         """@return: what came back from AuthenticationOk on, itself included."""
-        return self._fromOk(0)
-
-    def receivedAfterOk(self) -> bytes:
-        """@return: what came back after AuthenticationOk."""
-        return self._fromOk(9)
-
-    def _fromOk(self, more: int) -> bytes:
         position = 0
         for kind, raw in wire.split(bytes(self.received)):
             if kind == b"R" and raw[5:9] == b"\0\0\0\0":
-                return bytes(self.received[position + more :])
+                return bytes(self.received[position:])
             position += len(raw)
         return b""
 
