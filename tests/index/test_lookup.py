@@ -138,6 +138,18 @@ class SameTests(Cases):
         half = sorted({said.session for said in self.said})[20]
         self.assertEqual({session < half for session, _, _ in expected}, {True, False})
 
+    def test_rareAmongLikeOnes(self) -> None:
+        """A long beginning that few of those have that begin like it: all of them are found, wherever they stand, and each once."""
+        chance = random.Random(5)
+        for one in range(10, 40):
+            said = [f"w{one}{chance.choice(('or', 'or', 'or', 'or', 'or', 'orders9'))} c{number}" for number in range(60)]
+            self.put(10**6 + one, [("command", text, "") for text in said])
+            expected = [text for text in reversed(said) if "orders9" in text]
+            for candidates in (1, 2000):
+                self.patch(lookup, "CANDIDATES", candidates)
+                for limit in (1, 2, 3, 4, 20):
+                    self.assertEqual([text for _, _, text in self.found(f"w{one}orders*", limit=limit)], expected[:limit], (candidates, limit))
+
     def test_tooLongAside(self) -> None:
         """What takes too long in the other thread ends the search, too."""
         for name, value in (("HURRY", -1.0), ("STEPS", 1)):
