@@ -5,7 +5,7 @@ import threading
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any, Callable, Iterable
 from unittest.mock import patch
 
 from attrs import frozen
@@ -63,6 +63,12 @@ def stands(term: Term, said: Said) -> bool:
     return False
 
 
+def ticking(seconds: float) -> Callable[[], float]:
+    """A clock that goes on by so much whenever it is looked at."""
+    looks = count()
+    return lambda: next(looks) * seconds
+
+
 class Cases(SynchronousTestCase):
     def setUp(self) -> None:
         data = Path(self.mktemp())
@@ -103,7 +109,7 @@ class SameTests(Cases):
                 entries.append((kind, f"{' '.join(said)} n{each}", " ".join(chance.choices(WORDS, k=chance.randrange(3)))))
             self.put(number, entries, user=f"u{number % 3}", target=f"t{number % 5}")
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=80, deadline=None)
     @given(
         st.lists(
             st.tuples(st.lists(st.sampled_from((*WORDS, "orde", "orders", "ETE", "o", "nothing")), min_size=1, max_size=3), st.booleans()), min_size=1, max_size=3
@@ -149,6 +155,17 @@ class SameTests(Cases):
                 self.patch(lookup, "CANDIDATES", candidates)
                 for limit in (1, 2, 3, 4, 20):
                     self.assertEqual([text for _, _, text in self.found(f"w{one}orders*", limit=limit)], expected[:limit], (candidates, limit))
+
+    def test_hurriedAnywhere(self) -> None:
+        """Wherever the first walk is broken off, nothing is missing of what is found in the end, and nothing is there twice."""
+        self.patch(patience, "STEPS", 1)
+        self.patch(patience, "SECONDS", 1e9)
+        for question in ('"b orders1"', "from ord*", "orders3*"):
+            expected = self.found(question, kinds=("command", "output"), limit=20)
+            self.assertGreater(len(expected), 2)
+            for step in (*range(1, 40), *range(40, 1500, 97)):
+                found = self.found(question, kinds=("command", "output"), limit=20, now=ticking(patience.HURRY / step))
+                self.assertEqual(found, expected, (question, step))
 
     def test_tooLongAside(self) -> None:
         """What takes too long in the other thread ends the search, too."""

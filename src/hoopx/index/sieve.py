@@ -16,7 +16,7 @@ OPERANDS: Final = 4
 """Words that are looked up one by one: of a whole statement the longest ones, which are rarer than most."""
 
 _TABLES: Final = (
-    "CREATE VIRTUAL TABLE said USING fts5(text, parameters, content='', tokenize=\"unicode61 remove_diacritics 2\")",
+    "CREATE VIRTUAL TABLE said USING fts5(text, parameters, content='', columnsize=0, tokenize=\"unicode61 remove_diacritics 2\")",
     "CREATE VIRTUAL TABLE spoken USING fts5vocab(said, instance)",
 )
 
@@ -28,7 +28,7 @@ class Sieve:
     @ivar wider: one that finds all of that and perhaps more, and asks for no long beginning; the same as C{said} where that does not.
     @ivar phrases: some words must follow one another.
     @ivar operands: MATCH expressions of one word or short beginning each: whatever is found is found by each of these, too.
-    @ivar exact: and whatever is found by each of these is found.
+    @ivar exact: and whatever is found by each of these is found; C{single}: so it is, and there is one.
     """
 
     def __init__(self, terms: Sequence[Term]) -> None:
@@ -44,6 +44,7 @@ class Sieve:
         single = dict.fromkeys(each for words, prefix in parts for each in _singly(words, prefix))
         self.operands = sorted(single, key=lambda each: (each.endswith("*"), -len(each)))[:OPERANDS]
         self.exact = not long and not self.phrases and len(single) <= OPERANDS
+        self.single = self.exact and len(single) == 1
 
     def passed(self, texts: Iterable[tuple[int, str, str]]) -> list[int]:
         """
