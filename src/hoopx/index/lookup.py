@@ -29,8 +29,8 @@ CHUNK: Final = 500
 """Things that are read by their ids in one question: SQLite takes 999 parameters at least."""
 CANDIDATES: Final = 2000
 """Things with the first letters of a long beginning that are looked at: fewer than one in forty has it, or it is found among these."""
-MANY: Final = 20_000
-"""Things in the newer half, above which they are walked through from the newest on after all: that way ends soon."""
+MANY: Final = 2000
+"""Things that are found from the old end on; where there are more, the walk from the newest on goes on after all, and ends soon."""
 
 
 class Lookup:
@@ -60,7 +60,7 @@ class Lookup:
         waiting: list[int] = []
         for number in few:
             given |= {"first": number << ITEM_BITS, "last": (number + 1 << ITEM_BITS) - 1}
-            waiting += self._connection.exec_driver_sql(question, given).scalars()
+            waiting += self._connection.exec_driver_sql(question, given).scalars().all()
             if sieve.exact:
                 found, waiting = found + waiting, []
             elif len(waiting) >= CHUNK:
@@ -139,7 +139,7 @@ class Lookup:
         for begin in range(0, len(ids), CHUNK):
             some = tuple(ids[begin : begin + CHUNK])
             chosen = f"SELECT id, text, parameters FROM items WHERE id IN ({', '.join('?' * len(some))})"
-            found += self._sieve.passed(map(tuple, self._connection.exec_driver_sql(chosen, some)))
+            found += self._sieve.passed(map(tuple, self._connection.exec_driver_sql(chosen, some).all()))
         return found
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 SECONDS: Final = 30.0
 """A search that takes longer is broken off: the question was too wide, and somebody waits."""
 HURRY: Final = 0.025
-"""Seconds within which nearly every question is answered by a walk from the newest on; what takes longer is looked for in another way."""
+"""Seconds of work within which nearly every question is answered by a walk from the newest on; what takes more is looked for otherwise."""
 STEPS: Final = 500
 """Of SQLite's machine, between two looks at the clock; FTS5 takes three for each page of places that it reads."""
 
@@ -22,11 +22,13 @@ STEPS: Final = 500
 class Patience:
     """
     @param now: seconds, of a clock that nobody sets.
+    @param worked: seconds that the thread has had of a processor: another way is no better because others are at work, too.
     @ivar lost: something was broken off because it took too long: whatever error that became (FTS5 may call it by other names).
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], worked: Callable[[], float]) -> None:
         self._now = now
+        self._worked = worked
         self._until = now() + SECONDS
         self._soon: float | None = None
         self._hasty = False
@@ -50,7 +52,7 @@ class Patience:
 
     def hurried(self, ask: Callable[[], list[int]]) -> list[int] | None:
         """@return: what there is, or C{None} when that takes longer than it mostly does."""
-        self._soon = self._now() + HURRY
+        self._soon = self._worked() + HURRY
         self._hasty = False
         try:
             return ask()
@@ -62,10 +64,10 @@ class Patience:
             self._soon = None
 
     def _isOver(self) -> bool:
-        now = self._now()
-        if self._soon is not None and now > self._soon:
+        if self._soon is not None and self._worked() > self._soon:
             self._hasty = True
-        return self._isLost(now) or (self._soon is not None and self._hasty)
+            return True
+        return self._isLost(self._now())
 
     def _isLost(self, now: float) -> bool:
         self.lost = self.lost or now > self._until

@@ -63,7 +63,7 @@ class _Part:
 
 def search(
     engine: Engine, said: str, filters: Filters = ANY, limit: int = LIMIT, kinds: Sequence[str] = (),
-    now: Callable[[], float] = time.monotonic,
+    now: Callable[[], float] = time.monotonic, worked: Callable[[], float] = time.thread_time,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """
     Things in which all words of a query stand: of the newest session first, in a session what was said last first.
@@ -71,13 +71,14 @@ def search(
     @param said: words, C{"phrases"}, C{prefix*} (L{hoopx.index.query.parse}).
     @param limit: at most so many.
     @param kinds: some of L{hoopx.index.entries.KINDS}; empty for all.
+    @param worked: see L{Patience}.
     @return: C{session, at, kind, text, parameters, count, last, sequence, time, user, actor, target, account, protocol, state}: C{at}
         (seconds since the session began) is when it was said first, C{last} when last, C{count} how often, C{time} is C{at} in
         seconds since the epoch.
     @raise QueryError: nothing can be searched for, or it took too long.
     """
     terms = query.parse(said)
-    patience = Patience(now)
+    patience = Patience(now, worked)
     with engine.connect() as connection, _bounded(patience), patience.watching(connection):
         wanted = conditions(filters, connection)
         few = _few(connection, wanted) if wanted else None
