@@ -77,7 +77,7 @@ class Cases(SynchronousTestCase):
         self.writer, _, _ = writer(data, engine=self.engine)
         self.said: list[Said] = []
 
-    def put(self, number: int, entries: Iterable[tuple[str, str, str]], **more: Any) -> None:
+    def put(self, number: float, entries: Iterable[tuple[str, str, str]], **more: Any) -> None:
         """Things of a session; the later, the newer."""
         session = ulid(BEGAN + number)
         found = {digest(*entry): Entry(*entry, 1.0, 1.0, 1) for entry in entries}
@@ -165,6 +165,23 @@ class SameTests(Cases):
             for step in (*range(1, 40), *range(40, 1500, 97)):
                 found = self.found(question, kinds=("command", "output"), limit=20, worked=ticking(patience.HURRY / step))
                 self.assertEqual(found, expected, (question, step))
+
+    def test_comeMeanwhile(self) -> None:
+        """What is indexed between the two connections' looks takes no place of what was there before."""
+        for name, value in (("HURRY", -1.0), ("STEPS", 1)):
+            self.patch(patience, name, value)
+        before = [(said.session, said.kind, said.text) for said in reversed(self.said) if "b orders1" in said.text or "b orders1" in said.parameters]
+        come = count()
+
+        class Late(lookup._Aside):
+            def start(late) -> None:
+                self.put(10.5 + next(come) / 100, [("command", "b orders1 meanwhile", ""), ("output", "b orders1 meanwhile", "")])
+                super().start()
+
+        with patch.object(lookup, "_Aside", Late):
+            self.assertEqual(self.found('"b orders1"', limit=len(before)), before)
+        self.assertLess(before[-1][0], ulid(BEGAN + 10.5))
+        self.assertEqual(len(self.found('"b orders1"')), len(before) + 2 * next(come))
 
     def test_tooLongAside(self) -> None:
         """What takes too long in the other thread ends the search, too."""

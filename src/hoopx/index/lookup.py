@@ -23,7 +23,7 @@ from sqlalchemy.sql.selectable import Join
 
 from hoopx.index.patience import Patience
 from hoopx.index.sieve import Sieve
-from hoopx.index.tables import ITEM_BITS, sessions
+from hoopx.index.tables import ITEM_BITS, items, sessions
 
 CHUNK: Final = 500
 """Things that are read by their ids in one question: SQLite takes 999 parameters at least."""
@@ -115,9 +115,13 @@ class Lookup:
         older.start()
         try:
             found = self._upwards(question, middle, last, limit)
-            return found if len(found) >= limit else (found + older.found())[:limit]
+            if len(found) >= limit:
+                return found
+            rest = older.found()[: limit - len(found)]
         finally:
             older.stop()
+        # What has come meanwhile is there for the other connection alone: it must take no place of what is there for this one.
+        return found + (rest if self._areHere(rest) else self._ask(question.downwards(first, middle - 1, limit - len(found))))
 
     def _upwards(self, question: _Question, first: int, last: int, limit: int) -> list[int]:
         most = max(MANY, limit)
@@ -132,6 +136,10 @@ class Lookup:
 
     def _ask(self, chosen: Select[Any]) -> list[int]:
         return list(self._connection.execute(chosen).scalars())
+
+    def _areHere(self, ids: Sequence[int]) -> bool:
+        parts = (ids[begin : begin + CHUNK] for begin in range(0, len(ids), CHUNK))
+        return sum(len(self._ask(select(items.c.id).where(items.c.id.in_(part)))) for part in parts) == len(ids)
 
     def _passed(self, ids: Sequence[int]) -> list[int]:
         """Those of some things, newest first, in which everything stands as it was asked for."""
