@@ -31,7 +31,7 @@ LIMIT: Final = 50
 """Things that are found, unless more are asked for."""
 FEW: Final = 300
 """Sessions that are searched one by one, newest first; where a filter leaves more of them, the words are looked up first."""
-THINGS: Final = 100_000
+THINGS: Final = 40_000
 """In these sessions together: where there are more, several words are looked up first as well."""
 FEW_AT_SERVER: Final = 5000
 """The same at a server, which can not tell where in its order the words are, and goes through all things for those of some sessions."""
@@ -86,8 +86,10 @@ def search(
             names = [TABLES[kind] for kind in _there(connection, kinds)]
             with closing(Sieve(terms)) as sieve:
                 lookup = Lookup(engine, connection, sieve, patience)
-                if few is None or (not sieve.single and sum(few.values()) > THINGS):
+                if few is None:
                     return _ofThese(connection, lookup.newest(names, numbers(filters), limit, *wanted))
+                if not sieve.single and sum(few.values()) > THINGS:
+                    return _ofThese(connection, lookup.newest(names, (min(few), max(few)), limit, *wanted))
                 return _ofThese(connection, lookup.inEach(names, list(few), limit))
         parts = list(_parts(connection, terms, kinds))
         if few is None:
