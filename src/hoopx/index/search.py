@@ -71,7 +71,7 @@ def search(
     @param said: words, C{"phrases"}, C{prefix*} (L{hoopx.index.query.parse}).
     @param limit: at most so many.
     @param kinds: some of L{hoopx.index.entries.KINDS}; empty for all.
-    @param worked: see L{Patience}.
+    @param worked: seconds that this thread has had of a processor (L{hoopx.index.patience.Patience}).
     @return: C{session, at, kind, text, parameters, count, last, sequence, time, user, actor, target, account, protocol, state}: C{at}
         (seconds since the session began) is when it was said first, C{last} when last, C{count} how often, C{time} is C{at} in
         seconds since the epoch.
