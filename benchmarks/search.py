@@ -48,7 +48,7 @@ DAYS = 30
 OTHERS = 5
 """Pieces of output of each session; and one result."""
 VERBS = (
-    "SELECT {c} FROM {t} WHERE {d} = {n}",
+    "SELECT {c} FROM {t} WHERE {d} = 'customer{n}'",
     "UPDATE {t} SET {c} = {n} WHERE id = {m}",
     "INSERT INTO {t} ({c}, {d}) VALUES ({n}, {m})",
     "DELETE FROM {t} WHERE {c} < {n}",
@@ -173,6 +173,24 @@ def questions(engine: Any) -> dict[str, Callable[[], list]]:
         "commands, said in others": asked("total", kinds=("command",)),
         "of two kinds": asked(f"{common}", kinds=("output", "result")),
         "of a kind, at one target": asked(common, kinds=("output",), target="target7"),
+        "a long beginning": asked("customer*"),
+        "a longer, rarer beginning": asked("customer12*"),
+        "a long beginning and a word": asked("select customer1*"),
+        "a long beginning in a phrase": asked(f'"{common} customer"*'),
+        "a long beginning, of one user": asked("customer9*", user="user7@example.com"),
+        "a phrase nobody said": asked('"from where"'),
+        "of three words": asked('"from where from"'),
+        "of four words": asked('"where from where from"'),
+        "common words that never meet": asked("select update"),
+        "four that never meet": asked("select from where set"),
+        "a phrase that never meets": asked('"update where"'),
+        "nobody said, one target": asked('"from where"', target="target7"),
+        "nobody said, one user": asked('"from where from"', user="user7@example.com"),
+        "nobody said, some users": asked('"from where"', user="user1*", target="target7"),
+        "nobody said, the last day": asked('"from where from"', since=now - 86400.0),
+        "nobody said, a day between": asked('"from where from"', since=now - 15 * 86400.0, until=now - 14 * 86400.0),
+        "never meet, one user": asked("select update", user="user7@example.com"),
+        "never meet, some users": asked("select update", user="user1*", target="target7"),
     }
 
 
