@@ -18,12 +18,12 @@ HELD = "INSERT INTO judged SELECT 666 WHERE 'ask' <> ''"
 
 
 class NamesTests(TestCase):
-    timeout = 20
+    timeout = 300
     setUp = test_refusal.RefusalTests.setUp
     rows = test_refusal.RefusalTests.rows
 
     def wire(self) -> Wire:
-        return Wire(self.port, 10).login("app", self.token, "shop")
+        return Wire(self.port, 60).login("app", self.token, "shop")
 
     @inlineCallbacks
     def attack(self, disturb, understood=True):
