@@ -34,13 +34,16 @@ def receive(connection: socket.socket) -> tuple[bytes, bytes]:
         head += connection.recv(5 - len(head)) or b"\0" * 5
     size = struct.unpack("!I", head[1:])[0] + 1
     while len(head) < size:
-        head += connection.recv(size - len(head))
+        more = connection.recv(size - len(head))
+        if not more:
+            raise EOFError("closed in the middle of a message")
+        head += more
     return head[:1], head
 
 
 def login(server: Postgres, user: str, password: str, *, tls: bool, mechanisms: list[str] | None = None) -> ScramClient:
     """@return: the client, when the server has let it in."""
-    with socket.create_connection(("127.0.0.1", server.port), 10) as plain:
+    with socket.create_connection(("127.0.0.1", server.port), 60) as plain:
         connection, certificate = plain, None
         if tls:
             plain.sendall(messages.SSL_REQUEST_PACKET)

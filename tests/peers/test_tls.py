@@ -96,7 +96,7 @@ class BothEndsTests(SynchronousTestCase):
 
     def test_injected(self) -> None:
         """What follows a request for TLS in the clear is never taken for something said under TLS (CVE-2021-23214)."""
-        with socket.create_connection(("127.0.0.1", gateway().port), 10) as plain:
+        with socket.create_connection(("127.0.0.1", gateway().port), 60) as plain:
             plain.sendall(messages.SSL_REQUEST_PACKET + messages.startup(196608, {"user": "app", "database": "right"}))
             answer = b""
             try:
@@ -112,7 +112,7 @@ class BothEndsTests(SynchronousTestCase):
         for offered in (None, ["http/1.1"]):
             if offered:
                 context.set_alpn_protocols(offered)
-            with socket.create_connection(("127.0.0.1", gateway().port), 10) as plain:
+            with socket.create_connection(("127.0.0.1", gateway().port), 60) as plain:
                 try:
                     with context.wrap_socket(plain, server_hostname="127.0.0.1") as tls:
                         tls.sendall(messages.startup(196608, {"user": "app", "database": "right"}))

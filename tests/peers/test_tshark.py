@@ -33,7 +33,7 @@ class TsharkTests(SynchronousTestCase):
         assert route.gateway is not None
         mark = f"select 'pcapng {id(self)}'"
         command = [require("psql"), "-X", "-q", "-A", "-t", *(part for text in [mark, *QUERIES] for part in ("-c", text))]
-        subprocess.run(command, env=route.environment(), capture_output=True, timeout=60)
+        subprocess.run(command, env=route.environment(), capture_output=True, timeout=120)
         capture = folder("tshark") / "session.pcapng"
 
         def look() -> bool:
@@ -45,7 +45,7 @@ class TsharkTests(SynchronousTestCase):
                     return True
             return False
 
-        until(look, "the session to be complete", 20.0)
+        until(look, "the session to be complete", 120.0)
         return capture, mark
 
     def test_dissected(self) -> None:

@@ -23,6 +23,8 @@ from tests.witness.rig import LEDGER, checkpoint, request
 from tests.witness.test_witness import FORK
 
 KILLS = 30 if LONG else 4
+LATEST = 120.0
+"""Seconds for what is waited for, on a slow machine too."""
 
 
 class Process:
@@ -42,7 +44,7 @@ class Process:
     def add(self, body):
         """@return: status and body."""
         try:
-            with urllib.request.urlopen(urllib.request.Request(f"{self.url}/add-checkpoint", body), timeout=20) as answer:
+            with urllib.request.urlopen(urllib.request.Request(f"{self.url}/add-checkpoint", body), timeout=LATEST) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -50,7 +52,7 @@ class Process:
 
     def end(self, number):
         self.process.send_signal(number)
-        _, rest = self.process.communicate(timeout=20)
+        _, rest = self.process.communicate(timeout=LATEST)
         return self.process.returncode, "".join(self.said) + rest
 
 
@@ -99,7 +101,7 @@ class WitnessTests(SynchronousTestCase):
             "signal.signal(signal.SIGUSR1, lambda *_: ahead.append(1))\nfrom hoopx.cli.main import main; main()"
         )
         witness = self.start(sys.executable, "-c", script)
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as idle:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=LATEST)) as idle:
             idle.request("GET", "/")
             self.assertIn(b"w.example", idle.getresponse().read())
             socket = idle.sock
@@ -120,12 +122,12 @@ class WitnessTests(SynchronousTestCase):
             + ["--listen", f"tcp:{self.port}:interface=127.0.0.1"],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=LATEST,
         )
         self.assertEqual(other.returncode, 1)
         self.assertIn("Couldn't listen", other.stderr)
         again = subprocess.run(
-            [require("hoopx"), "witness", "--data", self.data, "--ledger", LEDGER.vkey], capture_output=True, text=True, timeout=30
+            [require("hoopx"), "witness", "--data", self.data, "--ledger", LEDGER.vkey], capture_output=True, text=True, timeout=LATEST
         )
         self.assertEqual((again.returncode, "another witness" in again.stderr), (1, True), again.stderr)
         witness.end(signal.SIGTERM)
