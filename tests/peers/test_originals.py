@@ -26,14 +26,12 @@ from tests.peers.harness.finding import require
 from tests.peers.harness.gateway import Gateway
 from tests.peers.harness.ports import answers, freePort
 from tests.peers.harness.processes import Process, folder
-from tests.peers.harness.waiting import until
+from tests.peers.harness.waiting import PATIENCE, until
 
 CARD = b"4111 2222 3333 4444"
 HIDDEN = b"*" * 15 + b"4444"
 BIG = b"".join(b"customer %06d pays with 4111 2222 3333 %04d\n" % (number, number % 10_000) for number in range(50_000))
 """2.4 MB: more than a frame holds, and more than is written on the reactor's thread."""
-LATEST = 120.0
-"""Seconds for what is waited for, on a slow machine too."""
 SECRET = re.compile(rb"4111.?2222|2222.?3333")
 
 TABLES = """
@@ -102,7 +100,7 @@ class Plain:
     """A client that knows exactly what it has heard."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), LATEST)
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self.address = "{}:{}".format(*self.socket.getsockname())
         self.heard = b""
 
@@ -230,7 +228,7 @@ class OriginalsTests(SynchronousTestCase):
     def packed(self, gateway: MaskingGateway, session: str) -> Path:
         """@return: the session's directory, when all of it is encrypted."""
         path = self.path(gateway, session)
-        until(lambda: all(one.read_bytes()[:4] == b"age-" for one in path.glob("*.hxr")), "the segments to be packed", LATEST)
+        until(lambda: all(one.read_bytes()[:4] == b"age-" for one in path.glob("*.hxr")), "the segments to be packed")
         return path
 
     def exported(self, gateway: MaskingGateway, session: str, *arguments: str) -> bytes:
@@ -275,9 +273,9 @@ class OriginalsTests(SynchronousTestCase):
             self.assertIn(HIDDEN.decode(), masked)
             self.assertNotIn(CARD.decode(), masked)
             self.assertHidden(gateway)
-        gateway.session(client.address, seconds=LATEST)
+        gateway.session(client.address, seconds=PATIENCE)
         path = self.packed(gateway, session)
-        until(lambda: "CARD" in gateway.hoopx("search", "CARD", "--json"), "the index", LATEST)
+        until(lambda: "CARD" in gateway.hoopx("search", "CARD", "--json"), "the index")
         places = self.assertHidden(gateway)
         self.assertIn("data/state.sqlite", places)
         self.assertIn(HIDDEN, b"".join(data for name, data in places.items() if "index" in name))
@@ -306,7 +304,7 @@ class OriginalsTests(SynchronousTestCase):
             whole = self.spoken(client)
             places = self.assertHidden(gateway)
             self.assertTrue([name for name, data in places.items() if "journal/" in name and data])
-        session = gateway.session(client.address, seconds=LATEST)["session"]
+        session = gateway.session(client.address, seconds=PATIENCE)["session"]
         self.assertEqual(self.exported(gateway, session, "--format", "raw", "--from", "target", "--original"), whole)
 
     def test_killed(self) -> None:
@@ -320,7 +318,7 @@ class OriginalsTests(SynchronousTestCase):
         client.socket.close()
         self.assertHidden(gateway)
         gateway.start()
-        self.assertEqual(gateway.session(client.address, seconds=LATEST)["state"], "recovered")
+        self.assertEqual(gateway.session(client.address, seconds=PATIENCE)["state"], "recovered")
         path = self.packed(gateway, session)
         self.assertHidden(gateway)
         self.assertEqual(self.exported(gateway, session, "--format", "raw", "--from", "target", "--original"), whole)
@@ -330,11 +328,11 @@ class OriginalsTests(SynchronousTestCase):
     def test_torn(self) -> None:
         """A target that dies in the middle of a reply: what came of it may be what is hidden."""
         server = socket.create_server(("127.0.0.1", 0))
-        server.settimeout(LATEST)
+        server.settimeout(PATIENCE)
 
         def answer() -> None:
             connection, _ = server.accept()
-            connection.settimeout(LATEST)
+            connection.settimeout(PATIENCE)
             connection.recv(1000)
             connection.sendall(b"+OK\r\n")
             connection.recv(1000)
@@ -349,8 +347,8 @@ class OriginalsTests(SynchronousTestCase):
             client.socket.sendall(b"GET card\r\n")
             while client.socket.recv(1000):
                 pass
-        thread.join(LATEST)
-        session = gateway.session(client.address, seconds=LATEST)["session"]
+        thread.join(PATIENCE)
+        session = gateway.session(client.address, seconds=PATIENCE)["session"]
         self.assertHidden(gateway)
         raw = ("--format", "raw", "--from", "target")
         self.assertEqual(self.exported(gateway, session, *raw), b"")
@@ -367,7 +365,7 @@ class OriginalsTests(SynchronousTestCase):
             with gateway.client() as after:
                 after.say(b"GET card\r\n", 25)
         self.assertHidden(gateway)
-        old, new = (gateway.session(client.address, seconds=LATEST)["session"] for client in (before, after))
+        old, new = (gateway.session(client.address, seconds=PATIENCE)["session"] for client in (before, after))
         self.assertEqual(self.exported(gateway, new, "--format", "raw", "--from", "target", "--original"), b"$19\r\n%s\r\n" % CARD)
         gateway.hoopx("sessions", "show", old, "--original", "--identity", self.auditor.path, status=1)
         self.assertEqual(self.exported(gateway, old, "--format", "raw", "--from", "target"), b"")

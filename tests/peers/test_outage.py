@@ -11,12 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.postgres import embedded
-from tests.peers.harness.waiting import until
+from tests.peers.harness.waiting import PATIENCE, until
 from tests.peers.harness.wire import ServerError, Wire, query
 from tests.peers.test_stores import database, hanging, ownServer
-
-LATEST = 120.0
-"""Seconds for what is waited for, on a slow machine too."""
 
 
 class OutageTests(SynchronousTestCase):
@@ -29,13 +26,13 @@ class OutageTests(SynchronousTestCase):
         self.token = self.gateway.token()
 
     def login(self) -> Wire:
-        connection = Wire(self.gateway.port, LATEST).login("app", self.token, "shop")
+        connection = Wire(self.gateway.port, PATIENCE).login("app", self.token, "shop")
         self.addCleanup(connection.socket.close)
         return connection
 
     def refused(self) -> None:
         """Whatever the server does, in time: after C{login_timeout}, by the gateway's own clock, it would be told of that instead."""
-        with self.assertRaises(ServerError) as caught, Wire(self.gateway.port, LATEST / 2) as connection:
+        with self.assertRaises(ServerError) as caught, Wire(self.gateway.port, PATIENCE / 2) as connection:
             connection.login("app", self.token, "shop")
         self.assertIn("identities can not be checked", str(caught.exception))
 
@@ -58,7 +55,7 @@ class OutageTests(SynchronousTestCase):
         # And what polls the store has found it again.
         self.gateway.hoopx("tokens", "revoke", "--user", "tester@example.com")
         name = live.address
-        until(lambda: self.gateway.session(name, None)["state"] != "live", "the session to end", LATEST)
+        until(lambda: self.gateway.session(name, None)["state"] != "live", "the session to end")
         self.assertEqual(self.gateway.session(name)["reason"], "revoked")
 
     def test_hangs(self) -> None:
@@ -75,7 +72,7 @@ class OutageTests(SynchronousTestCase):
         self.server.stop()
         try:
             process = self.gateway.launch()
-            until(lambda: "the state store can not be used" in self.gateway.log(), "the gateway to say why", LATEST)
+            until(lambda: "the state store can not be used" in self.gateway.log(), "the gateway to say why")
             process.stop()
         finally:
             self.server._start()

@@ -20,11 +20,9 @@ from tests.peers.harness.finding import require
 from tests.peers.harness.gateway import Gateway
 from tests.peers.harness.ports import answers, freePort
 from tests.peers.harness.processes import Process, folder
-from tests.peers.harness.waiting import until
+from tests.peers.harness.waiting import PATIENCE, until
 
 PASSWORD = "gull-of-the-target"
-LATEST = 120.0
-"""Seconds for what is waited for, on a slow machine too."""
 
 TABLES = """
 [targets.cache]
@@ -92,7 +90,7 @@ def cli(*arguments: str, user: str = "cache", secret: str | None = None, input: 
     """@return: what redis-cli says."""
     command = [require("redis-cli"), "-p", str(gateway().redis), "--user", user, "--no-auth-warning", *arguments]
     environment = {**os.environ, "REDISCLI_AUTH": secret or token()}
-    done = subprocess.run(command, input=input or "", stdout=-1, stderr=-2, text=True, env=environment, timeout=LATEST)
+    done = subprocess.run(command, input=input or "", stdout=-1, stderr=-2, text=True, env=environment, timeout=PATIENCE)
     return done.stdout
 
 
@@ -100,7 +98,7 @@ class Plain:
     """A client of few words, who knows exactly what it has said and heard."""
 
     def __init__(self) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", gateway().redis), LATEST)
+        self.socket = socket.create_connection(("127.0.0.1", gateway().redis), PATIENCE)
         self.address = "{}:{}".format(*self.socket.getsockname())
         self.heard = b""
 
@@ -147,7 +145,7 @@ class RedisTests(SynchronousTestCase):
             listed = json.loads(gateway().hoopx("sessions", "list", "--json", "--protocol", "redislike"))
             return [one for one in listed if one["client"] == client.address and one["state"] == "complete"]
 
-        (one,) = until(complete, "a complete session", LATEST)
+        (one,) = until(complete, "a complete session")
         told = [one[name] for name in ("user", "target", "account", "reason")]
         self.assertEqual(told, ["tester@example.com", "cache", "app", "client-left"])
         shown = [json.loads(line) for line in gateway().hoopx("sessions", "show", one["session"], "--json").splitlines()]

@@ -24,6 +24,7 @@ from tests.peers.harness.finding import requireModule
 from tests.peers.harness.gateway import account, target
 from tests.peers.harness.postgres import debian
 from tests.peers.harness.processes import folder
+from tests.peers.harness.waiting import PATIENCE
 
 CONFIGURATION = """
 [gateway]
@@ -342,7 +343,7 @@ class RefusalTests(TestCase):
             connection.pgconn.send_query(b"INSERT INTO judged SELECT 1 WHERE 'ask' <> ''")
             connection.pgconn.flush()
             self.connection = connection
-            return self.left.wait(120)
+            return self.left.wait(PATIENCE)
 
         self.left = Event()
         asked = self.approver.waiting

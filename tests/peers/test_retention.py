@@ -19,8 +19,6 @@ from tests.peers.harness.wire import Wire
 from tests.peers.test_curator import RECORDING, CuratorBase
 
 YEARS = 3650 * DAY
-LATEST = 120.0
-"""Seconds for what is waited for, on a slow machine too."""
 LASTING = '[identity.tokens]\nmax_age = "20000d"\n'
 
 
@@ -43,7 +41,7 @@ class RetentionTests(CuratorBase):
             connection.value("select 'one'")
         (newest, *_) = gateway.sessions()
         name: str = newest["session"]
-        until(lambda: {"done"} & set(self.types(gateway, name)), "the session to be in the ledger", LATEST)
+        until(lambda: {"done"} & set(self.types(gateway, name)), "the session to be in the ledger")
         return name
 
     def types(self, gateway: Gateway, session: str | None) -> list[str]:
@@ -62,7 +60,7 @@ class RetentionTests(CuratorBase):
 
     def believed(self, gateway: Gateway) -> None:
         """The clock is: C{hoopx status} tells what it was told a few seconds ago."""
-        until(lambda: self.doubt(gateway) is None, "the end of the doubt", LATEST)
+        until(lambda: self.doubt(gateway) is None, "the end of the doubt")
 
     def lose(self, gateway: Gateway) -> None:
         for path in gateway.data.glob("curator.sqlite*"):
@@ -87,12 +85,12 @@ class RetentionTests(CuratorBase):
         gateway.stop()
         self.sickness.set(shift=YEARS)
         gateway.start()
-        until(lambda: self.doubt(gateway), "the doubt", LATEST)
+        until(lambda: self.doubt(gateway), "the doubt")
         later = self.session(gateway)
         gateway.stop()
         self.lose(gateway)
         gateway.start()
-        self.assertIn("lost", until(lambda: self.doubt(gateway), "the doubt", LATEST))
+        self.assertIn("lost", until(lambda: self.doubt(gateway), "the doubt"))
         gateway.hoopx("retention", "run", status=1)
         self.assertEqual({one["session"] for one in gateway.sessions()}, {name, later})
 
@@ -101,7 +99,7 @@ class RetentionTests(CuratorBase):
             alarms = [row for row in self.audit(gateway) if (row["action"], row["subject"]) == ("alarm", "clock")]
             return any("lost" in row["details"]["why"] for row in alarms)
 
-        until(told, "the alarm in the audit", LATEST)
+        until(told, "the alarm in the audit")
         gateway.stop()
         self.sickness.set()
         gateway.start()
@@ -109,7 +107,7 @@ class RetentionTests(CuratorBase):
         self.assertEqual(self.run_(gateway, "--confirm-clock"), {})
         self.believed(gateway)
         self.assertEqual({one["session"] for one in gateway.sessions()}, {name, later})
-        until(lambda: self.types(gateway, None).count("audit") == len(self.audit(gateway)), "the audit to be in the ledger", LATEST)
+        until(lambda: self.types(gateway, None).count("audit") == len(self.audit(gateway)), "the audit to be in the ledger")
         gateway.stop()
         self.verified(gateway)
 
@@ -119,7 +117,7 @@ class RetentionTests(CuratorBase):
         self.session(gateway)
         self.assertIsNone(self.doubt(gateway))
         self.sickness.set(shift=YEARS)
-        until(lambda: self.doubt(gateway), "the doubt", LATEST)
+        until(lambda: self.doubt(gateway), "the doubt")
         self.session(gateway)
         self.sickness.set()
         gateway.hoopx("retention", "run", status=1)
@@ -139,7 +137,7 @@ class RetentionTests(CuratorBase):
         gateway = self.made()
         name = self.session(gateway)
         self.sickness.set()
-        until(lambda: self.doubt(gateway), "the doubt", LATEST)
+        until(lambda: self.doubt(gateway), "the doubt")
         self.assertEqual(self.run_(gateway, "--confirm-clock"), {})
         self.assertEqual([one["session"] for one in gateway.sessions()], [name])
 
@@ -154,9 +152,9 @@ class RetentionTests(CuratorBase):
             shutil.copy(path, copy / path.name)
         gateway.start()
         gateway.hoopx("retention", "hold", "--target", "sh*", "--reason", "case 7")
-        until(lambda: "hold-set" in self.types(gateway, before), "the hold in the ledger", LATEST)
+        until(lambda: "hold-set" in self.types(gateway, before), "the hold in the ledger")
         after = self.session(gateway)
-        until(lambda: "hold-set" in self.types(gateway, after), "the hold on what came later", LATEST)
+        until(lambda: "hold-set" in self.types(gateway, after), "the hold on what came later")
         for lost in (False, True):
             gateway.stop()
             for path in gateway.data.glob("state.sqlite*"):
@@ -170,18 +168,18 @@ class RetentionTests(CuratorBase):
             if lost:
                 self.run_(gateway, "--confirm-clock")
                 # Whose they are is learned anew; until then no rule speaks of them.
-                until(lambda: len(self.run_(gateway, "--dry-run")) == 2, "their names to be known again", LATEST)
+                until(lambda: len(self.run_(gateway, "--dry-run")) == 2, "their names to be known again")
             self.assertEqual(self.run_(gateway), {before: "held", after: "held"})
             # What is written to the old copy has numbers that were taken, and reaches the ledger all the same.
             gateway.hoopx("retention", "hold", "--user", f"nobody{lost}", "--reason", "none")
             row = next(row for row in self.audit(gateway) if f"nobody{lost}" in str(row))
-            until(lambda row=row: row["hash"] in self.audited(gateway), "the new row in the ledger", LATEST)
+            until(lambda row=row: row["hash"] in self.audited(gateway), "the new row in the ledger")
         # Whoever means it sets the same one again, and releases it.
         gateway.hoopx("retention", "hold", "--target", "sh*", "--reason", "case 7 is over")
         gateway.hoopx("retention", "release", "2")
-        until(lambda: "hold-lifted" in self.types(gateway, before) and "hold-lifted" in self.types(gateway, after), "to be let go of", LATEST)
+        until(lambda: "hold-lifted" in self.types(gateway, before) and "hold-lifted" in self.types(gateway, after), "to be let go of")
         erased: set[tuple[str, str]] = set()
-        until(lambda: erased.update(self.run_(gateway).items()) or len(erased) >= 2, "to be erased", LATEST)
+        until(lambda: erased.update(self.run_(gateway).items()) or len(erased) >= 2, "to be erased")
         self.assertEqual(erased, {(before, "erased"), (after, "erased")})
         gateway.stop()
         *sessions, ledger = json.loads(gateway.hoopx("verify", "--json", status=1))

@@ -13,12 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.postgres import debian
-from tests.peers.harness.waiting import until
+from tests.peers.harness.waiting import PATIENCE, until
 from tests.peers.harness.wire import ServerError, Wire, fields, query
 
 LIMIT = 2.0
-LONGEST = 120.0
-"""Seconds that something may take at all."""
 LASTS = "SELECT pg_sleep(999)"
 RUNNING = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND state = 'active'"
 THERE = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
@@ -47,7 +45,7 @@ class Ear:
 
     def last(self) -> dict[bytes, bytes]:
         """@return: messages by their kind, when the connection is over."""
-        self._thread.join(LONGEST)
+        self._thread.join(PATIENCE)
         return dict(self._heard)
 
     def close(self) -> None:
@@ -55,7 +53,7 @@ class Ear:
             self.wire.socket.shutdown(socket.SHUT_RDWR)  # close() alone does not wake a thread that reads
         except OSError:
             pass
-        self._thread.join(LONGEST)
+        self._thread.join(PATIENCE)
         self.wire.socket.close()
 
 
@@ -65,7 +63,7 @@ class RevocationTests(SynchronousTestCase):
         self.addCleanup(self.gateway.stop)
 
     def login(self, token: str) -> Ear:
-        return self.ear(Wire(self.gateway.port, LONGEST).login("app", token, "shop"))
+        return self.ear(Wire(self.gateway.port, PATIENCE).login("app", token, "shop"))
 
     def ear(self, connection: Wire) -> Ear:
         ear = Ear(connection)
@@ -76,7 +74,7 @@ class RevocationTests(SynchronousTestCase):
         """@return: one whose statement runs at the server."""
         ear = self.login(token)
         ear.wire.send(query(LASTS))
-        until(lambda: debian().look(RUNNING, ear.wire.key[0]) == [(1,)], "the statement to run", 60.0)
+        until(lambda: debian().look(RUNNING, ear.wire.key[0]) == [(1,)], "the statement to run")
         return ear
 
     def ends(self, ear: Ear, since: float, reason: str) -> dict[str, str]:
@@ -86,12 +84,12 @@ class RevocationTests(SynchronousTestCase):
         self.assertIn(b"E", kinds)
         self.assertIn(b"", kinds)
         self.gone(ear)
-        self.assertEqual(self.gateway.session(ear.wire.address, seconds=60.0)["reason"], reason)
+        self.assertEqual(self.gateway.session(ear.wire.address, seconds=PATIENCE)["reason"], reason)
         return fields(kinds[b"E"])
 
     def gone(self, ear: Ear) -> None:
         """By itself it would run much longer."""
-        until(lambda: debian().look(THERE, ear.wire.key[0]) == [(0,)], "the statement to be cancelled", 60.0)
+        until(lambda: debian().look(THERE, ear.wire.key[0]) == [(0,)], "the statement to be cancelled")
 
     def revoke(self, *arguments: str) -> float:
         """@return: when it was done."""
@@ -115,7 +113,7 @@ class RevocationTests(SynchronousTestCase):
     def test_afterBulk(self) -> None:
         """Rows in bulk are not followed one by one; where they have ended, words can be put in again."""
         token = self.gateway.token()
-        connection = Wire(self.gateway.port, LONGEST).login("app", token, "shop")
+        connection = Wire(self.gateway.port, PATIENCE).login("app", token, "shop")
         self.addCleanup(connection.socket.close)
         connection.send(query("SELECT repeat('x', 100) FROM generate_series(1, 50000)"))
         self.assertEqual(sum(kind == b"D" for kind, _ in connection.untilReady()), 50000)
@@ -140,11 +138,11 @@ class RevocationTests(SynchronousTestCase):
             break
         self.assertIn(b"E", ear.last())
         self.gone(ear)
-        self.assertEqual(self.gateway.session(ear.wire.address, seconds=60.0)["reason"], "expired")
+        self.assertEqual(self.gateway.session(ear.wire.address, seconds=PATIENCE)["reason"], "expired")
 
     def test_kill(self) -> None:
         connection = self.busy(self.gateway.token())
-        name = self.gateway.session(connection.wire.address, ("live",), 60.0)["session"]
+        name = self.gateway.session(connection.wire.address, ("live",))["session"]
         self.gateway.hoopx("sessions", "kill", name)
         self.assertEqual(self.ends(connection, time.monotonic(), "killed")["C"], "57P01")
 

@@ -14,6 +14,7 @@ from hoopx.errors import TargetFailed
 from hoopx.protocols.postgres import messages
 from hoopx.protocols.postgres.scram import PLAIN, PLUS, Known, ScramClient
 from tests.peers.harness.postgres import Postgres, debian, embedded
+from tests.peers.harness.waiting import PATIENCE
 
 PASSWORDS = [
     "plain", "with 'quote\"", "\u00e4\u00f6\u00fc\u20ac", "a\u00a0b", "I\u00adX", "\u00aa\u2168", "\u0340x", "\u0627\u0031",
@@ -43,7 +44,7 @@ def receive(connection: socket.socket) -> tuple[bytes, bytes]:
 
 def login(server: Postgres, user: str, password: str, *, tls: bool, mechanisms: list[str] | None = None) -> ScramClient:
     """@return: the client, when the server has let it in."""
-    with socket.create_connection(("127.0.0.1", server.port), 60) as plain:
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as plain:
         connection, certificate = plain, None
         if tls:
             plain.sendall(messages.SSL_REQUEST_PACKET)

@@ -15,9 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.peers.harness.finding import requireModule
 from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.postgres import embedded
-
-LATEST = 120.0
-"""Seconds for what is waited for, on a slow machine too."""
+from tests.peers.harness.waiting import PATIENCE
 
 
 class SearchTests(SynchronousTestCase):
@@ -45,7 +43,7 @@ class SearchTests(SynchronousTestCase):
                 first.execute("SELECT 'said five times'")
             with self.assertRaises(requireModule("psycopg").Error):
                 first.execute("SELECT * FROM zebras")
-        ended = self.gateway.session(address, seconds=LATEST)
+        ended = self.gateway.session(address, seconds=PATIENCE)
         live = self.connect("bob@example.com")
         self.addCleanup(live.close)
         live.execute("SELECT 'still here'")
@@ -74,7 +72,7 @@ class SearchTests(SynchronousTestCase):
         self.assertEqual([line["user"] for line in self.gateway.sessions("--limit", "2")], ["carol@example.com", "bob@example.com"])
         late.close()
         live.close()
-        self.gateway.session(listed[0]["client"], seconds=LATEST)
+        self.gateway.session(listed[0]["client"], seconds=PATIENCE)
         self.assertEqual({line["state"] for line in self.gateway.sessions("--user", "bob*")}, {"complete"})
         self.gateway.hoopx("reindex")
         self.assertEqual([one["user"] for one in self.search('"still here"')], ["bob@example.com"])

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.postgres import embedded
-from tests.peers.harness.waiting import steady
+from tests.peers.harness.waiting import PATIENCE, steady
 from tests.peers.harness.wire import Wire, fields, query, startup
 
 SILENT = 1000
@@ -22,8 +22,6 @@ ALLOWED = 0.1
 """Seconds that a login may take longer."""
 ROUNDS = 5
 """What else goes on here disturbs logins, too, but not each time those that are beside silent connections."""
-LATEST = 120.0
-"""Seconds for what is waited for, on a slow machine too."""
 PATIENT = 'login_timeout = "10m"'
 """For the silent ones to stay as long as they are looked at."""
 BULK = 300 * 1024 * 1024
@@ -67,7 +65,7 @@ class SilentTests(SynchronousTestCase):
         before = median(self.login() for _ in range(LOGINS))
         with contextlib.ExitStack() as stack:
             silent = [
-                stack.enter_context(socket.create_connection(("127.0.0.1", self.gateway.port), LATEST)) for _ in range(SILENT)
+                stack.enter_context(socket.create_connection(("127.0.0.1", self.gateway.port), PATIENCE)) for _ in range(SILENT)
             ]
             during = median(self.login() for _ in range(LOGINS))
             for one in silent:
@@ -99,20 +97,20 @@ class SilentTests(SynchronousTestCase):
                 connection.send(query(f"SELECT repeat('x', 1023) FROM generate_series(1, {BULK // 1024})"))
                 self.assertGreater(connection.drain(), BULK)
         self.assertLess(process.peak() - before, FLAT, "the gateway grew")
-        steady(lambda: process.memory() - before < STAYS, "the memory to be given back", 0.2, LATEST)
+        steady(lambda: process.memory() - before < STAYS, "the memory to be given back", 0.2, PATIENCE)
 
     def test_deaf_client(self) -> None:
         """A client that stops reading a big result: the gateway stops reading too, and keeps little."""
         server = embedded()
         process = self.gateway.process
         assert process is not None
-        with Wire(self.gateway.port, LATEST, 65536) as connection:
+        with Wire(self.gateway.port, PATIENCE, 65536) as connection:
             connection.login("app", self.token, "shop")
             before = process.memory()
             process.resetPeak()
             connection.send(query(f"SELECT repeat('x', 1023) FROM generate_series(1, {BULK // 1024})"))
             waits = "SELECT wait_event FROM pg_stat_activity WHERE pid = %s"
-            steady(lambda: server.look(waits, connection.key[0]) == [("ClientWrite",)], "the server to wait for its client", 2.0, LATEST)
+            steady(lambda: server.look(waits, connection.key[0]) == [("ClientWrite",)], "the server to wait for its client", 2.0, PATIENCE)
             self.assertLess(process.peak() - before, GROWTH, "the gateway grew")
             self.login()
             self.assertGreater(connection.drain(), BULK)

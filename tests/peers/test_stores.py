@@ -47,7 +47,7 @@ from tests.index.older import migrated, older
 from tests.index.rig import BEGAN, asked, contents, feed, record, writer
 from tests.peers.harness.finding import embeddedPostgres
 from tests.peers.harness.postgres import ADMIN, Postgres, embedded
-from tests.peers.harness.waiting import until
+from tests.peers.harness.waiting import PATIENCE, until
 from tests.state.test_store import row
 
 _NUMBERS = itertools.count()
@@ -171,7 +171,7 @@ class IndexTests(SearchCases, SynchronousTestCase):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(120.0)
+            thread.join(PATIENCE)
         self.assertEqual([thread for thread in threads if thread.is_alive()], [])
         self.assertEqual(failures, [])
 
@@ -223,7 +223,7 @@ class StateTests(SynchronousTestCase):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(120.0)
+            thread.join(PATIENCE)
         self.assertEqual([thread for thread in threads if thread.is_alive()], [])
         self.assertEqual(failures, [])
 
@@ -261,9 +261,9 @@ class StateTests(SynchronousTestCase):
         with self.store.writing() as connection:
             engines.oneByOne(connection, REVOKING)
             thread.start()
-            until(lambda: done.is_set() or connection.execute(waiting).scalar(), "the other one to wait", 60.0)
+            until(lambda: done.is_set() or connection.execute(waiting).scalar(), "the other one to wait")
             self.assertFalse(done.is_set())
-        thread.join(60.0)
+        thread.join(PATIENCE)
         self.assertTrue(done.is_set())
 
     def test_audit(self) -> None:
@@ -421,7 +421,7 @@ class OutageTests(TestCase):
             yield gatherResults(several)
             self.assertLess(time.monotonic() - began, LOGINS * SECONDS / 2)
             # The one that waited for an answer was let go: the thread is free although the server still hangs.
-            yield self.thread.patiently(lambda: None).addTimeout(60.0, reactor)
+            yield self.thread.patiently(lambda: None).addTimeout(PATIENCE, reactor)
         identity = yield self.login()
         self.assertEqual(identity.name, "alice")
 
@@ -457,7 +457,7 @@ def hanging(pid: int) -> Iterator[None]:
         for each in itertools.chain([pid], _children(pid)):
             stopped.append(each)
             os.kill(each, signal.SIGSTOP)
-            until(lambda each=each: _stat(each)[0] in "TZ", "the server to stand still", 60.0)
+            until(lambda each=each: _stat(each)[0] in "TZ", "the server to stand still")
         yield
     finally:
         for each in stopped:
