@@ -257,7 +257,8 @@ class StateTests(SynchronousTestCase):
         done = threading.Event()
         other = self.other()
         thread = threading.Thread(target=lambda: (other.revokeTokens(5.0, id="b"), done.set()))
-        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")
+        here = "SELECT oid FROM pg_database WHERE datname = current_database()"
+        waiting = text(f"SELECT count(*) FROM pg_locks WHERE NOT granted AND database = ({here})")
         with self.store.writing() as connection:
             engines.oneByOne(connection, REVOKING)
             thread.start()
