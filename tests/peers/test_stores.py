@@ -31,13 +31,14 @@ from hoopx.ledger.leaf import leaf
 from hoopx.recording.acts import verifyServer
 from hoopx.recording.book import Book
 from hoopx.registry import protocols
+from hoopx.state import engine as engines
 from hoopx.state import reread
 from hoopx.state.address import locate
 from hoopx.state.audit import Audit
 from hoopx.state.engine import close
 from hoopx.state.marks import Marks
 from hoopx.state.rows import AuditAway
-from hoopx.state.schema import HEAD, STATE, configuration, revision
+from hoopx.state.schema import HEAD, MIGRATING, STATE, configuration, revision, upgrade
 from hoopx.state.store import Store
 from hoopx.state.tables import metadata as stateTables
 from hoopx.state.thread import StateThread, Unavailable
@@ -227,8 +228,36 @@ class StateTests(SynchronousTestCase):
         self.assertEqual([thread for thread in threads if thread.is_alive()], [])
         self.assertEqual(failures, [])
 
+    def test_waitsForAnother(self) -> None:
+        """However long somebody else's migration takes, and each of its statements: nobody waits to log in yet."""
+        where = locate(database(self, embedded()), Path())
+        engine = engines.connect(where, statementSeconds=0.2)
+        self.addCleanup(close, engine)
+        failures: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                with engine.execution_options(write=True).begin() as connection:
+                    upgrade(connection, "there")
+            except BaseException as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=work)
+        waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = "
+                     "current_database()) AND clock_timestamp() - waitstart > '1 s'")  # fmt: skip
+        other = create_engine(where)
+        self.addCleanup(other.dispose)
+        with other.begin() as connection:
+            engines.oneByOne(connection, MIGRATING)
+            thread.start()
+            until(lambda: failures or connection.execute(waits).scalar(), "it to have waited longer than a statement may take")
+        thread.join(PATIENCE)
+        self.assertEqual(failures, [])
+        with engine.connect() as connection:
+            self.assertEqual(revision(connection), HEAD)
+            self.assertEqual(connection.execute(text("SHOW lock_timeout")).scalar(), "200ms")
+
     def test_interrupted(self) -> None:
-        from hoopx.state.schema import upgrade
 
         engine = create_engine(locate(database(self, embedded()), Path()))
         self.addCleanup(engine.dispose)
@@ -249,7 +278,6 @@ class StateTests(SynchronousTestCase):
         Whoever asks for what came after a revocation misses none: a later number is not to be seen before an earlier one. So a
         second revocation waits for the first one's commit.
         """
-        from hoopx.state import engine as engines
         from hoopx.state.store import REVOKING
 
         for id in "ab":
