@@ -47,6 +47,8 @@ def listing(
     @param opener: opens segments of what has to be read on the disk.
     """
     with engine.connect() as connection:
+        if connection.dialect.name != "sqlite":  # which always shows a transaction what there was at its first question
+            connection.execution_options(isolation_level="REPEATABLE READ")
         fresh = list(_fresh(connection, data, node, filters, opener))
         begin = max(0, skip - len(fresh))
         settled = _settled(connection, filters, begin, None if limit is None else limit + len(fresh))
