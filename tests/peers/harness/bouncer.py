@@ -37,6 +37,8 @@ class Bouncer:
         (where / "users").write_text("".join(f'"{user}" "{password}"\n' for user, password in PASSWORDS.items()))
         tls = "disable" if server.authority is None else "require"
         (where / "pgbouncer.ini").write_text(_CONFIGURATION.format(server=server, port=self.port, folder=where, tls=tls))
+        for each in where.iterdir():
+            each.chmod(0o644)  # whatever our umask is: it is not we who read them
         self.process = Process([require("pgbouncer"), str(where / "pgbouncer.ini")], where / "log", serverUser())
         self.process.ready(lambda: answers(self.port), "pgbouncer")
 
