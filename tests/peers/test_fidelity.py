@@ -13,6 +13,7 @@ from tests.peers.harness.finding import LONG, require
 from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.postgres import PASSWORDS, debian
 from tests.peers.harness.tap import Passage, Tap
+from tests.peers.harness.waiting import PATIENCE
 from tests.peers.harness.wire import Wire, keyOf
 from tests.peers.harness.workload import Workload
 
@@ -54,7 +55,9 @@ class FidelityTests(SynchronousTestCase):
             self.same(self.gateway.export(name, "to", "target"), behind.sentAfterLogin())
             # The one thing that differs: the target's cancel key is a secret, the client has one of the gateway's.
             self.same(passage.receivedFromOk(), behind.receivedFromOk().replace(secretOf(behind), secretOf(passage), 1))
-            self.assertNotIn(secretOf(behind), self.gateway.export(name, "from", "target"))
+            # Four bytes may come by chance in what a server sends: once less often than they did come.
+            said = self.gateway.export(name, "from", "target").count(secretOf(behind))
+            self.assertEqual(said, behind.receivedFromOk().count(secretOf(behind)) - 1)
             self.assertEqual(session["bytes_from_client"], len(passage.sentAfterLogin()))
 
     def same(self, recorded: bytes, seen: bytes) -> None:
@@ -94,13 +97,13 @@ class FidelityTests(SynchronousTestCase):
         environment = {"PGPASSWORD": self.gateway.token(), "PGSSLMODE": "disable"}
         done = subprocess.run(
             [require("pgbench"), "-h", "127.0.0.1", "-p", str(self.near.port), "-U", "app", "-n", *arguments, "shop"],
-            env=environment, capture_output=True, text=True, timeout=300,
+            env=environment, capture_output=True, text=True, timeout=5 * PATIENCE,
         )  # fmt: skip
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_pgbench(self) -> None:
         fill = [require("pgbench"), "-h", "127.0.0.1", "-p", str(debian().port), "-U", "app", "-i", "-q", "-s", "1", "shop"]
-        subprocess.run(fill, env={"PGPASSWORD": PASSWORDS["app"]}, check=True, capture_output=True, timeout=120)
+        subprocess.run(fill, env={"PGPASSWORD": PASSWORDS["app"]}, check=True, capture_output=True, timeout=PATIENCE)
         for mode in ("simple", "extended", "prepared"):
             self.pgbench("-c", "4", "-t", str(TRANSACTIONS), "-M", mode)
             self.pgbench("-S", "-c", "4", "-t", str(TRANSACTIONS), "-M", mode)
