@@ -49,7 +49,10 @@ class CuratorBase(SynchronousTestCase):
     def status(self, gateway: Gateway) -> dict:
         def look() -> dict | None:
             # 1: nothing new can be recorded, as while the curator starts again.
-            found: dict = json.loads(gateway.call("status", "--json", good=(0, 1)))["curator"]
+            said = gateway.call("status", "--json", good=(0, 1))
+            if not said:  # no answer in time
+                return None
+            found: dict = json.loads(said)["curator"]
             # It is ready a moment before it is asked for the first time.
             return found if found["state"] != "ready" or "ledger" in found else None
 
