@@ -209,9 +209,9 @@ class TargetTests(Refusals):
                 lines = [line for line in gateway.log().splitlines() if f'target "{name}"' in line or f"for {name}:" in line]
                 return any(all(word in line for word in words) for line in lines)
 
-            until(lambda: told(logged), f"{logged!r} of {name} in the log")
+            until(lambda told=told, logged=logged: told(logged), f"{logged!r} of {name} in the log")
             if name not in ("gone", "bare"):
-                until(lambda: told("certificate file:", "private_key file:"), f"the files of {name} in the log")
+                until(lambda told=told: told("certificate file:", "private_key file:"), f"the files of {name} in the log")
         for hidden in ("BEGIN CERT", "BEGIN PRIV"):
             self.assertNotIn(hidden, gateway.log())
 

@@ -173,6 +173,8 @@ def _reachable(programs: Path, user: str | None) -> Path:
         target = home() / "wheel" / libraries.name
         if libraries.is_dir() and not target.exists():
             shutil.copytree(libraries, target)
+        for parent in home() / "wheel", copy.parent:
+            parent.chmod(0o755)  # whatever our umask is
     return copy / programs.name
 
 

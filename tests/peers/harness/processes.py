@@ -74,7 +74,10 @@ class Process:
         def prepare() -> None:
             _libc.prctl(_PR_SET_PDEATHSIG, ending)
             if files is not None:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+                # Nobody but root gets more than there is.
+                most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+                least = files if most == resource.RLIM_INFINITY else min(files, most)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (least, least))
 
         changed: dict = {}
         if user is not None:
