@@ -36,7 +36,10 @@ from tests.peers.test_kill import Load, fill
 ROUNDS = 500 if LONG else 3
 LATEST = 1.0
 """Seconds of load before the kill, at the most; and as long as it takes until somebody is served, but for every tenth."""
-PATIENT = Path(__file__).with_name("programs") / "patient.py"
+PATIENT: dict[str, Any] = {
+    "gateway": 'login_timeout = "120s"', "program": [sys.executable, str(Path(__file__).with_name("programs") / "patient.py")],
+}  # fmt: skip
+"""Of a gateway whose sessions wait as long as a slow machine needs to start the curator again."""
 RECORDING = '[recording]\nsegment = { size = "64KiB", age = "1s" }\n'
 
 
@@ -212,7 +215,7 @@ class LifeTests(CuratorBase):
 
     def test_curatorKilled(self) -> None:
         """A session that begins while it is started again waits for it."""
-        gateway = self.gateway(gateway='login_timeout = "120s"', program=[sys.executable, str(PATIENT)])
+        gateway = self.gateway(**PATIENT)
         token = gateway.token()
         live = Wire(gateway.port)
         live.login("app", token, "shop")
@@ -235,7 +238,7 @@ class KillTests(CuratorBase):
         far = Tap(debian().port)
         self.addCleanup(far.stop)
         gateway = Gateway(
-            [target("shop", debian(), account("app"), port=far.port, tls=False)], more=RECORDING, name="curator-kill"
+            [target("shop", debian(), account("app"), port=far.port, tls=False)], more=RECORDING, name="curator-kill", **PATIENT
         ).start()
         self.addCleanup(gateway.stop)
         token = gateway.token()

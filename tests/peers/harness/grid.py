@@ -47,7 +47,7 @@ MEANWHILE = frozenset({"ledger", "checkpoint", "index", "audit"})
 """Alarms of the curator, whose files are on the same disk, and of the state store: they come when there happens to be something to write."""
 RACING = frozenset({("curator killed", "start"), ("curator killed", "end"), ("clock a day back", "start")})
 """There the session begins, or is over, at about the time of the alarm: it is told of it or is not."""
-GATEWAY = 'disk_reserve = "4MiB"\ndisk_refuse_below = "8MiB"'
+GATEWAY = 'disk_reserve = "4MiB"\ndisk_refuse_below = "8MiB"\nlogin_timeout = "120s"'
 RECORDING = 'segment = { size = "64KiB", age = "1s" }\n'
 
 
