@@ -12,7 +12,7 @@ from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.export import ocsf
-from hoopx.export.ocsf import Events
+from hoopx.export.ocsf import SESSION, Events
 from hoopx.frames import EVENT, pack
 from hoopx.protocols.postgres.messages import query
 from hoopx.protocols.postgres.view import PostgresView
@@ -99,6 +99,12 @@ class EventTests(SynchronousTestCase):
         (told,) = [event for event in found if "query_info" in event]
         self.assertEqual(told["unmapped"]["query_string"].encode(), long)
         self.assertEqual((len(told["query_info"]["query_string"]), len(told["status_detail"])), (65535, 65535))
+
+    def test_longSession(self):
+        """So is the id of a session that is none of ours: the event's own id begins with it."""
+        found = events(session="x" * 70_000)
+        self.valid(found)
+        self.assertEqual({event["metadata"]["correlation_uid"] for event in found}, {"x" * SESSION})
 
     @given(foreign(), st.lists(told(), max_size=6))
     @settings(max_examples=60, deadline=None)

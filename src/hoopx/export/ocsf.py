@@ -42,6 +42,9 @@ MEDIUM: Final = (3, "Medium")
 TEXT: Final = 65535
 """Characters of a text that the schema allows; a longer statement stands in C{unmapped} as a whole."""
 
+SESSION: Final = 1024
+"""Characters of a session's id that are told. Ours has 26; the event's own id, which begins with it, is a text like others."""
+
 WAITING: Final = 10_000
 """Commands whose results have not come. The oldest is told without one then."""
 
@@ -72,7 +75,7 @@ class Events:
         }
         client = endpoint(head.get("client"))
         self._source = {"ip": str(client[0]), "port": client[1]} if client else {"name": "unix socket"}
-        self._session = {"uid": text(head.get("session"), TEXT), "created_time": _milliseconds(self._started)}
+        self._session = {"uid": text(head.get("session"), SESSION), "created_time": _milliseconds(self._started)}
         self._metadata = {
             "version": VERSION,
             "product": {"name": "hoopx", "vendor_name": "hoopx", "version": version},
