@@ -52,7 +52,7 @@ groups = ["testers"]
 targets = ["*"]
 accounts = ["*"]
 """
-ITERATIONS = 1_000_000
+ITERATIONS = 2_000_000
 
 
 def shown(name: str, username: str, certificate: Path, key: Path) -> str:
@@ -125,6 +125,7 @@ def house() -> tuple[Gateway, dict[str, int]]:
         ],
         _GRANTS,
         _LISTENERS.format(certificate=certificate, key=key, authorities=people().path, **ports),
+        gateway='login_timeout = "120s"',
         listener="require_tls = true",
         name="certified",
     )
@@ -290,7 +291,7 @@ def drop(server: Postgres) -> None:
 
 class IterationTests(SynchronousTestCase):
     def test_many(self) -> None:
-        """A password that is hashed a million times holds up nobody else, and is hashed once."""
+        """A password that is hashed two million times holds up nobody else, and is hashed once."""
         server = embedded()
         with server.connect("postgres") as control:
             control.execute(f"SET scram_iterations = {ITERATIONS}")

@@ -99,6 +99,11 @@ class GatewaysTests(SynchronousTestCase):
             self.assertFalse([key for key in self.of(node) for each in others if each in key])
 
         # Retention of the one: the other's objects are what they were, and so are the ledgers'.
+        def over() -> set[str]:
+            found = json.loads(north.call("retention", "run", "--dry-run", "--json"))
+            return {line["session"] for line in found if line["done"] == "would be erased"}
+
+        until(lambda: over() == set(mine["north"]), "the time to be over")
         before = self.objects()
         north.hoopx("retention", "run")
         until(lambda: not [key for key in self.of("north") if mine["north"][0] in key or mine["north"][1] in key], "the end")

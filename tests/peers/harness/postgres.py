@@ -28,6 +28,7 @@ port = {port}
 unix_socket_directories = ''
 fsync = off
 max_connections = 300
+authentication_timeout = 600
 shared_buffers = 32MB
 autovacuum = off
 synchronize_seqscans = off
