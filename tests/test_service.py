@@ -77,11 +77,13 @@ class Ask(Protocol):
         self.answered.callback(data)
 
     def connectionLost(self, reason):
+        if not self.answered.called:
+            self.answered.errback(reason)
         self.lost.callback(None)
 
 
 class ServiceTests(TestCase):
-    timeout = 60
+    timeout = 600  # curators are started and ended: a second of processor time each
 
     @inlineCallbacks
     def setUp(self):
