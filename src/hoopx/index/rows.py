@@ -110,6 +110,11 @@ def _totals(row: Row, value: dict, frame: Frame) -> None:
     row |= {name: _count(value[name]) for name in ("bytes_from_client", "bytes_from_target")}
 
 
+def _link(row: Row, value: dict, frame: Frame) -> None:
+    if row["ended"] is None:  # else the catalogue has said what it all came to, before the segments were read
+        _totals(row, value, frame)
+
+
 def _done(row: Row, value: dict, frame: Frame) -> None:
     _totals(row, value, frame)
     row |= {"state": "complete", "reason": _reason(value.get("reason")), "ended": row["started"] + frame.at / 1e9}
@@ -130,5 +135,5 @@ def _event(row: Row, value: dict, frame: Frame) -> None:
 
 
 _FRAMES: Final[Mapping[int, Callable[[Row, dict, Frame], None]]] = {
-    HEAD: _head, LINK: _totals, DONE: _done, RECOVERED: _recovered, EVENT: _event,
+    HEAD: _head, LINK: _link, DONE: _done, RECOVERED: _recovered, EVENT: _event,
 }  # fmt: skip
