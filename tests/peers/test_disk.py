@@ -14,7 +14,8 @@ from struct import unpack_from
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.frames import CHECK, readSession
+from hoopx.frames import CHECK
+from hoopx.reading import readSession
 from hoopx.recording import catalogue
 from hoopx.recording.stored import openSegment
 from tests.peers.harness import wire
