@@ -9,9 +9,7 @@ Every benchmark in a short form, and docs/performance.rst's tables from the resu
 
 from __future__ import annotations
 
-import argparse
 import datetime
-import json
 import os
 import textwrap
 import time
@@ -26,6 +24,7 @@ import pgbench
 import search
 import verify
 from fixtures import Missing, machine, versions
+from options import keep, makeParser
 
 PAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs", "performance.rst")
 BEGIN, END = ".. measured: begin", ".. measured: end"
@@ -60,12 +59,11 @@ QUICK = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = makeParser(__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.rst")
     parser.add_argument("--only", default="", help="names of benchmarks, with commas")
-    parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_args()
     results: dict = {}
     failed = 0
@@ -83,9 +81,7 @@ def main() -> int:
         except Exception:
             traceback.print_exc()
             failed += 1
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"machine": machine(), "peers": versions(), **results}, file, indent=1)
+    keep(arguments.json, peers=versions(), **results)
     text = table(results)
     print("\n" + text)
     if arguments.write:

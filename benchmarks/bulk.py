@@ -9,10 +9,10 @@ the rates, the ratios to direct as the median of the pairs, and the proxies' CPU
 from __future__ import annotations
 
 import argparse
-import json
 import os
 
-from fixtures import Bench, Contender, clocked, machine, median
+from fixtures import Bench, Contender, clocked, median
+from options import addContenders, addReactor, addTls, alone, makeParser
 
 ROW = 100
 """Bytes of a row of text, about: pgbench's accounts have as many."""
@@ -93,23 +93,15 @@ def line(result: dict) -> str:
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = makeParser(__doc__)
     parser.add_argument("--megabytes", type=int, default=300)
     parser.add_argument("--pairs", type=int, default=5, help="interleaved turns (5)")
-    parser.add_argument("--tls", nargs="?", const="on", default="off", choices=("off", "on", "both"), help="TLS on both hops")
+    addTls(parser)
     parser.add_argument("--no-pgbouncer", action="store_true")
-    parser.add_argument("--reactor", default="hoopx")
-    parser.add_argument(
-        "--also", action="append", default=[], metavar="NAME=COMMAND", help="another proxy; {listen} and {target} are ports"
-    )
-    parser.add_argument("--no-hoopx", action="store_true")
-    parser.add_argument("--json", metavar="FILE")
+    addReactor(parser)
+    addContenders(parser)
     return parser
 
 
 if __name__ == "__main__":
-    arguments = options().parse_args()
-    results = measure(arguments)
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"machine": machine(), "bulk": results}, file, indent=1)
+    alone("bulk", options(), measure)

@@ -9,10 +9,10 @@ has its recording's beginning on the disk before.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 
-from fixtures import Bench, Contender, clocked, machine, median
+from fixtures import Bench, Contender, clocked, median
+from options import addReactor, addTls, alone, makeParser
 from wire import Connection
 
 
@@ -59,17 +59,12 @@ def line(result: dict) -> str:
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = makeParser(__doc__)
     parser.add_argument("--count", type=int, default=200, help="interleaved turns (200)")
-    parser.add_argument("--tls", nargs="?", const="on", default="off", choices=("off", "on", "both"), help="TLS on both hops")
-    parser.add_argument("--reactor", default="hoopx")
-    parser.add_argument("--json", metavar="FILE")
+    addTls(parser)
+    addReactor(parser)
     return parser
 
 
 if __name__ == "__main__":
-    arguments = options().parse_args()
-    results = measure(arguments)
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"machine": machine(), "connect": results}, file, indent=1)
+    alone("connect", options(), measure)

@@ -14,7 +14,6 @@ set-up of a session (the OPEN leaf), while nothing else goes on and while 8 clie
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import statistics
@@ -24,7 +23,8 @@ import time
 from typing import Any
 
 from connect import once
-from fixtures import Bench, Contender, cpuOf, machine, median, program
+from fixtures import Bench, Contender, cpuOf, median, program
+from options import alone, makeParser
 
 MAGIC = b"\x89HXR"
 """What a segment begins with that is not packed yet."""
@@ -197,19 +197,14 @@ def measure(arguments: argparse.Namespace) -> dict:
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = makeParser(__doc__)
     parser.add_argument("--seconds", type=float, default=15, help="of each turn (15)")
     parser.add_argument("--pairs", type=int, default=5, help="interleaved turns (5)")
     parser.add_argument("--warm", type=float, default=WARM, help="seconds before that (3)")
     parser.add_argument("--sessions", type=int, default=SESSIONS, help="set-ups that are measured (60)")
     parser.add_argument("--statements", type=int, default=1_000_000, help="after which the curator's memory is looked at (1,000,000)")
-    parser.add_argument("--json", metavar="FILE")
     return parser
 
 
 if __name__ == "__main__":
-    arguments = options().parse_args()
-    result = measure(arguments)
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"machine": machine(), "curator": result}, file, indent=1)
+    alone("curator", options(), measure)

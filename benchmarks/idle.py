@@ -8,13 +8,13 @@ thing. Behind the gateway is a stand-in for PostgreSQL, whose own memory would n
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from fixtures import Bench, Contender, freePort, machine
+from fixtures import Bench, Contender, freePort
+from options import addReactor, addTls, alone, makeParser
 from wire import Connection
 
 LOGINS = 32
@@ -69,18 +69,13 @@ def line(result: dict) -> str:
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = makeParser(__doc__)
     parser.add_argument("--sessions", default="1000,5000")
-    parser.add_argument("--tls", nargs="?", const="on", default="off", choices=("off", "on", "both"), help="TLS towards the clients")
+    addTls(parser, "towards the clients")
     parser.add_argument("--settle", type=float, default=SETTLE, help="seconds before memory is looked at")
-    parser.add_argument("--reactor", default="hoopx")
-    parser.add_argument("--json", metavar="FILE")
+    addReactor(parser)
     return parser
 
 
 if __name__ == "__main__":
-    arguments = options().parse_args()
-    results = measure(arguments)
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"machine": machine(), "idle": results}, file, indent=1)
+    alone("idle", options(), measure)

@@ -8,7 +8,6 @@ same bytes to a file and one fdatasync), interleaved. And a batch of 1,000, a ch
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import statistics
@@ -17,6 +16,7 @@ import time
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fixtures import clocked, machine, median
+from options import keep, makeParser
 
 from hoopx.ledger.leaf import leaf
 from hoopx.ledger.log import Ledger
@@ -89,11 +89,10 @@ def line(result: dict) -> str:
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = makeParser(__doc__)
     parser.add_argument("--leaves", type=int, default=100_000, help="in the ledger beforehand")
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--directory", help="on the disk that is to be measured; else where temporary files go")
-    parser.add_argument("--json", metavar="FILE")
     return parser
 
 
@@ -102,6 +101,4 @@ if __name__ == "__main__":
     print(machine())
     result = measure(arguments)
     print(line(result))
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump(result, file)
+    keep(arguments.json, ledger=result)

@@ -8,11 +8,11 @@ ratio of the CPU time per transaction. Neither has a curator: what that costs, c
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 
-from fixtures import Bench, machine, median
+from fixtures import Bench, median
+from options import alone, makeParser
 from pgbench import run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -52,18 +52,13 @@ def line(result: dict) -> str:
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = makeParser(__doc__)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--tls", action="store_true")
-    parser.add_argument("--json", metavar="FILE")
     return parser
 
 
 if __name__ == "__main__":
-    arguments = options().parse_args()
-    results = measure(arguments)
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"machine": machine(), "overhead": results}, file, indent=1)
+    alone("overhead", options(), measure)

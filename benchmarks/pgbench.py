@@ -10,11 +10,11 @@ transaction. Prints the ratios, hoopx to pgbouncer, as the median of the pairs.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from typing import Any
 
-from fixtures import Bench, Contender, machine, median, program
+from fixtures import Bench, Contender, median, program
+from options import addContenders, addReactor, addTls, alone, makeParser
 
 SCRIPTS = {"select": ["-S"], "tpcb": []}
 MODES = {"simple": ["-M", "simple"], "prepared": ["-M", "prepared"]}
@@ -88,27 +88,19 @@ def measure(arguments: argparse.Namespace) -> list[dict]:
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = makeParser(__doc__)
     parser.add_argument("--clients", default="1,8", help="numbers of clients, with commas (1,8)")
     parser.add_argument("--scripts", default="select,tpcb", help="select, tpcb, with commas")
     parser.add_argument("--modes", default="simple,prepared", help="simple, prepared, with commas")
-    parser.add_argument("--tls", nargs="?", const="on", default="off", choices=("off", "on", "both"), help="TLS on both hops")
+    addTls(parser)
     parser.add_argument("--seconds", type=float, default=5, help="of each run (5)")
     parser.add_argument("--pairs", type=int, default=5, help="interleaved turns (5)")
     parser.add_argument("--scale", type=int, default=5, help="of pgbench's tables (5)")
-    parser.add_argument("--reactor", default="hoopx", help="Twisted reactor for the gateway (hoopx)")
-    parser.add_argument(
-        "--also", action="append", default=[], metavar="NAME=COMMAND", help="another proxy; {listen} and {target} are ports"
-    )
-    parser.add_argument("--no-hoopx", action="store_true")
+    addReactor(parser)
+    addContenders(parser)
     parser.add_argument("--no-direct", action="store_true")
-    parser.add_argument("--json", metavar="FILE")
     return parser
 
 
 if __name__ == "__main__":
-    arguments = options().parse_args()
-    results = measure(arguments)
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"machine": machine(), "pgbench": results}, file, indent=1)
+    alone("pgbench", options(), measure)

@@ -11,7 +11,6 @@ and fails when a search takes 300 or a page of the list 100.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -22,10 +21,10 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
-from fixtures import PASSWORD, Bench, clocked, machine
+from fixtures import PASSWORD, Bench, clocked
+from options import keep, makeParser
 from sqlalchemy import URL, insert, select, text
 
-from hoopx.frames import ulid
 from hoopx.index.days import changedDays, note
 from hoopx.index.entries import digest
 from hoopx.index.listing import listing
@@ -38,6 +37,7 @@ from hoopx.index.wanted import Filters
 from hoopx.index.words import TABLES, writeWords
 from hoopx.index.writer import IndexWriter
 from hoopx.state.engine import close
+from hoopx.ulid import ulid
 
 SEARCH, PAGE = 300.0, 100.0
 """Milliseconds that are allowed."""
@@ -48,7 +48,7 @@ DAYS = 30
 OTHERS = 5
 """Pieces of output of each session; and one result."""
 VERBS = (
-    "SELECT {c} FROM {t} WHERE {d} = {n}",
+    "SELECT {c} FROM {t} WHERE {d} = 'customer{n}'",
     "UPDATE {t} SET {c} = {n} WHERE id = {m}",
     "INSERT INTO {t} ({c}, {d}) VALUES ({n}, {m})",
     "DELETE FROM {t} WHERE {c} < {n}",
@@ -173,6 +173,24 @@ def questions(engine: Any) -> dict[str, Callable[[], list]]:
         "commands, said in others": asked("total", kinds=("command",)),
         "of two kinds": asked(f"{common}", kinds=("output", "result")),
         "of a kind, at one target": asked(common, kinds=("output",), target="target7"),
+        "a long beginning": asked("customer*"),
+        "a longer, rarer beginning": asked("customer12*"),
+        "a long beginning and a word": asked("select customer1*"),
+        "a long beginning in a phrase": asked(f'"{common} customer"*'),
+        "a long beginning, of one user": asked("customer9*", user="user7@example.com"),
+        "a phrase nobody said": asked('"from where"'),
+        "of three words": asked('"from where from"'),
+        "of four words": asked('"where from where from"'),
+        "common words that never meet": asked("select update"),
+        "four that never meet": asked("select from where set"),
+        "a phrase that never meets": asked('"update where"'),
+        "nobody said, one target": asked('"from where"', target="target7"),
+        "nobody said, one user": asked('"from where from"', user="user7@example.com"),
+        "nobody said, some users": asked('"from where"', user="user1*", target="target7"),
+        "nobody said, the last day": asked('"from where from"', since=now - 86400.0),
+        "nobody said, a day between": asked('"from where from"', since=now - 15 * 86400.0, until=now - 14 * 86400.0),
+        "never meet, one user": asked("select update", user="user7@example.com"),
+        "never meet, some users": asked("select update", user="user1*", target="target7"),
     }
 
 
@@ -263,13 +281,12 @@ def failed(result: dict[str, Any]) -> bool:
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = makeParser(__doc__)
     parser.add_argument("--sessions", type=int, default=100_000)
     parser.add_argument("--commands", type=int, default=100, help="of each session")
     parser.add_argument("--distinct", type=int, default=12, help="of them, the rest are repetitions")
     parser.add_argument("--directory", metavar="DIR", help="where the index is made, else the system's temporary directory")
     parser.add_argument("--postgresql", action="store_true", help="in a PostgreSQL of its own, instead of in a file")
-    parser.add_argument("--json", metavar="FILE")
     return parser
 
 
@@ -280,7 +297,5 @@ if __name__ == "__main__":
             result = measure(arguments, bench)
     else:
         result = measure(arguments)
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"machine": machine(), "search": result}, file, indent=1)
+    keep(arguments.json, search=result)
     sys.exit(1 if failed(result) else 0)

@@ -8,22 +8,21 @@ and fails when one that a login or a page waits for takes 100.
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Callable
 
-from fixtures import PASSWORD, Bench, clocked, machine
+from fixtures import PASSWORD, Bench, clocked
+from options import keep, makeParser
 from search import PAGE, timed
 from sqlalchemy import insert, text
 
-from hoopx.frames import ulid
 from hoopx.state import tables
 from hoopx.state.marks import Marks
 from hoopx.state.store import Store
+from hoopx.ulid import ulid
 from hoopx.values import Reference
 
 BEGAN = 1_700_000_000.0
@@ -100,17 +99,14 @@ def measure(count: int, bench: Bench | None = None) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = makeParser(__doc__)
     parser.add_argument("--tokens", type=int, default=100_000, help="and so many tags and reviews, and ten times as many rows of the audit")
     parser.add_argument("--postgresql", action="store_true", help="in a PostgreSQL of its own, instead of in a file")
-    parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_args()
     if arguments.postgresql:
         with Bench() as bench:
             result = measure(arguments.tokens, bench)
     else:
         result = measure(arguments.tokens)
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"machine": machine(), "state": result}, file, indent=1)
+    keep(arguments.json, state=result)
     sys.exit(1 if any(one["worst"] >= PAGE for one in result["state"]) else 0)

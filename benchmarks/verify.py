@@ -7,7 +7,6 @@ How fast recordings are verified, on one core, against sha256sum of the same fil
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -17,12 +16,14 @@ import time
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from options import alone, makeParser
 
-from hoopx.frames import DATA, HEAD, OPEN, encode, pack, ulid
+from hoopx.frames import DATA, HEAD, OPEN, encode, pack
 from hoopx.recording.files import Files
 from hoopx.recording.segment import Segment, begin
 from hoopx.recording.signing import publicHex
 from hoopx.recording.verify import verifySession
+from hoopx.ulid import ulid
 from hoopx.values import CLIENT, PASSED, TARGET
 
 SIZES = {
@@ -106,16 +107,11 @@ def line(result: dict) -> str:
 
 
 def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = makeParser(__doc__)
     parser.add_argument("--megabytes", type=int, default=300)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--json", metavar="FILE")
     return parser
 
 
 if __name__ == "__main__":
-    arguments = options().parse_args()
-    results = measure(arguments)
-    if arguments.json:
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=1)
+    alone("verify", options(), measure)

@@ -10,9 +10,10 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from hoopx.errors import RecordingFailed
-from hoopx.frames import DATA, DONE, EVENT, HEAD, pack, ulid, unpack
+from hoopx.frames import DATA, DONE, EVENT, HEAD, pack, unpack
 from hoopx.interfaces import IRecording, IRecordings, ISessionView
 from hoopx.protocols.raw.view import RawView
+from hoopx.ulid import ulid
 from hoopx.values import ATTEMPTED, CLIENT, MADE, ORIGINAL, PASSED, TARGET, Frame
 
 

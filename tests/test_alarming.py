@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import hoopx
 from hoopx.alarming import KINDS, MINUTE, PAUSE, TURN, AlarmNotes
-from hoopx.frames import ulid
+from hoopx.ulid import ulid
 
 RAISED = re.compile(r'(?:\b_?(?:alarm|aloud)\(\s*|\balarm=)"([a-z-]+)"')
 """How the sources name an alarm."""

@@ -37,7 +37,7 @@ class AllocatorTests(SynchronousTestCase):
             raise SkipTest("Linux's /proc")
         clean = {key: value for key, value in os.environ.items() if key not in OPERATORS}
         done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, how], env={**clean, **environment}, check=True, capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", PROGRAM, how], env={**clean, **environment}, check=True, capture_output=True, text=True, timeout=300
         )
         return done.stdout.split()
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = {
     0: "interfaces relay values errors plugin",
-    1: "framing frames preamble telling masking policy protocols export",
+    1: "framing frames heading preamble reading telling masking policy protocols export ulid",
     2: "identity secrets approval storage ledger witness curator state index retention metrics recording tls site",
     3: "mitm door halves lobby admission session lane leg aside computing offers throttle timers broker alarming",
     4: "registry config service wiring gateway tap reactor allocator cli demo api plugins",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import struct
@@ -13,27 +12,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx import frames
-from hoopx.frames import (
-    DATA,
-    EVENTS,
-    HEAD,
-    HEADER,
-    KINDS,
-    LIMIT,
-    LINK,
-    OPEN,
-    START,
-    Decoder,
-    FrameError,
-    encode,
-    pack,
-    readSegment,
-    readSession,
-    segmentName,
-    ulid,
-    ulidTime,
-    unpack,
-)
+from hoopx.frames import DATA, EVENTS, HEADER, KINDS, LIMIT, START, Decoder, FrameError, encode, pack, segmentName, unpack
+from hoopx.reading import readSession
 from hoopx.values import Frame
 
 FIXTURES = os.path.join(os.path.dirname(__file__), "fixtures", "recordings")
@@ -178,52 +158,6 @@ class DecoderTests(SynchronousTestCase):
         ):
             self.assertIn(word, str(self.assertRaises(FrameError, Decoder().feed, begin)))
 
-    def test_segmentStrictOrTorn(self):
-        data = START + encode(0, 1, 0, HEAD, payload=b"{}")
-        self.assertEqual(len(list(readSegment(io.BytesIO(data)))), 1)
-        self.assertRaises(FrameError, list, readSegment(io.BytesIO(data + b"\0")))
-        self.assertEqual(len(list(readSegment(io.BytesIO(data + b"\0"), torn=True))), 1)
-
-
-class SessionTests(SynchronousTestCase):
-    def setUp(self):
-        self.path = self.mktemp()
-        os.mkdir(self.path)
-
-    def write(self, name, *encoded):
-        with open(os.path.join(self.path, name), "wb") as file:
-            file.write(START + b"".join(encoded))
-
-    def sequences(self):
-        return [frame.sequence for frame in readSession(self.path)]
-
-    def test_inOrder(self):
-        self.write(segmentName(0), encode(0, 1, 0, HEAD, payload=b"{}"), encode(0, 2, 0, DATA))
-        self.write(segmentName(1), encode(0, 3, 0, LINK, payload=pack({"segment": 1})), encode(0, 4, 0, DATA))
-        self.write(OPEN, encode(0, 5, 0, LINK, payload=pack({"segment": 2})), encode(0, 6, 0, DATA), b"\0\0")
-        self.assertEqual(self.sequences(), [1, 2, 3, 4, 5, 6])
-        os.remove(os.path.join(self.path, OPEN))
-        self.assertEqual(self.sequences(), [1, 2, 3, 4])
-
-    def test_sealedButNotReplaced(self):
-        """Between link(2) and rename(2) one segment has two names."""
-        self.write(segmentName(0), encode(0, 1, 0, HEAD, payload=b"{}"))
-        os.link(os.path.join(self.path, segmentName(0)), os.path.join(self.path, OPEN))
-        self.assertEqual(self.sequences(), [1])
-
-    def test_wrong(self):
-        self.assertRaises(FrameError, self.sequences)
-        self.write(segmentName(0), encode(0, 1, 0, HEAD, payload=b"{}"), b"\0\0")
-        self.assertIn("000000.hxr", str(self.assertRaises(FrameError, self.sequences)))
-        self.write(segmentName(0), encode(0, 1, 0, DATA))
-        self.assertIn("neither HEAD nor LINK", str(self.assertRaises(FrameError, self.sequences)))
-        self.write(segmentName(0), encode(0, 1, 0, LINK, payload=b"?"))
-        self.assertIn("LINK can not be read", str(self.assertRaises(FrameError, self.sequences)))
-        self.write(segmentName(0), encode(0, 1, 0, HEAD, payload=b"{}"))
-        self.write(OPEN, encode(0, 5, 0, LINK, payload=pack({"segment": 2})))
-        self.assertIn("segment 2 stands where 1", str(self.assertRaises(FrameError, self.sequences)))
-
-
 class FixtureTests(SynchronousTestCase):
     """Recordings that were written by earlier versions, readable for ever."""
 
@@ -252,19 +186,3 @@ class FixtureTests(SynchronousTestCase):
         """One that a crash has left, with a torn tail."""
         found = list(readSession(os.path.join(FIXTURES, "format1-torn")))
         self.assertEqual([KINDS[f.kind] for f in found], ["head", "event", "data"])
-
-
-class UlidTests(SynchronousTestCase):
-    def test_known(self):
-        """From the ULID specification's own test: 1469918176385 begins 01ARYZ6S41."""
-        name = ulid(1469918176.385, bytes(10))
-        self.assertEqual(name, "01ARYZ6S41" + "0" * 16)
-        self.assertEqual(ulidTime(name), 1469918176.385)
-        self.assertEqual(ulid(0, b"\xff" * 10)[10:], "Z" * 16)
-
-    def test_distinct(self):
-        self.assertEqual(len({ulid(1) for _ in range(1000)}), 1000)
-
-    def test_wrong(self):
-        for wrong in ("", "x" * 26, "81ARYZ6S410000000000000000", "01ARYZ6S41000000000000000U"):
-            self.assertRaises(ValueError, ulidTime, wrong)

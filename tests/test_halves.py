@@ -5,6 +5,7 @@ A raw session between real sockets whose directions end one after the other, und
 from __future__ import annotations
 
 import socket
+import time
 from typing import Any, Callable
 
 from attrs import evolve
@@ -14,8 +15,8 @@ from hoopx.mitm import Mitm
 from hoopx.reactor import HoopxReactor
 from tests.test_door import Gateway
 
-TURNS = 5000
-"""More turns of the reactor than any of these conversations takes."""
+PATIENCE = 120.0
+"""Seconds for a conversation, which takes milliseconds: a machine may be slow, and have other things to do."""
 
 
 class Sockets(Gateway):
@@ -65,7 +66,8 @@ class Sockets(Gateway):
         return True
 
     def turn(self, condition: Callable[[], Any]) -> None:
-        for _ in range(TURNS):
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
             self.turning.runUntilCurrent()
             self.turning.doIteration(0.001)
             if condition():

@@ -24,8 +24,8 @@ from zope.interface.verify import verifyClass
 
 from hoopx.reactor import BACKLOG, READ_LEAST, READ_MOST, EagerClient, EagerServer, HoopxReactor
 
-TURNS = 2000
-"""More turns of the reactor than any of these conversations takes."""
+PATIENCE = 120.0
+"""Seconds for a conversation, which takes milliseconds: a machine may be slow, and have other things to do."""
 
 
 class Recorder(Protocol):
@@ -121,7 +121,8 @@ class Fixture(SynchronousTestCase):
             self.reactor.iterate(0)
 
     def until(self, condition) -> None:
-        for _ in range(TURNS):
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             if condition():
                 return
             self.reactor.iterate(0.001)

@@ -23,8 +23,9 @@ from hoopx.api.control import IControl
 from hoopx.config.loader import parse
 from hoopx.config.settings import MetricsSettings
 from hoopx.errors import HoopxError
-from hoopx.frames import OPEN, readSegment, unpack
+from hoopx.frames import OPEN, unpack
 from hoopx.interfaces import IProtocolRecorder
+from hoopx.reading import readSegment
 from hoopx.recording.originals import FIELD
 from hoopx.registry import protocols
 from hoopx.service import makeProxyService
@@ -77,11 +78,13 @@ class Ask(Protocol):
         self.answered.callback(data)
 
     def connectionLost(self, reason):
+        if not self.answered.called:
+            self.answered.errback(reason)
         self.lost.callback(None)
 
 
 class ServiceTests(TestCase):
-    timeout = 60
+    timeout = 600  # curators are started and ended: a second of processor time each
 
     @inlineCallbacks
     def setUp(self):
@@ -95,6 +98,15 @@ class ServiceTests(TestCase):
         path = folder / "hoopx.toml"
         path.write_text(CONFIGURATION.format(name=name, port=self.echo.getHost().port, user=user))
         return parse(path.read_text(), str(path))
+
+    @inlineCallbacks
+    def started(self, settings):
+        """@return: Deferred[service], when it listens; stopped at the end of the test."""
+        service = makeProxyService(reactor, settings)
+        service.startService()
+        self.addCleanup(service.stopService)
+        yield service.ready
+        return service
 
     def ask(self, service):
         port = service.ports[0].getHost().port
@@ -125,10 +137,7 @@ class ServiceTests(TestCase):
     def test_metrics(self):
         """Figures and readiness of a gateway at work; gone with it."""
         settings = self.settings()
-        service = makeProxyService(reactor, evolve(settings, metrics=MetricsSettings("tcp:0:interface=127.0.0.1")))
-        service.startService()
-        self.addCleanup(service.stopService)
-        yield service.ready
+        service = yield self.started(evolve(settings, metrics=MetricsSettings("tcp:0:interface=127.0.0.1")))
         client = yield self.ask(service)
         yield client.answered
         port = service.metrics.getHost().port
@@ -178,10 +187,7 @@ class ServiceTests(TestCase):
     @inlineCallbacks
     def test_reload(self):
         """A bad file changes nothing; a good one ends sessions whose grant is gone."""
-        service = makeProxyService(reactor, self.settings())
-        service.startService()
-        self.addCleanup(service.stopService)
-        yield service.ready
+        service = yield self.started(self.settings())
         client = yield self.ask(service)
         yield client.answered
         (self.gw / "hoopx.toml").write_text("[gateway]\nnonsense = 1\n")
@@ -195,10 +201,7 @@ class ServiceTests(TestCase):
     @inlineCallbacks
     def test_reloadOnAFullDisk(self):
         """Who loses a grant loses it, also when the rules can not be kept."""
-        service = makeProxyService(reactor, self.settings())
-        service.startService()
-        self.addCleanup(service.stopService)
-        yield service.ready
+        service = yield self.started(self.settings())
         client = yield self.ask(service)
         yield client.answered
 
@@ -217,10 +220,7 @@ class ServiceTests(TestCase):
     @inlineCallbacks
     def test_permissionLost(self):
         """A session does not keep what its grant permits no longer; what takes a restart is said."""
-        service = makeProxyService(reactor, self.settings())
-        service.startService()
-        self.addCleanup(service.stopService)
-        yield service.ready
+        service = yield self.started(self.settings())
         client = yield self.ask(service)
         yield client.answered
         path = self.gw / "hoopx.toml"
@@ -241,10 +241,7 @@ class ServiceTests(TestCase):
         plain = path.read_text() + f"[recording]\nencrypt_to = ['{AUDITOR}']\n"
         sealed = plain + "original = 'sealed'\n"
         path.write_text(plain)
-        service = makeProxyService(reactor, parse(plain, str(path)))
-        service.startService()
-        self.addCleanup(service.stopService)
-        yield service.ready
+        service = yield self.started(parse(plain, str(path)))
         heads = []
         for text, said in ((None, None), (sealed, "kept sealed to 1 auditors"), (plain, "kept no longer"), (plain, None)):
             if text is not None:
@@ -261,10 +258,7 @@ class ServiceTests(TestCase):
     def test_originalsFromTheStart(self):
         self.settings()
         path = self.gw / "hoopx.toml"
-        service = makeProxyService(reactor, parse(path.read_text() + f"[recording]\nencrypt_to = ['{AUDITOR}']\noriginal = 'sealed'\n", str(path)))
-        service.startService()
-        self.addCleanup(service.stopService)
-        yield service.ready
+        service = yield self.started(parse(path.read_text() + f"[recording]\nencrypt_to = ['{AUDITOR}']\noriginal = 'sealed'\n", str(path)))
         client = yield self.ask(service)
         self.assertEqual((yield client.answered), b"hello")
         (session,) = service.broker.sessions.values()
@@ -274,10 +268,7 @@ class ServiceTests(TestCase):
     @inlineCallbacks
     def test_secondOwner(self):
         """Two gateways can not have one data directory."""
-        first = makeProxyService(reactor, self.settings())
-        first.startService()
-        self.addCleanup(first.stopService)
-        yield first.ready
+        yield self.started(self.settings())
         second = makeProxyService(reactor, self.settings())
         second.startService()
         self.addCleanup(second.stopService)

@@ -14,9 +14,9 @@ from twisted.logger import Logger
 
 from hoopx.alarming import AlarmNotes
 from hoopx.errors import Refusal
-from hoopx.frames import ulid
 from hoopx.offers import Offers
 from hoopx.timers import Timers
+from hoopx.ulid import ulid
 
 
 def _nowhere(function: Callable[..., Any], *arguments: Any) -> Deferred:

@@ -24,12 +24,6 @@ ORIGINAL: Final = 4
 """Unmasked bytes, sealed to the auditors."""
 
 SIDES: Final[Mapping[int, str]] = {CLIENT: "client", TARGET: "target"}
-ORIGINS: Final[Mapping[int, str]] = {
-    PASSED: "passed",
-    ATTEMPTED: "attempted",
-    MADE: "made",
-    ORIGINAL: "original",
-}
 
 
 @frozen

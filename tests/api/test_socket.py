@@ -31,7 +31,7 @@ SESSION = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 class SocketCase(TestCase):
     def setUp(self) -> None:
-        self.data = Path(tempfile.mkdtemp())
+        self.data = Path(tempfile.mkdtemp(dir="/tmp"))  # TMPDIR may be too long for a socket's address
         self.addCleanup(shutil.rmtree, self.data)
         self.gateway = FakeGateway()
         self.tails: dict[str, Any] = {}

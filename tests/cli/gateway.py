@@ -27,6 +27,8 @@ class GatewayCase(TestCase):
     @ivar settings: what C{--config my.toml} would say.
     """
 
+    timeout = 600  # a command takes a second, and much longer on a slow machine that has other things to do
+
     def setUp(self) -> None:
         self.data = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.data)

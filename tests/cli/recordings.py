@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hoopx.frames import DATA, DONE, EVENT, HEAD, OPEN, SEAL, START, encode, pack, ulid
+from hoopx.frames import DATA, DONE, EVENT, HEAD, OPEN, SEAL, START, encode, pack
 from hoopx.recording.fetching import Fetching
+from hoopx.ulid import ulid
 from hoopx.values import PASSED
 
 BEGAN = 1_700_000_000.0

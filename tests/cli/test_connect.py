@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from hoopx.cli.route import Route
 from hoopx.values import Account, Target
 from tests.cli.gateway import GatewayCase
 
+PATIENCE = 120
+"""Seconds for a process to begin or to end: a machine may be slow, and have other things to do."""
+
 PSQL = f"""#!{sys.executable}
 import json, os, re, sys
 passfile = re.search("passfile='([^']*)'", sys.argv[2]).group(1)
@@ -28,7 +32,9 @@ json.dump({{
     "passfile": passfile,
     "content": open(passfile).read(),
     "mode": os.stat(passfile).st_mode & 0o777,
-}}, open(os.environ["TOLD"], "w"))
+    "pid": os.getpid(),
+}}, open(os.environ["TOLD"] + ".new", "w"))
+os.rename(os.environ["TOLD"] + ".new", os.environ["TOLD"])
 sys.exit(int(os.environ.get("STATUS", "0")))
 """
 
@@ -151,8 +157,8 @@ class ConnectTests(GatewayCase):
             text = conninfo(Route("gw", 1, None, "/ca", direct), Path(tempfile.mkdtemp()), "t", None, "u", "hx_x")
             self.assertEqual("sslnegotiation='direct'" in text, direct)
 
-    async def test_terminated(self) -> None:
-        """Told to end, it ends its client, and leaves no file behind."""
+    def begun(self, before: str = "") -> subprocess.Popen:
+        """@return: what has a client that stays."""
         self.psql.write_text(PSQL.replace("sys.exit(", "import time; time.sleep(600); sys.exit("))
         code = (
             "import sys\n"
@@ -162,22 +168,56 @@ class ConnectTests(GatewayCase):
             "from hoopx.cli.route import Route\n"
             "with ExitStack() as undone:\n"
             "    undone.enter_context(connect._orderly())\n"
+            f"{before}"
             "    folder = Path(undone.enter_context(connect._folder()))\n"
             "    text = connect.conninfo(Route('h', 1, None, None), folder, 't', None, 'u', 'hx_x')\n"
             "    connect._run([sys.argv[1], '-d', text])\n"
         )
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+        (self.data / "temporary").mkdir()
+        environment["TMPDIR"] = str(self.data / "temporary")
         child = subprocess.Popen([sys.executable, "-c", code, str(self.psql)], env=environment)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        return child
+
+    def nothingLeft(self, number: int) -> None:
+        """No process of this number, which it has waited for; no file."""
+        left = os.path.exists(f"/proc/{number}")
+        if left:
+            os.kill(number, signal.SIGKILL)
+        self.assertEqual((left, os.listdir(self.data / "temporary")), (False, []))
+
+    async def test_terminated(self) -> None:
+        """Told to end, it ends its client, and leaves no file behind."""
+        child = self.begun()
 
         def wait() -> int:
-            while not (self.data / "told").exists() or not (self.data / "told").read_text().endswith("}"):
-                if child.poll() is not None:
-                    raise AssertionError("ended by itself")
+            until = time.monotonic() + PATIENCE
+            while not (self.data / "told").exists():
+                if child.poll() is not None or time.monotonic() > until:
+                    raise AssertionError("ended by itself, or never began")
+                time.sleep(0.01)
             child.send_signal(signal.SIGTERM)
-            return child.wait(20)
+            return child.wait(PATIENCE)
 
         self.assertEqual(await deferToThread(wait), 128 + signal.SIGTERM)
         self.assertFalse(os.path.lexists(os.path.dirname(self.told()["passfile"])))
+        self.nothingLeft(self.told()["pid"])
+
+    async def test_terminatedAtOnce(self) -> None:
+        """The same in the moment in which the client is started."""
+        child = self.begun(
+            "    import os, signal, subprocess\n"
+            "    class Popen(subprocess.Popen):\n"
+            "        def __init__(self, *arguments, **more):\n"
+            "            super().__init__(*arguments, **more)\n"
+            "            with open(os.environ['TOLD'], 'w') as file: file.write(str(self.pid))\n"
+            "            signal.raise_signal(signal.SIGTERM)\n"
+            "    connect.subprocess.Popen = Popen\n"
+        )
+        self.assertEqual(await deferToThread(child.wait, PATIENCE), 128 + signal.SIGTERM)
+        self.nothingLeft(int((self.data / "told").read_text()))
 
     def test_private(self) -> None:
         self.addCleanup(os.umask, os.umask(0))

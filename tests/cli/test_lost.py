@@ -14,12 +14,13 @@ from hoopx.cli.verify import command as verify
 from hoopx.config.settings import GatewaySettings, Name, RecordingSettings
 from hoopx.curator.indexing import Indexing
 from hoopx.curator.settings import CuratorSettings
-from hoopx.frames import segmentName, ulid, ulidTime
+from hoopx.frames import segmentName
 from hoopx.index.store import address, openForWriting
 from hoopx.ledger.leaf import leaf
 from hoopx.ledger.log import Ledger
 from hoopx.registry import protocols
 from hoopx.storage.folder import FolderBackend
+from hoopx.ulid import ulid, ulidTime
 from tests.cli.test_away import MovedCase
 
 

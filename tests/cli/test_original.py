@@ -13,10 +13,10 @@ from typing import Any
 import pyrage
 
 from hoopx import registry
-from hoopx.frames import ulid
 from hoopx.recording.auditors import recipients
 from hoopx.recording.originals import FIELD, Originals
 from hoopx.state.store import Store
+from hoopx.ulid import ulid
 from hoopx.values import ATTEMPTED, CLIENT, MADE, ORIGINAL, PASSED, TARGET
 from tests.cli.recordings import BEGAN, record
 from tests.cli.test_sessions import Case

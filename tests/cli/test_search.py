@@ -40,6 +40,11 @@ class SearchTests(GatewayCase):
         for one in found:
             self.assertLessEqual({"session", "at", "kind", "text", "count", "user", "target"}, set(one))
 
+    async def test_noText(self) -> None:
+        """Bytes that are no text part words, as everything else that is none."""
+        _, out, err = await self.search("from\udcffcustomers\udcfe", "--json")
+        self.assertEqual(([one["text"] for one in json.loads(out)], err), (["SELECT name FROM customers"], ""))
+
     async def test_pointer(self) -> None:
         """What is found is where show and replay begin, by the number in JSON and by the one that people see."""
         _, out, _ = await self.search("orders", "--json")

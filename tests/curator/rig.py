@@ -21,6 +21,8 @@ from hoopx.values import CLIENT, PASSED, Receipt
 from tests.recording.rig import KIB, Now, Rig
 
 WALL = 1_800_000_000.0
+PATIENT = 300.0
+"""Seconds for what a real process does by itself, of low priority on a slow and busy machine."""
 
 
 class ListLedger:
@@ -162,4 +164,4 @@ def scribe(ledger=None):
     return Scribe(ledger, Now(), lambda: ledger)
 
 
-__all__ = ["WALL", "Clock", "FakeBackend", "LedgerFailed", "ListLedger", "Now", "Recorded", "bench", "book", "scribe", "segmentName"]
+__all__ = ["PATIENT", "WALL", "Clock", "FakeBackend", "LedgerFailed", "ListLedger", "Now", "Recorded", "bench", "book", "scribe", "segmentName"]

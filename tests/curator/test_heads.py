@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator.heads import EVERY, Heads
 from hoopx.curator.rebuilding import catchUp
-from hoopx.frames import segmentName
+from hoopx.frames import HEAD, START, encode, pack, segmentName
 from hoopx.ledger.leaf import leaf
 from hoopx.recording.elsewhere import MARKER
 from hoopx.recording.files import Files
@@ -118,6 +118,28 @@ class HeadsTests(SynchronousTestCase):
         with open(os.path.join(recording.path, MARKER), "w") as file:
             json.dump({"session": recording.session, "store": "s3:b", "objects": {}, "summary": {"head": {"target": "billing"}}}, file)
         self.assertEqual((self.heads(again).unknown, again.session(recording.session)["target"]), (0, "billing"))
+
+    def test_nonsense(self):
+        """What somebody else has put into the store, or into a directory, stays unknown, and keeps no other session from being learned."""
+        sessions = sorted((self.packed(), self.packed()), key=lambda each: each.session)
+        for where in ("store", "marker"):
+            found = self.lost()
+            strange = {"started": 1.0, "target": "orders", "labels": ["run"]}
+            path = os.path.join(sessions[0].path, segmentName(0))
+            if where == "store":
+                os.remove(path)
+                with open(path + ".put", "wb") as file:
+                    file.write(START + encode(0, 0, 0, HEAD, payload=pack(strange)))
+                self.backend.put("gw/0", path + ".put", None)
+                found.stored(sessions[0].session, 0, Receipt("gw/0", None, "", None))
+            else:
+                self.backend.objects.clear()
+                with open(os.path.join(sessions[0].path, MARKER), "w") as file:
+                    json.dump({"session": sessions[0].session, "store": "s3:b", "objects": {}, "summary": {"head": strange}}, file)
+            heads = self.heads(found)
+            self.assertEqual(heads.unknown, 1, where)
+            self.assertEqual([found.session(each.session)["head"] is None for each in sessions], [True, False], where)
+        self.assertEqual(self.alarms, ["retention-unknown"] * 2)
 
     def test_encrypted(self):
         """Nobody here can read it: it stays unknown, and is told, unless the index has its names."""

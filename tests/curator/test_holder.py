@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator.holder import AGAIN, PAGE, SOON, Holder
 from hoopx.curator.tail import Ends
-from hoopx.frames import ulid
+from hoopx.ulid import ulid
 from tests.curator.rig import WALL, LedgerFailed, ListLedger, Now, book, scribe
 
 SET, LIFT, OTHER = "aa" * 32, "bb" * 32, "cc" * 32

@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 from sqlalchemy import text
 from twisted.trial.unittest import SynchronousTestCase
 
+from hoopx.curator import indexing as module
 from hoopx.curator.indexer import made
 from hoopx.curator.indexing import Indexing
 from hoopx.curator.leisure import Leisure
@@ -15,10 +16,32 @@ from hoopx.errors import ConfigurationError
 from hoopx.frames import segmentName
 from hoopx.index.days import strangers
 from hoopx.registry import protocols
-from tests.curator.rig import Recorded
+from tests.curator.rig import PATIENT, Recorded
+
+
+class Asked:
+    """
+    A lock that tells that somebody wants to have it.
+
+    @ivar lock: the lock itself.
+    """
+
+    def __init__(self, lock):
+        self.lock = lock
+        self.asked = Event()
+
+    def __enter__(self):
+        self.asked.set()
+        return self.lock.__enter__()
+
+    def __exit__(self, *how):
+        return self.lock.__exit__(*how)
 
 
 class IndexingTests(SynchronousTestCase):
+    def setUp(self):
+        self.patch(module, "SWEEP", PATIENT)  # in one go, however slow the machine is
+
     def test_segments(self):
         data = self.mktemp()
         recording = Recorded(data).session(3)
@@ -104,15 +127,18 @@ class IndexingTests(SynchronousTestCase):
         indexing = Indexing(CuratorSettings(data, "gw"), protocols())
         indexing.sweep()
         self.addCleanup(indexing._sweeper.engine.dispose)
-        with indexing._sweeping:
+        indexing._sweeping = Asked(indexing._sweeping)
+        with indexing._sweeping.lock:
             indexing.segment(recording.session, os.path.join(recording.path, segmentName(0)), 0)
             self.addCleanup(indexing._writer.engine.dispose)
             done = []
             thread = Thread(target=lambda: done.append(indexing.erase(recording.session)))
             thread.start()
-            thread.join(0.2)
+            self.assertTrue(indexing._sweeping.asked.wait(PATIENT))
+            with indexing._writer.engine.connect() as connection:
+                self.assertEqual(connection.execute(text("SELECT count(*) FROM sessions")).scalar(), 1)
             self.assertEqual(done, [])
-        thread.join(10)
+        thread.join(PATIENT)
         self.assertEqual(done, [True])
 
     def test_noDatabase(self):

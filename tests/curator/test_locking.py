@@ -4,8 +4,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator.locking import AGAIN, Locking
-from hoopx.frames import ulid
 from hoopx.storage.errors import StorageUnavailable
+from hoopx.ulid import ulid
 from hoopx.values import Receipt
 from tests.curator.rig import WALL, FakeBackend, Now, book
 

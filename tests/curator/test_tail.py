@@ -6,8 +6,9 @@ from hashlib import sha256
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator.tail import endsOf, endsOfStream, firstOf, headOf
-from hoopx.frames import DONE, RECOVERED, SEAL, encode, readSession, segmentName
+from hoopx.frames import DONE, RECOVERED, SEAL, encode, segmentName
 from hoopx.frames import pack as canonical
+from hoopx.reading import readSession
 from hoopx.recording.catalogue import summarise
 from hoopx.recording.scan import TOTALS
 from hoopx.values import CLIENT, PASSED

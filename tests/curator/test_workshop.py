@@ -17,6 +17,7 @@ from hoopx.frames import segmentName
 from hoopx.ledger.errors import LedgerFailed
 from hoopx.ledger.leaf import parse
 from hoopx.ledger.reader import LedgerReader
+from hoopx.recording import locks
 from hoopx.recording.verify import verifySession
 from hoopx.retention.rules import Rule
 from hoopx.values import CLIENT, PASSED, Receipt, Reference
@@ -170,7 +171,8 @@ class WorkshopTests(WorkshopCase, SynchronousTestCase):
         self.assertEqual((leaf["key"], leaf["head"]), (recording.key, recording.head))
         from hashlib import sha256
 
-        from hoopx.frames import readSession, unpack
+        from hoopx.frames import unpack
+        from hoopx.reading import readSession
 
         head = next(iter(readSession(recording.path)))
         self.assertEqual(leaf["head"], sha256(head.payload).hexdigest())
@@ -273,6 +275,7 @@ class WorkshopTests(WorkshopCase, SynchronousTestCase):
 
     def test_locked(self):
         """The ledger belongs to another one for a while, or for ever."""
+        self.patch(locks, "TRIES", 1)  # no real time
         first = self.workshop()
         second = self.workshop(begin=False)
         begun = second.begin(CuratorSettings(self.data, "gw"))
@@ -289,6 +292,7 @@ class WorkshopTests(WorkshopCase, SynchronousTestCase):
 
     def test_lockedIsTold(self):
         """Who has it, and what to do: once, and again in the end."""
+        self.patch(locks, "TRIES", 1)  # no real time
         first = self.workshop()
         said = []
         second = self.workshop(begin=False)
@@ -341,6 +345,7 @@ class WorkshopTests(WorkshopCase, SynchronousTestCase):
         workshop = self.workshop(begin=False)
         self.assertRaises(CuratorFailed, workshop.opened, "S", "/p", "k", "h")
         workshop.sealed("S", "/p", 0, "")
+        workshop.survey()
         self.assertEqual(workshop.status(), {})
         self.successResultOf(workshop.stop(1.0))
 

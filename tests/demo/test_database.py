@@ -17,7 +17,7 @@ from hoopx.demo.database import ORDERS, Database, DemoFailed, binaries, closedTo
 
 def folder(case: SynchronousTestCase) -> Path:
     """A folder of the test's own that everybody may enter."""
-    place = Path(tempfile.mkdtemp(prefix="hoopx-test-"))
+    place = Path(tempfile.mkdtemp(prefix="hoopx-test-", dir="/tmp"))  # TMPDIR may be closed to others
     case.addCleanup(shutil.rmtree, place)
     place.chmod(0o711)
     return place
@@ -44,8 +44,12 @@ class PlaceTests(SynchronousTestCase):
         self.assertEqual(quoted("it's a \\"), "'it\\'s a \\\\'")
 
     def test_freePort(self) -> None:
-        with socket.create_server(("127.0.0.1", freePort())):
-            pass
+        """Not one that anybody's next outgoing connection may get: those of Linux begin with 32,768."""
+        port = freePort()
+        self.assertTrue(1024 < port < 32_768, port)
+        with socket.create_server(("127.0.0.1", port)):
+            self.patch(database, "PORTS", (port, port + 1))
+            self.assertRaises(DemoFailed, freePort)
 
 
 class ServerTests(SynchronousTestCase):

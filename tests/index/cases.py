@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from hoopx.frames import ulid
 from hoopx.index import filters, things
+from hoopx.index import listing as lists
 from hoopx.index import search as module
 from hoopx.index.entries import KINDS, Entry, digest
 from hoopx.index.filters import like
@@ -19,6 +19,7 @@ from hoopx.index.listing import listing
 from hoopx.index.search import QueryError, search
 from hoopx.index.tables import labels, sessions
 from hoopx.index.wanted import Filters
+from hoopx.ulid import ulid
 from hoopx.values import CLIENT, TARGET
 from tests.index.rig import BEGAN, READY, asked, contents, feed, record, writer
 
@@ -172,6 +173,21 @@ class SearchCases:
         self.assertEqual([line["user"] for line in lines], ["user3", "user2"])
         lines = listing(self.engine, str(self.data), "gw1", Filters(user="*[13]"))
         self.assertEqual([line["user"] for line in lines], ["user3", "user1"])
+
+    def test_listedMeanwhile(self: Any) -> None:
+        """What the curator writes while a list is made puts nobody into it twice, and nobody out of it."""
+        live = record(self.data, [asked("SELECT 1"), asked("SELECT 2")])
+        self.writer.segment(live, 0, self.reads(live, 0))
+        begun = record(self.data, [asked("SELECT 1"), asked("SELECT 2")], started=BEGAN + 1)
+
+        def meanwhile(*where: Any) -> Any:
+            self.writer.segment(live, 1, self.reads(live, 1))
+            self.writer.segment(begun, 0, self.reads(begun, 0))
+            return strangers(*where)
+
+        strangers = lists.strangers
+        self.patch(lists, "strangers", meanwhile)
+        self.assertEqual([line["session"] for line in listing(self.engine, str(self.data), "gw1")], [begun, live])
 
     def test_manyOrFew(self: Any) -> None:
         """The same is found whichever way it is looked for, few as they are here."""

@@ -9,7 +9,6 @@ from typing import Any
 from attrs import evolve
 from sqlalchemy import URL, Engine, insert, text
 
-from hoopx.frames import ulid
 from hoopx.index.entries import KINDS
 from hoopx.index.query import tsvector
 from hoopx.index.rows import blank, firstNumber
@@ -18,6 +17,7 @@ from hoopx.index.store import INDEX, PRAGMAS
 from hoopx.index.tables import itemId, items, sessions
 from hoopx.state.engine import close, connect
 from hoopx.state.schema import upgrade
+from hoopx.ulid import ulid
 
 KIND = ("command", "output", "event", "result", "command", "file")
 

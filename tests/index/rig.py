@@ -12,13 +12,15 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from hoopx.frames import DATA, DONE, EVENT, HEAD, LINK, SEAL, START, encode, pack, readSegment, segmentName, ulid
+from hoopx.frames import DATA, DONE, EVENT, HEAD, LINK, SEAL, START, encode, pack, segmentName
 from hoopx.index.store import openForWriting
 from hoopx.index.tables import items, labels, sessions
 from hoopx.index.writer import IndexWriter
 from hoopx.protocols.postgres.messages import query
+from hoopx.reading import readSegment
 from hoopx.recording import catalogue
 from hoopx.registry import protocols
+from hoopx.ulid import ulid
 from hoopx.values import CLIENT, PASSED, TARGET, Frame
 
 BEGAN = 1_700_000_000.0

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.frames import ulid
 from hoopx.index import days as module
 from hoopx.index.days import SETTLED, pathOf, strangers
 from hoopx.state.engine import close
+from hoopx.ulid import ulid
 from tests.index.rig import BEGAN, asked, feed, folder, record, writer
 
 DAY = 86400
@@ -21,6 +21,7 @@ class DaysTests(SynchronousTestCase):
         self.writer, self.engine, self.reads = writer(self.data)
         self.addCleanup(close, self.engine)
         self.listed: list[str] = []
+        self.aged: float | None = None
         real = module._sessions
         self.patch(module, "_sessions", lambda path: self.listed.append(path) or real(path))
 
@@ -37,12 +38,19 @@ class DaysTests(SynchronousTestCase):
 
     def age(self) -> None:
         """All that has happened was a while ago."""
+        self.aged = self.newest()
         for path in (self.data / "recordings").glob("*/*/*"):
             at = path.stat().st_mtime - 2 * SETTLED
             os.utime(path, (at, at))
 
+    def newest(self) -> float:
+        """When a day's directory has changed last: by the clock of the disk, which the machine's is behind or ahead of."""
+        return max(path.stat().st_mtime for path in (self.data / "recordings").glob("*/*/*"))
+
     def sweep(self) -> None:
-        self.writer.sweep(str(self.data), "gw1")
+        """Just when the last change was made, or when all was made to be old: how fast the machine is plays no part."""
+        now = self.newest() if self.aged is None else self.aged
+        self.writer.sweep(str(self.data), "gw1", lambda: now)
 
     def test_neverSwept(self) -> None:
         self.one(0)

@@ -7,12 +7,13 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.cli.listing import select
-from hoopx.frames import OPEN, ulid
+from hoopx.frames import OPEN
 from hoopx.index import listing as module
 from hoopx.index.listing import listing
 from hoopx.index.wanted import Filters
 from hoopx.recording import catalogue
 from hoopx.state.engine import close
+from hoopx.ulid import ulid
 from tests.index.rig import BEGAN, asked, feed, folder, record, writer
 
 ALL: list[dict[str, Any]] = [

@@ -8,9 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.frames import ulid
-from hoopx.index import search as module
-from hoopx.index import things
+from hoopx.index import patience, things
 from hoopx.index.entries import Entry, digest
 from hoopx.index.filters import like, numbers
 from hoopx.index.search import QueryError, search
@@ -19,6 +17,7 @@ from hoopx.index.tables import CLOCK_BITS, ITEM_BITS, TWINS, itemId
 from hoopx.index.things import ITEMS
 from hoopx.index.wanted import Filters
 from hoopx.state.engine import close
+from hoopx.ulid import ulid
 from tests.index.cases import SearchCases
 from tests.index.rig import BEGAN
 
@@ -32,10 +31,10 @@ class SearchTests(SearchCases, SynchronousTestCase):
 
     def test_tooLong(self) -> None:
         """A search that takes too long is broken off, and the next one is not."""
-        self.patch(module, "STEPS", 1)
+        self.patch(patience, "STEPS", 1)
         for number in range(20):
             self.record(f"SELECT {number}")
-        clock = count(0, module.SECONDS)
+        clock = count(0, patience.SECONDS)
         error = self.assertRaises(QueryError, search, self.engine, "select", now=lambda: float(next(clock)))
         self.assertIn("--since", str(error))
         self.assertEqual(len(search(self.engine, "select")), 20)
@@ -44,7 +43,7 @@ class SearchTests(SearchCases, SynchronousTestCase):
     def test_otherKinds(self) -> None:
         """However often words were said in things of other kinds: that makes nobody wait."""
         steps = []
-        self.patch(module, "STEPS", 1)
+        self.patch(patience, "STEPS", 1)
         for times in (3, 300):
             with self.writer._transactions.begin() as connection:
                 row = self.writer._made(ulid(BEGAN + times), connection)

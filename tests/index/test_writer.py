@@ -242,6 +242,18 @@ class WriterTests(SynchronousTestCase):
 
     # What the catalogue says
 
+    def test_endedBefore(self) -> None:
+        """A session that was put down as ended before its segments were read: while they are, its sums are those of the whole all the time."""
+        session = record(self.data, [*CUTTING, asked("SELECT 2")])
+        summary = catalogue.summarise(folder(self.data, session))
+        assert summary is not None
+        self.writer.ended(session, summary)
+        columns = ("state", "ended", "bytes_from_client", "bytes_from_target")
+        before = self.rows(sessions, *columns)
+        for number in range(3):
+            self.writer.segment(session, number, self.reads(session, number))
+            self.assertEqual(self.rows(sessions, *columns), before)
+
     def test_ended(self) -> None:
         session = record(self.data, CUTTING)
         summary = catalogue.summarise(folder(self.data, session))

@@ -102,6 +102,10 @@ class PowerLoss(Files):
         self._keep.append(os.open(path, os.O_RDONLY))
         os.unlink(path)
 
+    def rmdir(self, path):
+        self._keep.append(os.open(path, os.O_RDONLY))
+        os.rmdir(path)
+
     def rename(self, old, new):
         if os.path.exists(new):
             self._keep.append(os.open(new, os.O_RDONLY))

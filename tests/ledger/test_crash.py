@@ -138,7 +138,7 @@ class PowerTests(SynchronousTestCase):
                 PowerLoss.__init__(self, data)
                 self.life = life
 
-        for name in ("fsync", "fdatasync", "unlink", "rename"):
+        for name in ("fsync", "fdatasync", "unlink", "rmdir", "rename"):
             setattr(Disk, name, _both(name))
         files = Disk()
         promise = Promise(self)
@@ -279,7 +279,7 @@ class KillTests(SynchronousTestCase):
         for turn in range(KILLS):
             process = subprocess.Popen([sys.executable, "-c", PROGRAM, directory, str(start)], stdout=subprocess.PIPE, env=environment)
             try:
-                lines = [process.stdout.readline()]
+                lines = [process.stdout.readline() for _ in range(1 + turn % 3)]
                 # Not a wait for anything: the moment of the kill is to be any.
                 time.sleep(0.01 + turn % 10 * 0.013)
             finally:

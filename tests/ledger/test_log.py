@@ -11,8 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from hoopx.ledger.errors import LedgerDamaged, LedgerFailed, WrongKey
 from hoopx.ledger.keys import publicBytes, verifyRotation
 from hoopx.ledger.leaf import leaf, parse
-from hoopx.ledger.log import MAX_BATCH, MAX_TAIL
+from hoopx.ledger.log import MAX_BATCH
 from hoopx.ledger.note import Checkpoint, Cosigner, NoteError, Signer, Verifier, makeNote, openNote, parseCheckpoint, split
+from hoopx.ledger.places import MAX_TAIL
 from hoopx.ledger.reader import LedgerReader
 from hoopx.ledger.tree import EMPTY, ProofError, leafHash, verifyConsistency, verifyInclusion
 from hoopx.recording.locks import Locked
@@ -115,7 +116,7 @@ class AppendTests(Base):
         for start in range(0, 3 * MAX_TAIL, 1000):
             ledger.append([opened(number) for number in range(start, start + 1000)])
             self.assertLessEqual(len(ledger._leaves.recent), MAX_TAIL)
-            self.assertLessEqual(len(ledger._recent), MAX_TAIL)
+            self.assertLessEqual(len(ledger._places._recent), MAX_TAIL)
         self.assertTrue(os.path.exists(os.path.join(self.directory, "tile", "entries", "000")))
 
 

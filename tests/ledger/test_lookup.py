@@ -7,8 +7,8 @@ import sqlite3
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.ledger.leaf import parse
-from hoopx.ledger.lookup import NAME, ROTATED, Lookup, keyOf
+from hoopx.ledger.leaf import ROTATED, parse
+from hoopx.ledger.lookup import NAME, Lookup, keyOf
 from tests.ledger.rig import done, opened, sealed
 
 

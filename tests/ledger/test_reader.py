@@ -131,7 +131,7 @@ class TrustTests(Base):
         """A leaf that says so without the old key's signature changes nothing."""
         ledger, _ = self.filled(3)
         thief = Signer(ledger.origin, key(9))
-        ledger._add([leaf("key-rotated", AT, key=thief.vkey, signature=signRotation(key(9), thief.vkey))], {})
+        ledger._places.add([leaf("key-rotated", AT, key=thief.vkey, signature=signRotation(key(9), thief.vkey))], {})
         ledger.checkpoint()
         reader = LedgerReader(self.directory)
         self.assertEqual(len(reader.chain(reader.first())), 1)

@@ -7,7 +7,8 @@ from __future__ import annotations
 import os
 import subprocess
 
-from hoopx.frames import MAGIC, readSession, segmentName
+from hoopx.frames import MAGIC, segmentName
+from hoopx.reading import readSession
 from hoopx.recording.auditors import identities
 from hoopx.recording.packing import pack
 from hoopx.recording.stored import WrongIdentity, opener

@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.peers.harness.finding import DIRECT, requireModule
 from tests.peers.harness.routes import Directly, Through
+from tests.peers.harness.waiting import PATIENCE
 
 
 class AsyncpgTests(Through):
@@ -26,11 +27,11 @@ class AsyncpgTests(Through):
         asyncpg = requireModule("asyncpg")
 
         async def main() -> None:
-            connection = await asyncpg.connect(**self.route().parameters(), **{"ssl": False, "timeout": 20, **more})
+            connection = await asyncpg.connect(**self.route().parameters(), **{"ssl": False, "timeout": PATIENCE, **more})
             try:
-                await asyncio.wait_for(work(connection), 60)
+                await asyncio.wait_for(work(connection), 2 * PATIENCE)
             finally:
-                await connection.close(timeout=10)
+                await connection.close(timeout=PATIENCE)
 
         asyncio.run(main())
 
@@ -114,11 +115,13 @@ class AsyncpgTests(Through):
         """A time-out makes asyncpg send a CancelRequest."""
 
         async def work(connection: Any) -> None:
+            # Prepared before: a request that comes before the server has begun to sleep finds nothing to cancel.
+            statement = await connection.prepare("SELECT pg_sleep(1000)")
             for _ in range(3):
                 with self.assertRaises(asyncio.TimeoutError):
-                    await connection.fetchval("SELECT pg_sleep(55)", timeout=0.3)
+                    await statement.fetchval(timeout=1.5)
                 self.assertEqual(await connection.fetchval("SELECT 1"), 1)
-            task = asyncio.ensure_future(connection.fetchval("SELECT pg_sleep(56)"))
+            task = asyncio.ensure_future(connection.fetchval("SELECT pg_sleep(1001)"))
             await asyncio.sleep(0)
             task.cancel()
             with self.assertRaises(asyncio.CancelledError):
@@ -132,7 +135,7 @@ class AsyncpgTests(Through):
             heard: asyncio.Queue = asyncio.Queue()
             await connection.add_listener("wide", lambda *one: heard.put_nowait(one[1:]))
             await connection.execute("NOTIFY wide, 'hello'")
-            self.assertEqual(await asyncio.wait_for(heard.get(), 20), (connection.get_server_pid(), "wide", "hello"))
+            self.assertEqual(await asyncio.wait_for(heard.get(), PATIENCE), (connection.get_server_pid(), "wide", "hello"))
 
         self.run_(work)
 
@@ -148,7 +151,7 @@ class AsyncpgTests(Through):
         asyncpg = requireModule("asyncpg")
 
         async def main() -> None:
-            async with asyncpg.create_pool(**self.route().parameters(), ssl=False, min_size=2, max_size=8) as pool:
+            async with asyncpg.create_pool(**self.route().parameters(), ssl=False, timeout=PATIENCE, min_size=2, max_size=8) as pool:
                 found = await asyncio.gather(*(pool.fetchval("SELECT $1::int", n) for n in range(200)))
                 self.assertEqual(found, list(range(200)))
 

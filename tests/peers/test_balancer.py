@@ -15,6 +15,7 @@ from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.ports import answers, freePort
 from tests.peers.harness.postgres import embedded
 from tests.peers.harness.processes import Process, folder
+from tests.peers.harness.waiting import PATIENCE
 from tests.peers.harness.wire import ServerError, Wire, startup
 
 _LISTENER = """
@@ -27,9 +28,9 @@ proxy_protocol = ["127.0.0.0/8"]
 _CONFIGURATION = """
 defaults
     mode tcp
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
+    timeout connect 120s
+    timeout client 120s
+    timeout server 120s
     option clitcpka
 frontend one
     bind 127.0.0.1:{one}
@@ -89,7 +90,7 @@ class BalancerTests(SynchronousTestCase):
         """From the balancer's network nobody comes in without one."""
         gateway, port, ports = house()
         for each in (port, ports["none"]):
-            with socket.create_connection(("127.0.0.1", each), 10) as plain:
+            with socket.create_connection(("127.0.0.1", each), PATIENCE) as plain:
                 plain.sendall(startup({"user": "app", "database": "shop"}))
                 try:
                     self.assertEqual(plain.recv(100), b"")

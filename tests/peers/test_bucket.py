@@ -30,13 +30,15 @@ from tests.peers.harness.postgres import embedded
 from tests.peers.harness.processes import folder
 from tests.peers.harness.s3server import ACCESS, LOCKED, PLAIN, SECRET
 from tests.peers.harness.seaweedfs import seaweedfs
-from tests.peers.harness.waiting import until
+from tests.peers.harness.waiting import PATIENCE, until
 from tests.peers.harness.wire import Wire, query
 
 _numbers = itertools.count(int(time.time()))
 
 
-class BucketTests(SynchronousTestCase):
+class BucketCase(SynchronousTestCase):
+    """A gateway with a bucket, and what is done with both."""
+
     def begin(self, bucket: str, lock: str, port: int | None = None, access: str = ACCESS, token: str = "") -> None:
         """@param port: of a proxy before the server."""
         requireModule("boto3")
@@ -71,7 +73,7 @@ class BucketTests(SynchronousTestCase):
                 before = self.sealed()
                 connection.send(query(f"SELECT {number}, repeat('x', 20000)"))
                 connection.untilReady()
-                until(lambda before=before: self.sealed() > before, "the segment to be old enough", 30.0)
+                until(lambda before=before: self.sealed() > before, "the segment to be old enough")
             name = connection.address
         session: str = self.gateway.session(name)["session"]
 
@@ -81,7 +83,7 @@ class BucketTests(SynchronousTestCase):
             found = s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix).get("Contents", ())
             return 0 < len(local) == len([each for each in found if session in each["Key"]])
 
-        until(stored, "the store to have it", 30.0)
+        until(stored, "the store to have it")
         return session
 
     def verify(self, status: int = 0) -> list[dict[str, Any]]:
@@ -99,6 +101,8 @@ class BucketTests(SynchronousTestCase):
         found = s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix)["Contents"]
         return {each["Key"]: s3.get_object(Bucket=self.bucket, Key=each["Key"])["Body"].read() for each in found}
 
+
+class BucketTests(BucketCase):
     def test_alone(self) -> None:
         """A bucket without locks: what is there verifies, with the gateway's directory gone; and each change is found."""
         self.begin(PLAIN, "none")
@@ -199,6 +203,8 @@ class BucketTests(SynchronousTestCase):
         finally:
             close(engine)
 
+
+class LockedTests(BucketCase):
     def test_locked(self) -> None:
         """All segments of a session are locked until its end and the time it is kept, a hold by filter reaches the store, and what is
         only there is read as if it were here."""
@@ -215,7 +221,7 @@ class BucketTests(SynchronousTestCase):
             untils = {each["Retention"]["RetainUntilDate"].timestamp() for each in locks("retention")}
             return max(untils) - min(untils) <= 2.0 and min(untils) >= int(ended + 400 * 86400)
 
-        until(extended, "the locks to reach as far as the session is kept", 30.0)
+        until(extended, "the locks to reach as far as the session is kept", 2 * PATIENCE)
         self.gateway.hoopx("retention", "hold", "--target", "sh*", "--reason", "case 7")
 
         def held() -> bool:
@@ -224,7 +230,7 @@ class BucketTests(SynchronousTestCase):
             except Exception:
                 return False
 
-        until(held, "the hold to reach the store", 30.0)
+        until(held, "the hold to reach the store", 2 * PATIENCE)
         later = self.work(1)
         self.gateway.stop()
         self.assertEqual({line["state"] for line in self.verify()}, {"complete", "consistent"})
@@ -268,6 +274,8 @@ class BucketTests(SynchronousTestCase):
         self.assertEqual((done.returncode, again.exists()), (1, False), done.stderr)
         self.assertIn(f"are in {self.place}, and can not be fetched", " ".join(done.stderr.split()))
 
+
+class TokenTests(BucketCase):
     def test_expired(self) -> None:
         """Temporary credentials end: an alarm in words, and nothing else waits; when the files hold others, all arrives by itself."""
         proxy = TokenProxy(seaweedfs().port, ACCESS, SECRET)
@@ -282,18 +290,20 @@ class BucketTests(SynchronousTestCase):
             connection.untilReady()
             name = connection.address
         second = self.gateway.session(name)["session"]
-        until(lambda: "store-refused" in self.gateway.log(), "the alarm", 30.0)
+        until(lambda: "store-refused" in self.gateway.log(), "the alarm")
         self.assertIn("the credentials have expired (ExpiredToken)", self.gateway.log())
         self.assertFalse([key for key in self.keys() if second in key])
         for name, secret in (("access", "ASIA2"), ("secret", "anything"), ("token", "token 2")):
             (self.secrets / name).write_text(secret)
-        until(lambda: [key for key in self.keys() if second in key], "what waited to arrive", 90.0)
+        until(lambda: [key for key in self.keys() if second in key], "what waited to arrive", 2 * PATIENCE)
 
         # In time, nobody hears of it.
         alarms, refused = self.gateway.log().count("store-refused"), proxy.expired
-        proxy.known = {("ASIA3", "token 3")}
+        # Until both files are written, whatever stands in them is good: nobody reads them in between, for nobody is refused.
+        proxy.known = {(access, token) for access in ("ASIA2", "ASIA3") for token in ("token 2", "token 3")}
         for name, secret in (("access", "ASIA3"), ("token", "token 3")):
             (self.secrets / name).write_text(secret)
+        proxy.known = {("ASIA3", "token 3")}
         third = self.work(1)
         self.assertGreater(proxy.expired, refused)
         self.assertEqual(self.gateway.log().count("store-refused"), alarms)

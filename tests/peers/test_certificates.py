@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import socket
 import ssl
 import threading
@@ -15,12 +16,14 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from hoopx.recording.stored import openSegment
 from tests.peers.harness.certificates import Authority
 from tests.peers.harness.finding import requireModule
 from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.ports import freePort
 from tests.peers.harness.postgres import Postgres, debian, embedded
 from tests.peers.harness.processes import folder
+from tests.peers.harness.waiting import PATIENCE, until
 
 _LISTENERS = """
 [[listeners]]
@@ -49,7 +52,7 @@ groups = ["testers"]
 targets = ["*"]
 accounts = ["*"]
 """
-ITERATIONS = 1_000_000
+ITERATIONS = 2_000_000
 
 
 def shown(name: str, username: str, certificate: Path, key: Path) -> str:
@@ -90,9 +93,12 @@ class Echo:
     def _serve(self) -> None:
         while True:
             connection, _ = self._socket.accept()
-            with connection:
-                while data := connection.recv(1000):
-                    connection.sendall(data.upper())
+            try:
+                with connection:
+                    while data := connection.recv(1000):
+                        connection.sendall(data.upper())
+            except OSError:  # cut off: the next one may come
+                pass
 
 
 @functools.cache
@@ -119,6 +125,7 @@ def house() -> tuple[Gateway, dict[str, int]]:
         ],
         _GRANTS,
         _LISTENERS.format(certificate=certificate, key=key, authorities=people().path, **ports),
+        gateway='login_timeout = "120s"',
         listener="require_tls = true",
         name="certified",
     )
@@ -168,10 +175,19 @@ class TargetTests(Refusals):
         """A cancel request needs no certificate."""
         psycopg = requireModule("psycopg")
         with connect("right") as session:
-            timer = threading.Timer(0.5, session.cancel_safe)
-            timer.start()
-            self.assertRaises(psycopg.errors.QueryCanceled, session.execute, "SELECT pg_sleep(30)")
-            timer.join()
+            process = session.info.backend_pid
+
+            def sleeps() -> Any:
+                return debian().look("SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'", process)
+
+            def cancel() -> None:
+                until(sleeps, "the query to be under way")
+                session.cancel_safe()
+
+            canceller = threading.Thread(target=cancel)
+            canceller.start()
+            self.assertRaises(psycopg.errors.QueryCanceled, session.execute, f"SELECT pg_sleep({2 * PATIENCE})")
+            canceller.join()
             self.assertEqual(session.execute("SELECT 1").fetchall(), [(1,)])
 
     def test_wrong(self) -> None:
@@ -189,10 +205,14 @@ class TargetTests(Refusals):
             self.assertIn(said, text)
             for secret in ("/", "BEGIN", "belongs", "alert"):
                 self.assertNotIn(secret, text.partition("FATAL:")[2].replace("hoopx check", ""), text)
-            lines = [line for line in gateway.log().splitlines() if f'target "{name}"' in line or f"for {name}:" in line]
-            self.assertTrue(any(logged in line for line in lines), (name, lines))
+
+            def told(*words: str, name: str = name) -> bool:
+                lines = [line for line in gateway.log().splitlines() if f'target "{name}"' in line or f"for {name}:" in line]
+                return any(all(word in line for word in words) for line in lines)
+
+            until(lambda told=told, logged=logged: told(logged), f"{logged!r} of {name} in the log")
             if name not in ("gone", "bare"):
-                self.assertTrue(any("certificate file:" in line and "private_key file:" in line for line in lines), lines)
+                until(lambda told=told: told("certificate file:", "private_key file:"), f"the files of {name} in the log")
         for hidden in ("BEGIN CERT", "BEGIN PRIV"):
             self.assertNotIn(hidden, gateway.log())
 
@@ -201,11 +221,16 @@ class TargetTests(Refusals):
         gateway, _ = house()
         with connect("right", application_name="certified") as session:
             session.execute("SELECT 1")
-        [found] = [one for one in gateway.sessions("--target", "right") if one["state"] == "live"][:1] or gateway.sessions(
-            "--target", "right"
-        )[:1]
-        for path in gateway.data.glob(f"recordings/*/*/*/{found['session']}/*"):
-            self.assertNotIn(b"BEGIN ", path.read_bytes())
+            with socket.socket(fileno=os.dup(session.fileno())) as own:
+                client = "{}:{}".format(*own.getsockname())
+        session = gateway.session(client)["session"]
+        paths = list(gateway.data.glob(f"recordings/*/*/*/{session}/*.hxr"))
+        said = b""
+        for path in paths:
+            with openSegment(str(path)) as file:
+                said += file.read()
+        self.assertIn(b"SELECT 1", said)
+        self.assertNotIn(b"BEGIN ", said)
 
 
 class ClientTests(Refusals):
@@ -230,7 +255,7 @@ class ClientTests(Refusals):
         for certified in (None, alice()):
             with connect("right", certified, ports["direct"], sslnegotiation="direct") as session:
                 self.assertEqual(session.execute("SELECT 1").fetchall(), [(1,)])
-        with socket.create_connection(("127.0.0.1", ports["direct"]), 10) as plain:
+        with socket.create_connection(("127.0.0.1", ports["direct"]), PATIENCE) as plain:
             plain.sendall(b"\0\0\0\x08\x04\xd2\x16\x2f")
             said = b""
             while piece := plain.recv(1000):
@@ -242,7 +267,7 @@ class ClientTests(Refusals):
         context = ssl.create_default_context(cafile=str(gateway.authority))  # type: ignore[attr-defined]
         if pair:
             context.load_cert_chain(*map(str, pair))
-        with socket.create_connection(("127.0.0.1", ports["raw"]), 10) as plain:
+        with socket.create_connection(("127.0.0.1", ports["raw"]), PATIENCE) as plain:
             try:
                 with context.wrap_socket(plain, server_hostname="127.0.0.1") as tls:
                     tls.sendall(b"hello")
@@ -266,36 +291,54 @@ def drop(server: Postgres) -> None:
 
 class IterationTests(SynchronousTestCase):
     def test_many(self) -> None:
-        """A password that is hashed a million times holds up nobody else, and is hashed once."""
+        """A password that is hashed two million times holds up nobody else, and is hashed once."""
         server = embedded()
         with server.connect("postgres") as control:
             control.execute(f"SET scram_iterations = {ITERATIONS}")
             control.execute("CREATE ROLE counter LOGIN PASSWORD 'pw-counter'")
             self.addCleanup(drop, server)
-        house()
-        times: list[float] = []
-        began = time.monotonic()
+        gateway, _ = house()
+        assert gateway.process is not None
+        process = gateway.process.pid
+        began = time.thread_time()
         hashlib.pbkdf2_hmac("sha256", b"pw-counter", b"0123456789abcdef", ITERATIONS)
-        hashing = time.monotonic() - began
+        cost = time.thread_time() - began
+        served: list[Any] = []
 
         def login() -> None:
-            began = time.monotonic()
             with connect("slow", user="counter") as session:
-                session.execute("SELECT 1")
-            times.append(time.monotonic() - began)
+                served.append(session.execute("SELECT 1").fetchall())
 
         with connect("quick", user="app") as other:
             other.execute("SELECT 1")
+            start = before = besideReactor(process)
             together = [threading.Thread(target=login) for _ in range(4)]
             for each in together:
                 each.start()
-            waits = []
+            during = 0
             while any(each.is_alive() for each in together):
-                began = time.monotonic()
                 other.execute("SELECT 1")
-                waits.append(time.monotonic() - began)
+                after = besideReactor(process)
+                during += start + cost * 0.1 < before and after < start + cost * 0.9
+                before = after
+            before = besideReactor(process)
             login()
-        self.assertEqual(len(times), 5)
-        # A query of the other session never waits as long as one hash takes, and the hash is not made a second time.
-        self.assertLess(max(waits), hashing / 2)
-        self.assertLess(times[4], min(times[:4]) / 2)
+            again = besideReactor(process) - before
+        self.assertEqual(served, [[(1,)]] * 5)
+        # Queries of the other session are asked and answered while one hash is under way, and the hash is not made a second time: told by
+        # the work that is done, for how long it takes is the machine's affair.
+        self.assertGreater(during, 2)
+        self.assertLess(again, cost / 2)
+
+
+def besideReactor(process: int) -> float:
+    """@return: seconds of processor time of a process's threads, but for the first, which is the reactor's."""
+    total = 0
+    for each in Path(f"/proc/{process}/task").iterdir():
+        if each.name != str(process):
+            try:
+                user, system = (each / "stat").read_text().rpartition(")")[2].split()[11:13]
+            except OSError:  # it has ended
+                continue
+            total += int(user) + int(system)
+    return total / os.sysconf("SC_CLK_TCK")

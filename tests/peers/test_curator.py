@@ -8,16 +8,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.frames import EVENT, readSession, segmentName, unpack
+from hoopx.frames import EVENT, segmentName, unpack
 from hoopx.ledger.keys import publicKey
 from hoopx.ledger.leaf import parse
 from hoopx.ledger.reader import LedgerReader
+from hoopx.reading import readSession
 from hoopx.recording import catalogue
 from hoopx.recording.stored import ZSTD_MAGIC, openSegment
 from hoopx.recording.verify import verifySession
@@ -25,29 +28,43 @@ from tests.peers.harness.finding import LONG
 from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.ports import answers
 from tests.peers.harness.postgres import debian
+from tests.peers.harness.processes import child
 from tests.peers.harness.tap import Tap
-from tests.peers.harness.waiting import until
+from tests.peers.harness.waiting import PATIENCE, until
 from tests.peers.harness.wire import ServerError, Wire
-from tests.peers.test_kill import Load
+from tests.peers.test_kill import Load, fill
 
 ROUNDS = 500 if LONG else 3
 LATEST = 1.0
-"""Seconds of load before the kill, at the most."""
+"""Seconds of load before the kill, at the most; and as long as it takes until somebody is served, but for every tenth."""
+PATIENT: dict[str, Any] = {
+    "gateway": 'login_timeout = "120s"', "program": [sys.executable, str(Path(__file__).with_name("programs") / "patient.py")],
+}  # fmt: skip
+"""Of a gateway whose sessions wait as long as a slow machine needs to start the curator again."""
 RECORDING = '[recording]\nsegment = { size = "64KiB", age = "1s" }\n'
 
 
 class CuratorBase(SynchronousTestCase):
-    def gateway(self, more: str = "", name: str = "curator") -> Gateway:
-        gateway = Gateway([target("shop", debian(), account("app"), tls=False)], more=RECORDING + more, name=name).start()
+    def gateway(self, more: str = "", name: str = "curator", **options: Any) -> Gateway:
+        gateway = Gateway([target("shop", debian(), account("app"), tls=False)], more=RECORDING + more, name=name, **options).start()
         self.addCleanup(gateway.stop)
         return gateway
 
     def status(self, gateway: Gateway) -> dict:
-        # 1: nothing new can be recorded, as while the curator starts again.
-        found: dict = json.loads(gateway.call("status", "--json", good=(0, 1)))["curator"]
+        def look() -> dict | None:
+            # 1: nothing new can be recorded, as while the curator starts again.
+            said = gateway.call("status", "--json", good=(0, 1))
+            if not said:  # no answer in time
+                return None
+            found: dict = json.loads(said)["curator"]
+            # It is ready a moment before it is asked for the first time.
+            return found if found["state"] != "ready" or "ledger" in found else None
+
+        found = until(look, "the curator to be asked how it is")
+        assert found is not None
         return found
 
-    def settled(self, gateway: Gateway, sessions: int = 0, seconds: float = 60.0) -> list[dict]:
+    def settled(self, gateway: Gateway, sessions: int = 0, seconds: float = 2 * PATIENCE) -> list[dict]:
         """Wait until every session that is over has its last leaf. @return: all leaves."""
 
         def look() -> list[dict] | None:
@@ -64,7 +81,9 @@ class CuratorBase(SynchronousTestCase):
         return found
 
     def leaves(self, gateway: Gateway) -> list[dict]:
-        """All leaves of the last checkpoint, whose tree is made again and compared."""
+        """All leaves of the last checkpoint, whose tree is made again and compared; none while there is no checkpoint."""
+        if not (gateway.data / "ledger" / "checkpoint").exists():
+            return []
         reader = LedgerReader(str(gateway.data / "ledger"))
         found: list[dict] = []
         problems = reader.audit(reader.checkpoint([reader.first()]), lambda index, line: found.append(parse(line)))
@@ -96,14 +115,13 @@ class CuratorBase(SynchronousTestCase):
     def curatorOf(self, gateway: Gateway) -> int | None:
         """@return: the curator's process id."""
         assert gateway.process is not None
-        for each in Path("/proc").iterdir():
-            try:
-                if each.name.isdigit() and int((each / "stat").read_text().rpartition(")")[2].split()[1]) == gateway.process.pid:
-                    if b"hoopx.curator" in (each / "cmdline").read_bytes():
-                        return int(each.name)
-            except OSError:
-                continue
-        return None
+        return child(gateway.process.pid, b"hoopx.curator")
+
+    def curating(self, gateway: Gateway) -> int:
+        """@return: the same, when there is one."""
+        found = until(lambda: self.curatorOf(gateway), "the curator")
+        assert found is not None
+        return found
 
 
 class LifeTests(CuratorBase):
@@ -116,9 +134,9 @@ class LifeTests(CuratorBase):
             self.assertEqual(connection.value("select 'found by the index'"), "found by the index")
             (session,) = gateway.sessions()
             name = session["session"]
-            until(lambda: ("opened", name) in {(leaf["type"], leaf.get("session")) for leaf in self.leaves(gateway)}, "OPEN", 10)
+            until(lambda: ("opened", name) in {(leaf["type"], leaf.get("session")) for leaf in self.leaves(gateway)}, "OPEN")
             connection.value(f"select length('{'x' * 100_000}')")
-            until(lambda: any(leaf["type"] == "sealed" for leaf in self.leaves(gateway)), "a sealed segment while it lives", 20)
+            until(lambda: any(leaf["type"] == "sealed" for leaf in self.leaves(gateway)), "a sealed segment while it lives")
         leaves = self.settled(gateway, 1)
         types = [leaf["type"] for leaf in leaves if leaf.get("session") == name]
         self.assertEqual((types[0], types[-1]), ("opened", "done"))
@@ -146,7 +164,7 @@ class LifeTests(CuratorBase):
     def test_nothingSecret(self) -> None:
         """The curator's environment and arguments hold nothing but where Python's modules are."""
         gateway = self.gateway()
-        curator = self.curatorOf(gateway)
+        curator = self.curating(gateway)
         environment = Path(f"/proc/{curator}/environ").read_bytes().split(b"\0")
         self.assertEqual([each.partition(b"=")[0] for each in environment if each], [b"PYTHONPATH"])
 
@@ -156,8 +174,7 @@ class LifeTests(CuratorBase):
         token = gateway.token()
         live = Wire(gateway.port)
         live.login("app", token, "shop")
-        curator = self.curatorOf(gateway)
-        assert curator is not None
+        curator = self.curating(gateway)
         os.kill(curator, signal.SIGSTOP)
         try:
             with Wire(gateway.port) as refused:
@@ -169,8 +186,16 @@ class LifeTests(CuratorBase):
             self.assertEqual(live.value("select 42"), "42")
         finally:
             os.kill(curator, signal.SIGCONT)
-        with Wire(gateway.port) as again:
-            again.login("app", token, "shop")
+
+        def served() -> bool:
+            try:
+                with Wire(gateway.port) as again:
+                    again.login("app", token, "shop")
+            except ServerError:
+                return False
+            return True
+
+        until(served, "it to answer again")
         live.__exit__(None, None, None)
         self.consistent(gateway, self.settled(gateway, 2))
         self.assertIn("no leaf in the ledger", gateway.log())
@@ -178,27 +203,25 @@ class LifeTests(CuratorBase):
     def test_outlives(self) -> None:
         """One that was stopped does not end with its gateway: the next one waits for it, says for whom, and goes on when it is gone."""
         gateway = self.gateway(name="outlives")
-        curator = self.curatorOf(gateway)
-        assert curator is not None and gateway.process is not None
+        curator = self.curating(gateway)
+        assert gateway.process is not None
         os.kill(curator, signal.SIGSTOP)
         try:
             gateway.process.kill()
             process = gateway.launch()
-            until(lambda: f"is written by process {curator}, which was stopped (SIGSTOP)" in gateway.log(), "who is waited for", 15)
+            until(lambda: f"is written by process {curator}, which was stopped (SIGSTOP)" in gateway.log(), "who is waited for")
         finally:
             os.kill(curator, signal.SIGCONT)
-        process.ready(lambda: answers(gateway.port), "the next gateway", 30)
+        process.ready(lambda: answers(gateway.port), "the next gateway")
 
     def test_curatorKilled(self) -> None:
         """A session that begins while it is started again waits for it."""
-        gateway = self.gateway()
+        gateway = self.gateway(**PATIENT)
         token = gateway.token()
         live = Wire(gateway.port)
         live.login("app", token, "shop")
         for _ in range(3):
-            curator = self.curatorOf(gateway)
-            assert curator is not None
-            os.kill(curator, signal.SIGKILL)
+            os.kill(self.curating(gateway), signal.SIGKILL)
             with Wire(gateway.port) as connection:
                 connection.login("app", token, "shop")
                 self.assertEqual(connection.value("select 1"), "1")
@@ -212,10 +235,11 @@ class KillTests(CuratorBase):
     def test_killed(self) -> None:
         """Either of them at random moments, again and again: every checkpoint that was ever there is a prefix of the last ledger."""
         random = Random(7)
+        fill()
         far = Tap(debian().port)
         self.addCleanup(far.stop)
         gateway = Gateway(
-            [target("shop", debian(), account("app"), port=far.port, tls=False)], more=RECORDING, name="curator-kill"
+            [target("shop", debian(), account("app"), port=far.port, tls=False)], more=RECORDING, name="curator-kill", **PATIENT
         ).start()
         self.addCleanup(gateway.stop)
         token = gateway.token()
@@ -224,7 +248,7 @@ class KillTests(CuratorBase):
         for number in range(ROUNDS):
             compared += self.round(gateway, token, random, number)
             checkpoints.append(self.checkpoint(gateway))
-        leaves = self.settled(gateway, seconds=120)
+        leaves = self.settled(gateway)
         self.consistent(gateway, leaves)
         self.grown(gateway, checkpoints)
         self.assertGreater(compared, ROUNDS // 2)
@@ -235,6 +259,8 @@ class KillTests(CuratorBase):
         load = Load(near.port, token, number)
         both = random.random() < 0.5
         time.sleep(random.uniform(0.05, LATEST))
+        if number % 10:
+            until(lambda: any(passage.receivedFromOk() for passage in list(near.passages)), "somebody to be served")
         curator = self.curatorOf(gateway)
         if curator is not None:
             os.kill(curator, signal.SIGKILL)

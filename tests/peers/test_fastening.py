@@ -20,7 +20,6 @@ class SeaweedTests(test_fastening.FasteningCase):
     bucket = LOCKED
     lock = "COMPLIANCE"
     start = staticmethod(seaweedfs)
-    made = test_s3.S3Case.made
 
     def begin(self) -> Any:
         requireModule("boto3")

@@ -13,6 +13,7 @@ from tests.peers.harness.finding import LONG, require
 from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.postgres import PASSWORDS, debian
 from tests.peers.harness.tap import Passage, Tap
+from tests.peers.harness.waiting import PATIENCE
 from tests.peers.harness.wire import Wire, keyOf
 from tests.peers.harness.workload import Workload
 
@@ -94,13 +95,13 @@ class FidelityTests(SynchronousTestCase):
         environment = {"PGPASSWORD": self.gateway.token(), "PGSSLMODE": "disable"}
         done = subprocess.run(
             [require("pgbench"), "-h", "127.0.0.1", "-p", str(self.near.port), "-U", "app", "-n", *arguments, "shop"],
-            env=environment, capture_output=True, text=True, timeout=300,
+            env=environment, capture_output=True, text=True, timeout=5 * PATIENCE,
         )  # fmt: skip
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_pgbench(self) -> None:
         fill = [require("pgbench"), "-h", "127.0.0.1", "-p", str(debian().port), "-U", "app", "-i", "-q", "-s", "1", "shop"]
-        subprocess.run(fill, env={"PGPASSWORD": PASSWORDS["app"]}, check=True, capture_output=True, timeout=120)
+        subprocess.run(fill, env={"PGPASSWORD": PASSWORDS["app"]}, check=True, capture_output=True, timeout=PATIENCE)
         for mode in ("simple", "extended", "prepared"):
             self.pgbench("-c", "4", "-t", str(TRANSACTIONS), "-M", mode)
             self.pgbench("-S", "-c", "4", "-t", str(TRANSACTIONS), "-M", mode)

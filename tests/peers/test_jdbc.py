@@ -24,7 +24,7 @@ def classes() -> str:
     driver = jdbcDriver()
     made = folder("jdbc")
     done = subprocess.run(
-        [require("javac"), "-cp", driver, "-d", str(made), str(SOURCE)], capture_output=True, text=True, timeout=120
+        [require("javac"), "-cp", driver, "-d", str(made), str(SOURCE)], capture_output=True, text=True, timeout=300
     )
     if done.returncode:
         raise AssertionError(done.stderr)
@@ -36,7 +36,7 @@ class JdbcTests(Through):
         route = self.route()
         url = f"jdbc:postgresql://{route.host}:{route.port}/{route.database}?sslmode={mode}"
         argv = [require("java"), "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", classes(), "Peer", url, route.user]
-        done = subprocess.run(argv, input=route.password, capture_output=True, text=True, timeout=240)
+        done = subprocess.run(argv, input=route.password, capture_output=True, text=True, timeout=600)
         self.assertEqual([line[6:] for line in done.stdout.splitlines()], CHECKS, done.stdout + done.stderr)
         self.assertEqual(done.returncode, 0, done.stderr)
 

@@ -10,6 +10,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from tests.peers import test_refusal
+from tests.peers.harness.waiting import PATIENCE
 from tests.peers.harness.wire import SYNC, Wire, bind, close, execute, fields, message, parse, query
 
 HARMLESS = "SELECT 1"
@@ -18,12 +19,12 @@ HELD = "INSERT INTO judged SELECT 666 WHERE 'ask' <> ''"
 
 
 class NamesTests(TestCase):
-    timeout = 20
+    timeout = 300
     setUp = test_refusal.RefusalTests.setUp
     rows = test_refusal.RefusalTests.rows
 
     def wire(self) -> Wire:
-        return Wire(self.port, 10).login("app", self.token, "shop")
+        return Wire(self.port, PATIENCE).login("app", self.token, "shop")
 
     @inlineCallbacks
     def attack(self, disturb, understood=True):

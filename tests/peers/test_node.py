@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.peers.harness.finding import DIRECT, nodePostgres, require
 from tests.peers.harness.routes import Directly, Through
+from tests.peers.harness.waiting import PATIENCE
 
 PROGRAM = Path(__file__).with_name("programs") / "peer.js"
 CHECKS = [
@@ -25,7 +26,7 @@ class NodeTests(Through):
         environment = route.environment(NODE_PATH=str(modules), PEER_TLS=tls)
         # node-postgres reads it in its own way.
         del environment["PGSSLMODE"]
-        done = subprocess.run([require("node"), str(PROGRAM)], env=environment, capture_output=True, text=True, timeout=240)
+        done = subprocess.run([require("node"), str(PROGRAM)], env=environment, capture_output=True, text=True, timeout=5 * PATIENCE)
         self.assertEqual([line[6:] for line in done.stdout.splitlines()], CHECKS, done.stdout + done.stderr)
         self.assertEqual(done.returncode, 0, done.stderr)
 

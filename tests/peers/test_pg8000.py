@@ -14,12 +14,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.peers.harness.finding import DIRECT, requireModule
 from tests.peers.harness.routes import Directly, Through
+from tests.peers.harness.waiting import PATIENCE
 
 
 class Pg8000Tests(Through):
     def connect(self, **more: Any) -> Any:
         native = requireModule("pg8000.native")
-        connection = native.Connection(**self.route().parameters(), timeout=30, **more)
+        connection = native.Connection(**self.route().parameters(), timeout=PATIENCE, **more)
         self.addCleanup(connection.close)
         return connection
 

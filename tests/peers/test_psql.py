@@ -15,7 +15,7 @@ from tests.peers.harness.finding import DIRECT, LONG, embeddedPostgres, require
 from tests.peers.harness.processes import folder
 from tests.peers.harness.routes import Directly, Route, Through, directly, through
 from tests.peers.harness.terminal import Terminal
-from tests.peers.harness.waiting import until
+from tests.peers.harness.waiting import PATIENCE, until
 
 BULK = (300 if LONG else 60) * 1024 * 1024
 FLAT = 32 * 1024 * 1024
@@ -111,7 +111,7 @@ class PsqlTests(Through):
         done = subprocess.run(
             [self.program(), "-X", *arguments],
             input=script, env=(route or self.route()).environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=120,
+            timeout=PATIENCE,
         )  # fmt: skip
         self.assertEqual(done.returncode, status, done.stdout)
         return done.stdout
@@ -218,8 +218,8 @@ class PsqlTests(Through):
     def test_interrupt(self) -> None:
         server = self.route().server
         terminal = self.terminal()
-        terminal.type("SELECT pg_sleep(77);\n")
-        running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep(77)%%'"
+        terminal.type("SELECT pg_sleep(777);\n")
+        running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep(777)%%'"
         until(lambda: server.look(running) == [(1,)], "the statement to run")
         terminal.type("\x03")
         terminal.expect("canceling statement due to user request")
@@ -233,8 +233,8 @@ class PsqlTests(Through):
         terminal = self.terminal()
         terminal.type("BEGIN;\n")
         terminal.expect("BEGIN\r\n")
-        terminal.type("SELECT pg_sleep(78);\n")
-        running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep(78)%%'"
+        terminal.type("SELECT pg_sleep(778);\n")
+        running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep(778)%%'"
         until(lambda: server.look(running) == [(1,)], "the statement to run")
         terminal.type("\x03")
         terminal.expect("canceling statement due to user request")
@@ -299,7 +299,7 @@ class NewPsqlTests(PsqlTests):
 
     def test_newest_protocol(self) -> None:
         environment = self.route().environment(PGMINPROTOCOLVERSION="3.2", PGMAXPROTOCOLVERSION="3.2")
-        done = subprocess.run([self.program(), "-XAtc", "SELECT 42"], env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([self.program(), "-XAtc", "SELECT 42"], env=environment, capture_output=True, text=True, timeout=PATIENCE)
         self.assertEqual((done.returncode, done.stdout), (0, "42\n"), done.stderr)
 
 
@@ -328,5 +328,5 @@ class OldServerTests(SynchronousTestCase):
         program = Path(embeddedPostgres(18)) / "psql"
         for newest in ("3.0", "3.2", "latest"):
             environment["PGMAXPROTOCOLVERSION"] = newest
-            done = subprocess.run([program, "-XAtc", "SELECT 42"], env=environment, capture_output=True, text=True, timeout=60)
+            done = subprocess.run([program, "-XAtc", "SELECT 42"], env=environment, capture_output=True, text=True, timeout=PATIENCE)
             self.assertEqual((done.returncode, done.stdout), (0, "42\n"), done.stderr)

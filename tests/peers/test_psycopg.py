@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.peers.harness.finding import DIRECT, requireModule
 from tests.peers.harness.routes import Directly, Through
-from tests.peers.harness.waiting import until
+from tests.peers.harness.waiting import PATIENCE, until
 
 MIB = 1024 * 1024
 
@@ -24,7 +24,7 @@ class PsycopgTests(Through):
 
     def connect(self, **more: Any) -> Any:
         route = self.route()
-        wanted = {"autocommit": True, "connect_timeout": 20, "sslmode": "disable", **more}
+        wanted = {"autocommit": True, "connect_timeout": int(PATIENCE), "sslmode": "disable", **more}
         connection = self.psycopg.connect(
             host=route.host, port=route.port, user=route.user, password=route.password, dbname=route.database, **wanted
         )
@@ -125,7 +125,7 @@ class PsycopgTests(Through):
         process = connection.execute("SELECT pg_backend_pid()").fetchone()[0]
         self.assertEqual(connection.info.backend_pid, process)
         server = self.route().server
-        active = "SELECT state FROM pg_stat_activity WHERE pid = %s AND query LIKE '%%pg_sleep(66)%%'"
+        active = "SELECT state FROM pg_stat_activity WHERE pid = %s AND query LIKE '%%pg_sleep(666)%%'"
         for cancel in (connection.cancel, connection.cancel_safe):
 
             def later(cancel: Any = cancel) -> None:
@@ -135,8 +135,8 @@ class PsycopgTests(Through):
             thread = threading.Thread(target=later)
             thread.start()
             with self.assertRaises(self.psycopg.errors.QueryCanceled):
-                connection.execute("SELECT pg_sleep(66)")
-            thread.join(20)
+                connection.execute("SELECT pg_sleep(666)")
+            thread.join(PATIENCE)
             self.assertEqual(connection.execute("SELECT 1").fetchone(), (1,))
 
     def test_notify(self) -> None:
@@ -144,7 +144,7 @@ class PsycopgTests(Through):
         connection.execute("LISTEN wide")
         for number in range(20):
             other.execute("SELECT pg_notify('wide', %s)", [f"{number} " + "ü" * 1000])
-        found = list(connection.notifies(timeout=20, stop_after=20))
+        found = list(connection.notifies(timeout=PATIENCE, stop_after=20))
         self.assertEqual([int(one.payload.split()[0]) for one in found], list(range(20)))
         self.assertEqual({one.pid for one in found}, {other.info.backend_pid})
 

@@ -15,14 +15,17 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from hoopx.config.loader import parse
-from hoopx.frames import DATA, readSession
+from hoopx.frames import DATA
 from hoopx.interfaces import IApprover, ICommandPolicy
+from hoopx.reading import readSession
+from hoopx.recording.stored import openSegment
 from hoopx.service import makeProxyService
 from hoopx.values import ALLOW, ATTEMPTED, CLIENT, HOLD, MADE, TARGET, block
 from tests.peers.harness.finding import requireModule
 from tests.peers.harness.gateway import account, target
 from tests.peers.harness.postgres import debian
 from tests.peers.harness.processes import folder
+from tests.peers.harness.waiting import PATIENCE
 
 CONFIGURATION = """
 [gateway]
@@ -78,7 +81,7 @@ class Patience:
 
 
 class RefusalTests(TestCase):
-    timeout = 20
+    timeout = 300
 
     @inlineCallbacks
     def setUp(self):
@@ -341,7 +344,7 @@ class RefusalTests(TestCase):
             connection.pgconn.send_query(b"INSERT INTO judged SELECT 1 WHERE 'ask' <> ''")
             connection.pgconn.flush()
             self.connection = connection
-            return self.left.wait(30)
+            return self.left.wait(PATIENCE)
 
         self.left = Event()
         asked = self.approver.waiting
@@ -357,7 +360,8 @@ class RefusalTests(TestCase):
         """The attempt, the replacement and our answer are in the recording; the bytes of each side come out right."""
         yield self.talk(lambda connection: self.refused(connection.execute, "SELECT 'forbidden'"))
         [path] = sorted(Path(self.service.settings.gateway.data).glob("recordings/*/*/*/*"))
-        data = [frame for frame in readSession(path) if frame.kind == DATA]
+        # It may be over by now, and packed.
+        data = [frame for frame in readSession(path, openSegment) if frame.kind == DATA]
         attempted = b"".join(frame.payload for frame in data if (frame.side, frame.origin) == (CLIENT, ATTEMPTED))
         made = b"".join(frame.payload for frame in data if (frame.side, frame.origin) == (CLIENT, MADE))
         answered = b"".join(frame.payload for frame in data if (frame.side, frame.origin) == (TARGET, MADE))

@@ -17,7 +17,7 @@ from tests.ledger.rig import key
 from tests.peers.harness.gateway import Gateway
 from tests.peers.harness.ports import answers, freePort
 from tests.peers.harness.processes import Process, folder
-from tests.peers.harness.waiting import until
+from tests.peers.harness.waiting import PATIENCE, until
 from tests.peers.harness.wire import Wire
 from tests.peers.test_evidence import HOOPX, EvidenceBase
 
@@ -44,25 +44,25 @@ class RotationTests(EvidenceBase):
         argv = [sys.executable, "-c", HOOPX, "witness", "--data", str(data), "--ledgers", str(data / "ledgers")]
         process = Process([*argv, "--listen", f"tcp:{port}:interface=127.0.0.1"], data / "log", environment=dict(os.environ))
         self.addCleanup(process.stop)
-        process.ready(lambda: answers(port), "the witness", 60)
+        process.ready(lambda: answers(port), "the witness")
         return process
 
     def refused(self, gateway: Gateway) -> str:
         """@return: what it said when it did not start."""
         process = gateway.launch()
-        until(lambda: not process.running(), "the gateway to give up", 60)
+        until(lambda: not process.running(), "the gateway to give up")
         return gateway.log()
 
     def verified(self, gateway: Gateway, *arguments: str) -> tuple[int, dict]:
         run = subprocess.run(
-            [sys.executable, "-c", HOOPX, "verify", "--json", *arguments], env=gateway.environment, capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", HOOPX, "verify", "--json", *arguments], env=gateway.environment, capture_output=True, text=True, timeout=PATIENCE
         )
         return run.returncode, json.loads(run.stdout)[-1]
 
     def test_rotated(self) -> None:
         port, cosigned = freePort(), folder("witness")
         argv = [sys.executable, "-c", HOOPX, "witness", "--data", str(cosigned), "--name", "w.example.com", "--vkey"]
-        vkey = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+        vkey = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout.strip()
         gateway = self.made(
             f'signing_key = {{ file = "{self.pem}" }}\nwitness_quorum = 1\n'
             f'\n[[recording.witnesses]]\nurl = "http://127.0.0.1:{port}/"\nkey = "{vkey}"\n'
@@ -75,7 +75,7 @@ class RotationTests(EvidenceBase):
             return found["size"] >= 3 and found["published"] == found["size"]
 
         self.sessions(gateway, 1)
-        until(witnessed, "the witness's signature", 60)
+        until(witnessed, "the witness's signature")
         with Wire(gateway.port) as connection:
             connection.login("app", gateway.token(), "shop")
             connection.value("select 'cut short'")
@@ -97,10 +97,10 @@ class RotationTests(EvidenceBase):
         self.assertEqual(gateway.hoopx("ledger", "keys").split(), [first.strip(), last])
         self.sessions(gateway, 1)
         # The witness knows the old key alone: it does not sign what that has not signed.
-        until(lambda: "403" in json.dumps(self.status(gateway)["ledger"]["witnesses"]), "the witness to refuse", 60)
+        until(lambda: "403" in json.dumps(self.status(gateway)["ledger"]["witnesses"]), "the witness to refuse")
         witness.stop()
         self.witness(cosigned, port, gateway.hoopx("ledger", "keys"))
-        until(witnessed, "the witness to follow", 60)
+        until(witnessed, "the witness to follow")
         with Wire(gateway.port) as connection:  # one that goes on is no shortcoming
             connection.login("app", gateway.token(), "shop")
             connection.value("select 'still here'")
@@ -133,7 +133,7 @@ class RotationTests(EvidenceBase):
                 "import os, signal\nfrom hoopx.recording.files import Files\n"
                 f"setattr(Files, {moment!r}, lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL))\n" + HOOPX
             )
-            run = subprocess.run([sys.executable, "-c", script, *rotate[3:]], env=gateway.environment, capture_output=True, timeout=60)
+            run = subprocess.run([sys.executable, "-c", script, *rotate[3:]], env=gateway.environment, capture_output=True, timeout=PATIENCE)
             self.assertEqual(run.returncode, -9, run.stderr)
             works = []
             for number in (1, 2):

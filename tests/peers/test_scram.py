@@ -14,6 +14,7 @@ from hoopx.errors import TargetFailed
 from hoopx.protocols.postgres import messages
 from hoopx.protocols.postgres.scram import PLAIN, PLUS, Known, ScramClient
 from tests.peers.harness.postgres import Postgres, debian, embedded
+from tests.peers.harness.waiting import PATIENCE
 
 PASSWORDS = [
     "plain", "with 'quote\"", "\u00e4\u00f6\u00fc\u20ac", "a\u00a0b", "I\u00adX", "\u00aa\u2168", "\u0340x", "\u0627\u0031",
@@ -34,13 +35,16 @@ def receive(connection: socket.socket) -> tuple[bytes, bytes]:
         head += connection.recv(5 - len(head)) or b"\0" * 5
     size = struct.unpack("!I", head[1:])[0] + 1
     while len(head) < size:
-        head += connection.recv(size - len(head))
+        more = connection.recv(size - len(head))
+        if not more:
+            raise EOFError("closed in the middle of a message")
+        head += more
     return head[:1], head
 
 
 def login(server: Postgres, user: str, password: str, *, tls: bool, mechanisms: list[str] | None = None) -> ScramClient:
     """@return: the client, when the server has let it in."""
-    with socket.create_connection(("127.0.0.1", server.port), 10) as plain:
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as plain:
         connection, certificate = plain, None
         if tls:
             plain.sendall(messages.SSL_REQUEST_PACKET)

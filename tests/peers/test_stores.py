@@ -9,6 +9,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +31,14 @@ from hoopx.ledger.leaf import leaf
 from hoopx.recording.acts import verifyServer
 from hoopx.recording.book import Book
 from hoopx.registry import protocols
+from hoopx.state import engine as engines
 from hoopx.state import reread
 from hoopx.state.address import locate
 from hoopx.state.audit import Audit
 from hoopx.state.engine import close
 from hoopx.state.marks import Marks
 from hoopx.state.rows import AuditAway
-from hoopx.state.schema import HEAD, STATE, configuration, revision
+from hoopx.state.schema import HEAD, MIGRATING, STATE, configuration, revision, upgrade
 from hoopx.state.store import Store
 from hoopx.state.tables import metadata as stateTables
 from hoopx.state.thread import StateThread, Unavailable
@@ -45,9 +48,17 @@ from tests.index.older import migrated, older
 from tests.index.rig import BEGAN, asked, contents, feed, record, writer
 from tests.peers.harness.finding import embeddedPostgres
 from tests.peers.harness.postgres import ADMIN, Postgres, embedded
+from tests.peers.harness.waiting import PATIENCE, until
 from tests.state.test_store import row
 
 _NUMBERS = itertools.count()
+
+SECONDS = 4.0
+"""That a login waits for the state. Some of the tests' real time passes."""
+IN_TIME = 8 * SECONDS
+"""So late may a slow machine notice that they are over."""
+LOGINS = 20
+"""At once: one after the other they would wait for much longer than L{IN_TIME}."""
 
 
 def database(case: Any, server: Postgres) -> Reference:
@@ -161,7 +172,8 @@ class IndexTests(SearchCases, SynchronousTestCase):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            thread.join(PATIENCE)
+        self.assertEqual([thread for thread in threads if thread.is_alive()], [])
         self.assertEqual(failures, [])
 
 
@@ -212,11 +224,40 @@ class StateTests(SynchronousTestCase):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            thread.join(PATIENCE)
+        self.assertEqual([thread for thread in threads if thread.is_alive()], [])
         self.assertEqual(failures, [])
 
+    def test_waitsForAnother(self) -> None:
+        """However long somebody else's migration takes, and each of its statements: nobody waits to log in yet."""
+        where = locate(database(self, embedded()), Path())
+        engine = engines.connect(where, statementSeconds=0.2)
+        self.addCleanup(close, engine)
+        failures: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                with engine.execution_options(write=True).begin() as connection:
+                    upgrade(connection, "there")
+            except BaseException as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=work)
+        waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = "
+                     "current_database()) AND clock_timestamp() - waitstart > '1 s'")  # fmt: skip
+        other = create_engine(where)
+        self.addCleanup(other.dispose)
+        with other.begin() as connection:
+            engines.oneByOne(connection, MIGRATING)
+            thread.start()
+            until(lambda: failures or connection.execute(waits).scalar(), "it to have waited longer than a statement may take")
+        thread.join(PATIENCE)
+        self.assertEqual(failures, [])
+        with engine.connect() as connection:
+            self.assertEqual(revision(connection), HEAD)
+            self.assertEqual(connection.execute(text("SHOW lock_timeout")).scalar(), "200ms")
+
     def test_interrupted(self) -> None:
-        from hoopx.state.schema import upgrade
 
         engine = create_engine(locate(database(self, embedded()), Path()))
         self.addCleanup(engine.dispose)
@@ -237,18 +278,21 @@ class StateTests(SynchronousTestCase):
         Whoever asks for what came after a revocation misses none: a later number is not to be seen before an earlier one. So a
         second revocation waits for the first one's commit.
         """
-        from hoopx.state import engine as engines
         from hoopx.state.store import REVOKING
 
         for id in "ab":
             self.store.addToken(row(id))
         done = threading.Event()
-        thread = threading.Thread(target=lambda: (self.other().revokeTokens(5.0, id="b"), done.set()))
+        other = self.other()
+        thread = threading.Thread(target=lambda: (other.revokeTokens(5.0, id="b"), done.set()))
+        here = "SELECT oid FROM pg_database WHERE datname = current_database()"
+        waiting = text(f"SELECT count(*) FROM pg_locks WHERE NOT granted AND database = ({here})")
         with self.store.writing() as connection:
             engines.oneByOne(connection, REVOKING)
             thread.start()
-            self.assertFalse(done.wait(0.5))
-        thread.join()
+            until(lambda: done.is_set() or connection.execute(waiting).scalar(), "the other one to wait")
+            self.assertFalse(done.is_set())
+        thread.join(PATIENCE)
         self.assertTrue(done.is_set())
 
     def test_audit(self) -> None:
@@ -350,13 +394,13 @@ class _Writing(TextClause):
 class OutageTests(TestCase):
     """The server stops, hangs, and comes back."""
 
-    timeout = 120
+    timeout = 300
 
     @inlineCallbacks
     def setUp(self) -> Any:
         self.server = ownServer()
         self.url = database(self, self.server)
-        self.thread = StateThread(reactor, 4.0)
+        self.thread = StateThread(reactor, SECONDS)
         self.thread.start()
         self.addCleanup(self.thread.stop)
         self.store = yield self.thread.patiently(Store.open, self.url, Path(self.mktemp()))
@@ -369,10 +413,8 @@ class OutageTests(TestCase):
         return self.verifier.verify(Claim("postgres", "orders", "", Token(self.token)))
 
     @inlineCallbacks
-    def refused(self, within: float) -> Any:
-        began = time.monotonic()
-        failure = yield self.assertFailure(self.login(), Refusal)
-        self.assertLess(time.monotonic() - began, within)
+    def refused(self) -> Any:
+        failure = yield self.assertFailure(self.login().addTimeout(IN_TIME, reactor), Refusal)
         self.assertEqual(failure.code, "unavailable")
         self.assertNotIn(ADMIN, str(failure))
         self.assertGreaterEqual(len(self.flushLoggedErrors()), 1)
@@ -384,7 +426,7 @@ class OutageTests(TestCase):
         self.server.stop()
         try:
             for _ in range(3):
-                yield self.refused(5.0)
+                yield self.refused()
         finally:
             self.server._start()
         identity = yield self.login()
@@ -402,19 +444,13 @@ class OutageTests(TestCase):
     def test_hangs(self) -> Any:
         """A server that takes what it is sent and does not answer: every login is refused in time, and none waits for another."""
         yield self.login()
-        processes = family(self.server.process.pid)
-        for pid in processes:
-            os.kill(pid, signal.SIGSTOP)
-        try:
+        with hanging(self.server.process.pid):
             began = time.monotonic()
-            several = [self.refused(9.0) for _ in range(20)]
+            several = [self.refused() for _ in range(LOGINS)]
             yield gatherResults(several)
-            self.assertLess(time.monotonic() - began, 9.0)
+            self.assertLess(time.monotonic() - began, LOGINS * SECONDS / 2)
             # The one that waited for an answer was let go: the thread is free although the server still hangs.
-            yield self.thread.patiently(lambda: None).addTimeout(5.0, reactor)
-        finally:
-            for pid in processes:
-                os.kill(pid, signal.SIGCONT)
+            yield self.thread.patiently(lambda: None).addTimeout(PATIENCE, reactor)
         identity = yield self.login()
         self.assertEqual(identity.name, "alice")
 
@@ -442,14 +478,30 @@ def ownServer() -> Postgres:
     return _SERVER[0]
 
 
-def family(pid: int) -> list[int]:
-    found = [pid]
+@contextmanager
+def hanging(pid: int) -> Iterator[None]:
+    """A server and all that it has started stand still: it first, then it starts no more of them while we look."""
+    stopped: list[int] = []
+    try:
+        for each in itertools.chain([pid], _children(pid)):
+            stopped.append(each)
+            os.kill(each, signal.SIGSTOP)
+            until(lambda each=each: _stat(each)[0] in "TZ", "the server to stand still")
+        yield
+    finally:
+        for each in stopped:
+            os.kill(each, signal.SIGCONT)
+
+
+def _children(pid: int) -> Iterator[int]:
     for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            except (OSError, IndexError):
-                continue
-            if parent == pid:
-                found.append(int(folder.name))
-    return found
+        try:
+            if folder.name.isdigit() and int(_stat(int(folder.name))[1]) == pid:
+                yield int(folder.name)
+        except OSError:
+            continue
+
+
+def _stat(pid: int) -> list[str]:
+    """@return: state and parent of a process, as C{proc(5)} tells them, and more."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -36,7 +36,7 @@ def program() -> str:
         made.parent.mkdir(parents=True, exist_ok=True)
         fresh = made.with_name(f"{made.name}.{os.getpid()}")
         environment = {**os.environ, "GOFLAGS": "-buildvcs=false"}
-        built = subprocess.run([go, "build", "-o", str(fresh), "."], cwd=PROGRAM, capture_output=True, text=True, timeout=300, env=environment)
+        built = subprocess.run([go, "build", "-o", str(fresh), "."], cwd=PROGRAM, capture_output=True, text=True, timeout=900, env=environment)
         if built.returncode:
             raise missing("a Go of 1.25 or later that can fetch modules", f"go build in {PROGRAM.name}: {built.stderr[-300:]}")
         fresh.rename(made)
@@ -45,12 +45,12 @@ def program() -> str:
 
 class GoTests(SynchronousTestCase):
     def go(self, *arguments: str, given: bytes = b"") -> str:
-        run = subprocess.run([program(), *arguments], input=given, capture_output=True, timeout=60)
+        run = subprocess.run([program(), *arguments], input=given, capture_output=True, timeout=300)
         self.assertEqual(run.returncode, 0, run.stderr.decode())
         return run.stdout.decode()
 
     def refused(self, *arguments: str, given: bytes = b"") -> None:
-        run = subprocess.run([program(), *arguments], input=given, capture_output=True, timeout=60)
+        run = subprocess.run([program(), *arguments], input=given, capture_output=True, timeout=300)
         self.assertEqual(run.returncode, 1, run.stdout.decode())
 
 

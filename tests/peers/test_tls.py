@@ -17,6 +17,7 @@ from tests.peers.harness.finding import requireModule
 from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.postgres import debian
 from tests.peers.harness.processes import folder
+from tests.peers.harness.waiting import PATIENCE
 
 
 @functools.cache
@@ -96,7 +97,7 @@ class BothEndsTests(SynchronousTestCase):
 
     def test_injected(self) -> None:
         """What follows a request for TLS in the clear is never taken for something said under TLS (CVE-2021-23214)."""
-        with socket.create_connection(("127.0.0.1", gateway().port), 10) as plain:
+        with socket.create_connection(("127.0.0.1", gateway().port), PATIENCE) as plain:
             plain.sendall(messages.SSL_REQUEST_PACKET + messages.startup(196608, {"user": "app", "database": "right"}))
             answer = b""
             try:
@@ -112,7 +113,7 @@ class BothEndsTests(SynchronousTestCase):
         for offered in (None, ["http/1.1"]):
             if offered:
                 context.set_alpn_protocols(offered)
-            with socket.create_connection(("127.0.0.1", gateway().port), 10) as plain:
+            with socket.create_connection(("127.0.0.1", gateway().port), PATIENCE) as plain:
                 try:
                     with context.wrap_socket(plain, server_hostname="127.0.0.1") as tls:
                         tls.sendall(messages.startup(196608, {"user": "app", "database": "right"}))

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.peers.harness.finding import require
 from tests.peers.harness.processes import folder
 from tests.peers.harness.routes import through
-from tests.peers.harness.waiting import until
+from tests.peers.harness.waiting import PATIENCE, until
 
 QUERIES = ["select 'first' as one", "select n, repeat('x', 4000) from generate_series(1, 100) n", "select 1/0"]
 WRONG = "tcp.checksum.status == 0 || ip.checksum.status == 0 || tcp.analysis.flags || _ws.malformed"
@@ -24,7 +24,7 @@ class TsharkTests(SynchronousTestCase):
 
     def tshark(self, capture: Path, *arguments: str) -> list[str]:
         command = [require("tshark"), "-r", str(capture), "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]
-        done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=PATIENCE)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.splitlines()
 
@@ -33,7 +33,7 @@ class TsharkTests(SynchronousTestCase):
         assert route.gateway is not None
         mark = f"select 'pcapng {id(self)}'"
         command = [require("psql"), "-X", "-q", "-A", "-t", *(part for text in [mark, *QUERIES] for part in ("-c", text))]
-        subprocess.run(command, env=route.environment(), capture_output=True, timeout=60)
+        subprocess.run(command, env=route.environment(), capture_output=True, timeout=PATIENCE)
         capture = folder("tshark") / "session.pcapng"
 
         def look() -> bool:
@@ -45,7 +45,7 @@ class TsharkTests(SynchronousTestCase):
                     return True
             return False
 
-        until(look, "the session to be complete", 20.0)
+        until(look, "the session to be complete")
         return capture, mark
 
     def test_dissected(self) -> None:

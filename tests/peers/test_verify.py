@@ -18,7 +18,7 @@ from tests.peers.harness.gateway import Gateway, account, target
 from tests.peers.harness.ports import freePort
 from tests.peers.harness.postgres import embedded
 from tests.peers.harness.processes import folder
-from tests.peers.harness.waiting import until
+from tests.peers.harness.waiting import PATIENCE, until
 
 WORK = "select repeat('x', 1000) from generate_series(1, 300)"
 
@@ -46,7 +46,7 @@ class VerifyTests(SynchronousTestCase):
             done = {line["state"] for line in found[:-1]} == {"complete"} and not found[-1]["pending"] and found[-1]["size"]
             return found if done else None
 
-        found = until(look, "all sessions to be complete, and the ledger to be signed", 30.0)
+        found = until(look, "all sessions to be complete, and the ledger to be signed")
         assert found is not None
         return found
 
@@ -56,7 +56,7 @@ class VerifyTests(SynchronousTestCase):
         keyfile = folder("auditor") / "key"
         keyfile.write_text(f"{identity}\n")
         self.start(f'encrypt_to = ["{identity.to_public()}"]')
-        self.assertEqual(self.psql().wait(60), 0)
+        self.assertEqual(self.psql().wait(PATIENCE), 0)
         for arguments in [(), ("--identity", str(keyfile))]:
             (line, _) = self.settled(*arguments)
             self.assertEqual(line["key"] is not None, True)
@@ -66,16 +66,16 @@ class VerifyTests(SynchronousTestCase):
 
         def figures() -> str | None:
             """When the curator has told how it is since."""
-            with urlopen(f"http://127.0.0.1:{port[1]}/metrics", timeout=20) as answer:
+            with urlopen(f"http://127.0.0.1:{port[1]}/metrics", timeout=PATIENCE) as answer:
                 text = answer.read().decode()
             size = self.verify()[-1]["size"]
             return text if size > 2 and f"hoopx_ledger_leaves {size}.0\n" in text else None
 
-        text = until(figures, "the figures to tell of the ledger", 30.0)
+        text = until(figures, "the figures to tell of the ledger")
         assert text is not None
         self.assertIn("hoopx_curator_up 1.0\n", text)
         self.assertIn('hoopx_sessions_ended_total{reason="client-left"} 1.0\n', text)
-        with urlopen(f"http://127.0.0.1:{port[1]}/readyz", timeout=20) as answer:
+        with urlopen(f"http://127.0.0.1:{port[1]}/readyz", timeout=PATIENCE) as answer:
             self.assertEqual(answer.read(), b"ready\n")
 
     def test_atWork(self) -> None:

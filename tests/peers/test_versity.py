@@ -4,8 +4,6 @@ The backend C{s3:} with another real server: what one server takes and what S3 i
 
 from __future__ import annotations
 
-from twisted.trial.unittest import SynchronousTestCase
-
 from hoopx.storage.errors import StorageConflict
 from tests.peers import test_bucket, test_gateways, test_s3
 from tests.peers.harness.versity import versity
@@ -13,7 +11,7 @@ from tests.storage.contract import CONTENT, NAME
 
 
 class Elsewhere:
-    """Mixed in before a case of L{tests.peers.test_s3}."""
+    """Mixed in before a case of another module: its server is this one."""
 
     def setUp(self) -> None:
         for module in (test_s3, test_bucket, test_gateways):
@@ -48,30 +46,9 @@ class TroubleTests(Elsewhere, test_s3.TroubleTests):
     pass
 
 
-class BucketTests(Elsewhere, SynchronousTestCase):
-    """A gateway, and auditors who have the bucket."""
-
-    begin = test_bucket.BucketTests.begin
-    sealed = test_bucket.BucketTests.sealed
-    work = test_bucket.BucketTests.work
-    verify = test_bucket.BucketTests.verify
-    keys = test_bucket.BucketTests.keys
-    proven = test_bucket.BucketTests.proven
-    test_locked = test_bucket.BucketTests.test_locked
+class LockedTests(Elsewhere, test_bucket.LockedTests):
+    pass
 
 
-class GatewaysTests(Elsewhere, SynchronousTestCase):
-    """Several of them."""
-
-    gateway = test_gateways.GatewaysTests.gateway
-    session = test_gateways.GatewaysTests.session
-    objects = test_gateways.GatewaysTests.objects
-    of = test_gateways.GatewaysTests.of
-    stored = test_gateways.GatewaysTests.stored
-    verify = test_gateways.GatewaysTests.verify
-    vkey = test_gateways.GatewaysTests.vkey
-    test_apart = test_gateways.GatewaysTests.test_apart
-
-    def setUp(self) -> None:
-        super().setUp()
-        test_gateways.GatewaysTests.setUp(self)  # type: ignore[arg-type]
+class ApartTests(Elsewhere, test_gateways.ApartTests):
+    pass

@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hoopx.ledger.note import Verifier, openNote, split
 from tests.peers.harness.finding import LONG, require
 from tests.peers.harness.ports import freePort
+from tests.peers.harness.waiting import PATIENCE
 from tests.witness.rig import LEDGER, checkpoint, request
 from tests.witness.test_witness import FORK
 
@@ -42,7 +43,7 @@ class Process:
     def add(self, body):
         """@return: status and body."""
         try:
-            with urllib.request.urlopen(urllib.request.Request(f"{self.url}/add-checkpoint", body), timeout=20) as answer:
+            with urllib.request.urlopen(urllib.request.Request(f"{self.url}/add-checkpoint", body), timeout=PATIENCE) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -50,7 +51,7 @@ class Process:
 
     def end(self, number):
         self.process.send_signal(number)
-        _, rest = self.process.communicate(timeout=20)
+        _, rest = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, "".join(self.said) + rest
 
 
@@ -99,7 +100,7 @@ class WitnessTests(SynchronousTestCase):
             "signal.signal(signal.SIGUSR1, lambda *_: ahead.append(1))\nfrom hoopx.cli.main import main; main()"
         )
         witness = self.start(sys.executable, "-c", script)
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as idle:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as idle:
             idle.request("GET", "/")
             self.assertIn(b"w.example", idle.getresponse().read())
             socket = idle.sock
@@ -120,12 +121,12 @@ class WitnessTests(SynchronousTestCase):
             + ["--listen", f"tcp:{self.port}:interface=127.0.0.1"],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
         )
         self.assertEqual(other.returncode, 1)
         self.assertIn("Couldn't listen", other.stderr)
         again = subprocess.run(
-            [require("hoopx"), "witness", "--data", self.data, "--ledger", LEDGER.vkey], capture_output=True, text=True, timeout=30
+            [require("hoopx"), "witness", "--data", self.data, "--ledger", LEDGER.vkey], capture_output=True, text=True, timeout=PATIENCE
         )
         self.assertEqual((again.returncode, "another witness" in again.stderr), (1, True), again.stderr)
         witness.end(signal.SIGTERM)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pyrage
 
-from hoopx.frames import SEAL, readSegment, segmentName
+from hoopx.frames import SEAL, segmentName
+from hoopx.reading import readSegment
 from hoopx.values import CLIENT, PASSED, TARGET
 from tests.recording.rig import KIB
 from tests.recording.test_writer import Base

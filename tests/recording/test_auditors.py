@@ -56,7 +56,7 @@ class IdentityTests(SynchronousTestCase):
             (b"age-encryption.org/v1\n", "encrypted itself"),
             (b"-----BEGIN AGE ENCRYPTED FILE-----\n", "encrypted itself"),
             (b"#" * (LARGEST + 1), "longer"),
-            (os.urandom(100), "line 1"),
+            (b"\xff" + os.urandom(100), "line 1"),  # neither an empty line nor a comment, which it may begin with by chance
         ]:
             error = str(self.assertRaises(KeyProblem, identities, [self.file(content)]))
             self.assertIn(said, error)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 
-from hoopx.frames import CLOCK, DATA, DONE, HEAD, OPEN, RECOVERED, SEAL, START, encode, pack, readSession, segmentName
+from hoopx.frames import CLOCK, DATA, DONE, HEAD, OPEN, RECOVERED, SEAL, START, encode, pack, segmentName
+from hoopx.reading import readSession
 from hoopx.recording import catalogue
 from hoopx.recording.catalogue import Ambiguous, NotFound
+from hoopx.recording.elsewhere import MARKER
 from hoopx.recording.scan import TOTALS
 from hoopx.values import CLIENT, PASSED, TARGET
 from tests.recording.rig import KIB, Rig, crash, letGo
@@ -119,6 +122,21 @@ class CatalogueTests(Base):
             with open(os.path.join(path, segmentName(0)), "wb") as file:
                 file.write(START + encode(0, 0, 0, HEAD, payload=pack(head)))
             self.assertEqual(sorted(one.line()["state"] for one in catalogue.sessions(rig.data)), ["complete", "damaged"])
+
+    def test_forgedMarker(self):
+        """The same of a session whose segments are in a store, and of which a marker tells."""
+        summary = {"head": HEADS, "state": "complete", "started": 5.0, "ended": 6.0, "reason": "client-left", "totals": dict.fromkeys(TOTALS, 0)}
+        for wrong, state in (
+            ({}, "complete"), ({"head": "x"}, "damaged"), ({"head": {"identity": "x"}}, "damaged"), ({"head": {"labels": ["a"]}}, "damaged"),
+            ({"started": "x"}, "damaged"), ({"started": float("nan")}, "damaged"),
+        ):  # fmt: skip
+            rig = self.rig()
+            path = os.path.join(rig.data, "recordings", "2026", "01", "02", "01KE0000000000000000000000")
+            os.makedirs(path)
+            with open(os.path.join(path, MARKER), "w") as file:
+                objects = {segmentName(0): "gw/0"}
+                json.dump({"session": "01KE0000000000000000000000", "store": "s3:b", "objects": objects, "summary": {**summary, **wrong}}, file)
+            self.assertEqual([one.line()["state"] for one in catalogue.sessions(rig.data)], [state], wrong)
 
     def test_damaged(self):
         """One that can not be read is listed, with the reason, and hides no other."""

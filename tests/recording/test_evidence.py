@@ -9,9 +9,10 @@ from hashlib import sha256
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.frames import CHECK, DATA, EVENT, OPEN, START, encode, readSegment, segmentName, ulid, unpack
+from hoopx.frames import CHECK, DATA, EVENT, OPEN, START, encode, segmentName, unpack
 from hoopx.frames import pack as canonical
 from hoopx.ledger.leaf import leaf
+from hoopx.reading import readSegment
 from hoopx.recording import stored
 from hoopx.recording.book import Book
 from hoopx.recording.evidence import GOOD, Evidence
@@ -22,6 +23,7 @@ from hoopx.recording.segment import NEXT
 from hoopx.recording.signing import sign
 from hoopx.recording.stored import openSegment
 from hoopx.recording.verify import STOPS, Problem, Verdict, verifySession
+from hoopx.ulid import ulid
 from tests.recording.world import BEGAN, build, close
 
 

@@ -99,6 +99,33 @@ class FullTests(Base):
         self.assertSound(third)
         self.assertEqual(self.data(third), b"good again")
 
+    def test_fullWhileSilent(self):
+        """A session that has spoken shortly before, or whose segment comes of age meanwhile, lives on, too, whatever alarms there are: it is
+        signed when there is space again, and takes nothing of the reserve."""
+        rig = self.rig(age=1.0, refuseBelow=1)
+        first, second, third = (self.open(rig) for _ in range(3))
+        rig.advance(40)
+        second.append(0, CLIENT, PASSED, b"good")
+        third.append(0, CLIENT, PASSED, b"x" * 70 * KIB)
+        rig.files.room = 0
+        self.assertRaises(RecordingFailed, first.append, 0, CLIENT, PASSED, b"lost")
+        rig.files.room = 10 * KIB
+        rig.free = 0
+        before = [os.path.getsize(os.path.join(each.path, OPEN)) for each in (second, third)]
+        rig.advance(5)
+        self.assertIsNone(second.note("alarm", alarm="ledger", why="it can not be written"))
+        self.assertEqual([os.path.getsize(os.path.join(each.path, OPEN)) for each in (second, third)], before)
+        rig.files.room = None
+        rig.free = 1 << 40
+        rig.advance(3)
+        self.assertEqual(self.kinds(second)[-1], CHECK)
+        self.assertIn(SEAL, self.kinds(third))
+        for each, said in (second, b"good"), (third, b"x" * 70 * KIB):
+            self.assertIsNone(each.append(0, CLIENT, PASSED, b" again"))
+            self.close(each)
+            self.assertSound(each)
+            self.assertEqual(self.data(each), said + b" again")
+
     def test_fullWhileClosing(self):
         rig = self.rig()
         recording = self.open(rig)

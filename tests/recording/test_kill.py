@@ -14,8 +14,9 @@ import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.frames import DATA, DONE, RECOVERED, readSession
+from hoopx.frames import DATA, DONE, RECOVERED
 from hoopx.ledger.keys import publicKey
+from hoopx.reading import readSession
 from hoopx.recording.verify import verifySession
 from tests.recording.rig import Rig
 

@@ -9,7 +9,8 @@ from base64 import b64decode, b64encode
 import pyrage
 
 from hoopx.errors import RecordingFailed
-from hoopx.frames import DATA, LIMIT, OPEN, Unreadable, readSession, segmentName, unpack
+from hoopx.frames import DATA, LIMIT, OPEN, segmentName, unpack
+from hoopx.reading import Unreadable, readSession
 from hoopx.recording.auditors import KeyProblem, recipients
 from hoopx.recording.originals import FIELD, LONGEST, NotSealed, Originals, OriginalsReader, nonce
 from hoopx.recording.packing import pack

@@ -11,7 +11,8 @@ from hashlib import sha256
 import pyrage
 import zstandard
 
-from hoopx.frames import OPEN, START, readSession, segmentName
+from hoopx.frames import OPEN, START, segmentName
+from hoopx.reading import readSession
 from hoopx.recording import packing
 from hoopx.recording.auditors import KeyProblem
 from hoopx.recording.files import Files

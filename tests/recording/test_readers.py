@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 
-from hoopx.frames import DATA, OPEN, FrameError, readSession, segmentName, ulidTime
+from hoopx.frames import DATA, OPEN, FrameError, segmentName
 from hoopx.gateway import Tail
 from hoopx.protocols.raw.view import RawView
+from hoopx.reading import readSession
 from hoopx.recording import catalogue
 from hoopx.recording.packing import pack
 from hoopx.recording.stored import Encrypted, opener
+from hoopx.ulid import ulidTime
 from hoopx.values import CLIENT, MADE, PASSED, TARGET
 from tests.doubles import Picky
 from tests.recording.packed import AUDITOR, OTHER, RECIPIENT, PackedBase

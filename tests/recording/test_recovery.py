@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hoopx.errors import RecordingFailed
-from hoopx.frames import DONE, OPEN, RECOVERED, SEAL, START, encode, pack, readSession, segmentName, unpack
+from hoopx.frames import DONE, OPEN, RECOVERED, SEAL, START, encode, pack, segmentName, unpack
 from hoopx.ledger.keys import loadKey, publicKey
+from hoopx.reading import readSession
 from hoopx.recording import catalogue, verify
 from hoopx.recording.files import Files
 from hoopx.recording.journal import entry
@@ -181,6 +182,7 @@ class RecoveryTests(RecoveryBase):
         broken = Rig(rig.data)
         broken.files.life = second
         broken.store.start().addErrback(lambda failure: failure.trap(Killed))
+        gc.collect()
         self.flushLoggedErrors(Killed)
         letGo(broken.store)
         again = self.again(rig.data)

@@ -12,10 +12,11 @@ from hashlib import sha256
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.frames import CHECK, HEAD, HEADER, LINK, RECOVERED, SEAL, START, encode, pack, readSegment, segmentName, unpack
+from hoopx.frames import CHECK, HEAD, HEADER, LINK, RECOVERED, SEAL, START, encode, pack, segmentName, unpack
 from hoopx.ledger.log import Ledger
 from hoopx.ledger.note import Verifier
 from hoopx.ledger.reader import LedgerReader
+from hoopx.reading import readSegment
 from hoopx.recording.evidence import GOOD, Evidence
 from hoopx.recording.register import verifyLedger
 from hoopx.recording.signing import publicHex, sign

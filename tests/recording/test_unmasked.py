@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 
-from hoopx.frames import DATA, EVENT, LIMIT, RECOVERED, Unreadable, readSession, unpack
+from hoopx.frames import DATA, EVENT, LIMIT, RECOVERED, unpack
+from hoopx.reading import Unreadable, readSession
 from hoopx.recording import unmasked as module
 from hoopx.recording.auditors import identities
 from hoopx.recording.originals import NotSealed

@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hoopx.frames import CHECK, DATA, DONE, HEAD, OPEN, RECOVERED, START, encode, readSegment, segmentName, unpack
+from hoopx.frames import CHECK, DATA, DONE, HEAD, OPEN, RECOVERED, START, encode, segmentName, unpack
 from hoopx.ledger.keys import publicKey
+from hoopx.reading import readSegment
 from hoopx.recording.signing import publicHex, sign
 from hoopx.recording.verify import verifySession
 from hoopx.values import CLIENT, PASSED

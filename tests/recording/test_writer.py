@@ -11,23 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from hoopx.errors import RecordingFailed
-from hoopx.frames import (
-    CHECK,
-    CLOCK,
-    CONTINUED,
-    DATA,
-    DONE,
-    EVENT,
-    HEAD,
-    LIMIT,
-    LINK,
-    OPEN,
-    SEAL,
-    readSession,
-    segmentName,
-    unpack,
-)
+from hoopx.frames import CHECK, CLOCK, CONTINUED, DATA, DONE, EVENT, HEAD, LIMIT, LINK, OPEN, SEAL, segmentName, unpack
 from hoopx.interfaces import IRecording
+from hoopx.reading import readSession
 from hoopx.recording import queued, writer
 from hoopx.recording.segment import FEW
 from hoopx.recording.verify import verifySession
@@ -374,12 +360,10 @@ class QueueTests(Base):
         """A file stays with the thread while the thread's writes are slow."""
         threads = Later()
         rig = self.rig(threads)
-        now = [0]
-        self.patch(__import__("hoopx.recording.segment", fromlist=["x"]), "perf_counter_ns", lambda: now[0])
         recording = self.open(rig)
 
         def slow():
-            now[0] += 50_000_000
+            rig.ns += 50_000_000
 
         rig.files.took = slow
         recording.append(0, CLIENT, PASSED, b"a" * (writer.INLINE + 1))
@@ -394,7 +378,7 @@ class QueueTests(Base):
         self.assertIn(CHECK, self.kinds(recording))
 
         def fast():
-            now[0] += 1000
+            rig.ns += 1000
 
         rig.files.took = fast
         self.assertIsNotNone(recording.append(0, CLIENT, PASSED, b"c"))

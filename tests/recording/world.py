@@ -14,17 +14,19 @@ import pyrage
 from attrs import define
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hoopx.frames import DATA, EVENT, HEAD, OPEN, RECOVERED, SEAL, encode, pack, readSegment, segmentName, ulid
+from hoopx.frames import DATA, EVENT, HEAD, OPEN, RECOVERED, SEAL, encode, pack, segmentName
 from hoopx.ledger.keys import loadKey
 from hoopx.ledger.leaf import leaf
 from hoopx.ledger.log import Ledger
 from hoopx.ledger.note import Cosigner, split
+from hoopx.reading import readSegment
 from hoopx.recording.files import Files
 from hoopx.recording.packing import forget
 from hoopx.recording.packing import pack as packSegment
 from hoopx.recording.segment import Segment, begin
 from hoopx.recording.signing import publicHex, sign
 from hoopx.state.rows import auditHash
+from hoopx.ulid import ulid
 from hoopx.values import CLIENT, PASSED, TARGET
 
 BEGAN = 1_700_000_000.0

@@ -8,8 +8,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.state.alarms import AGAIN, KINDS, MINUTE, OTHERS, PAGE, WAITING, AuditedAlarms
+from hoopx.state.alarms import KINDS, MINUTE, OTHERS, PAGE, AuditedAlarms
 from hoopx.state.thread import Directly
+from hoopx.state.waiting import AGAIN, WAITING
 from tests.state.test_audit import Broken, Rows
 
 
@@ -66,6 +67,22 @@ class AlarmsTests(SynchronousTestCase):
         self.threads = Directly()
         self.clock.advance(AGAIN)
         self.assertEqual([(row["subject"], row["at"]) for row in self.rows()], [("ledger", 100.0), ("state", 101.0)])
+
+    def test_alarmOfThat(self) -> None:
+        """That alarms can not be written is an alarm itself: it waits with them, and is no reason to try at once."""
+        failures: list[Any] = []
+
+        def failed(failure: Any) -> None:
+            failures.append(failure)
+            self.alarms.emit("alarm", {"alarm": "audit", "why": "full"})
+
+        self.alarms = AuditedAlarms(self.store, self, self.clock, self.clock.seconds, failed)
+        self.threads = Broken()
+        self.alarm()
+        self.assertEqual(len(failures), 1)
+        self.threads = Directly()
+        self.clock.advance(AGAIN)
+        self.assertEqual([row["subject"] for row in self.rows()], ["ledger", "audit"])
 
     def test_awayForLong(self) -> None:
         """So many wait; the rest are counted, and that is a row, too."""

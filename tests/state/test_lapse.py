@@ -13,9 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.state.alarms import AuditedAlarms
 from hoopx.state.audit import Audit, FailedLogins
-from hoopx.state.lapse import AGAIN, DELAY, MINUTE, WAITING, Lapse
+from hoopx.state.lapse import DELAY, MINUTE, Lapse
 from hoopx.state.store import Store
 from hoopx.state.thread import Directly
+from hoopx.state.waiting import AGAIN, WAITING
 
 SAID = "the audit can not be written: database or disk is full"
 

@@ -9,12 +9,15 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from hoopx.state.thread import Directly, StateThread, Unavailable
 
+PATIENT = 300.0
+"""Seconds: a real thread gets its turn when the machine has time for it."""
+
 
 class StateThreadTests(TestCase):
     def setUp(self) -> None:
         from twisted.internet import reactor
 
-        self.thread = StateThread(reactor)
+        self.thread = StateThread(reactor, PATIENT)
         self.thread.start()
         self.addCleanup(self.thread.stop)
 
@@ -34,7 +37,7 @@ class StateThreadTests(TestCase):
     async def test_stopRunsWhatWasAsked(self) -> None:
         from twisted.internet import reactor
 
-        thread = StateThread(reactor)
+        thread = StateThread(reactor, PATIENT)
         thread.start()
         seen: list[int] = []
         for n in range(5):

@@ -130,7 +130,7 @@ class FolderTests(Contract, SynchronousTestCase):
 
     def test_expired(self) -> None:
         """What was to be kept until then can go afterwards."""
-        receipt = self.get(self.put(until=time.time() - 1))
+        receipt = self.get(self.put(until=time.time() - 3600))
         self.get(self.backend.delete(receipt))
         self.assertEqual(self.lying(), [])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -112,6 +113,8 @@ class LoginTests(SynchronousTestCase):
 class ClientTests(SynchronousTestCase):
     def test_limits(self) -> None:
         """Waits and tries are bounded, and the environment is not needed."""
+        others = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        self.patch(os, "environ", {**others, "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull})
         made = s3login.client(Without(endpoint="http://127.0.0.1:1"), "access", "secret", "token")
         config = made.meta.config
         self.assertEqual((config.connect_timeout, config.read_timeout), (s3login.CONNECT, s3login.READ))

@@ -209,6 +209,23 @@ class DistrustTests(Case):
 
 
 class ServerOptionsTests(Case):
+    changes = 0
+
+    def touch(self, *paths: str) -> None:
+        """The clock of files stands still for some milliseconds: two writes in that time are one."""
+        for path in paths:
+            self.changes += 1
+            os.utime(path, (self.changes, self.changes))
+
+    def issue(self) -> None:
+        """A new certificate, with its key."""
+        self.touch(*self.authority.issue("localhost"))
+
+    def write(self, content: bytes) -> None:
+        with open(self.key, "wb") as file:
+            file.write(content)
+        self.touch(self.key)
+
     def served(self, options: ServerOptions) -> bytes:
         """The certificate that a client sees."""
         client = ssl.create_default_context()
@@ -232,26 +249,46 @@ class ServerOptionsTests(Case):
         self.assertEqual(self.served(options), first)
         with open(self.key, "rb") as file:
             key = file.read()
-        self.authority.issue("localhost")
+        self.issue()
         with open(self.key, "rb") as file:
             right = file.read()
-        with open(self.key, "wb") as file:
-            file.write(key)
+        self.write(key)
         self.assertEqual(self.served(options), first)
         self.assertFalse(options.refresh())
         os.unlink(self.key)
         self.assertEqual(self.served(options), first)
-        with open(self.key, "wb") as file:
-            file.write(right)
+        self.write(right)
         self.assertTrue(options.refresh())
         self.assertNotEqual(self.served(options), first)
+
+    def test_changedWhileRead(self) -> None:
+        """The second of two files comes right after both were found not to fit: it is not taken for what was refused."""
+        options = ServerOptions(self.certificate, self.key)
+        with open(self.key, "rb") as file:
+            key = file.read()
+        self.issue()
+        with open(self.key, "rb") as file:
+            right = file.read()
+        self.write(key)
+        load = options._load
+
+        def slow(names: tuple) -> ssl.SSLContext:
+            try:
+                return load(names)
+            finally:
+                self.write(right)
+
+        self.patch(options, "_load", slow)
+        self.assertFalse(options.refresh())
+        self.patch(options, "_load", load)
+        self.assertTrue(options.refresh())
 
     def test_alpnChanged(self) -> None:
         """Contexts of every application protocol are read again."""
         options = ServerOptions(self.certificate, self.key)
         before = options.terms(["postgresql"])._context
         self.assertIs(options.terms([b"postgresql"])._context, before)
-        self.authority.issue("localhost")
+        self.issue()
         self.assertIsNot(options.terms(["postgresql"])._context, before)
 
     def test_unusable(self) -> None:

@@ -21,6 +21,7 @@ import click
 from attrs import evolve
 
 from hoopx.api.client import Client
+from hoopx.cli.children import leave, starting
 from hoopx.cli.gateway import client
 from hoopx.cli.output import fail, say
 from hoopx.cli.place import Place, pass_place
@@ -167,13 +168,13 @@ def _folder() -> Iterator[str]:
 def _orderly() -> Iterator[None]:
     """Clean up on SIGTERM and SIGHUP too; Ctrl-C is the client's."""
 
-    def leave(number: int, frame: Any) -> None:
-        raise SystemExit(128 + number)
+    def end(number: int, frame: Any) -> None:
+        leave(SystemExit(128 + number))
 
     def stay(number: int, frame: Any) -> None:
         """A function, not SIG_IGN, which the client would inherit."""
 
-    wanted: dict[int, Callable[..., Any]] = {signal.SIGTERM: leave, signal.SIGHUP: leave, signal.SIGINT: stay}
+    wanted: dict[int, Callable[..., Any]] = {signal.SIGTERM: end, signal.SIGHUP: end, signal.SIGINT: stay}
     before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     try:
         yield
@@ -185,11 +186,14 @@ def _orderly() -> Iterator[None]:
 def _run(command: list[str]) -> int:
     environment = {name: value for name, value in os.environ.items() if name not in OVERRIDING and not name.startswith("PGSSL")}
     sys.stdout.flush()
-    child = subprocess.Popen(command, env=environment)
+    child = None
     try:
+        with starting():
+            child = subprocess.Popen(command, env=environment)
         status = child.wait()
     except BaseException:
-        child.terminate()
-        child.wait()
+        if child is not None:
+            child.terminate()
+            child.wait()
         raise
     return status if status >= 0 else 128 - status

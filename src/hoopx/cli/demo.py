@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from hoopx.cli.children import interrupt
 from hoopx.cli.output import fail
 
 
@@ -34,8 +35,8 @@ def command(once: bool, folder: str | None) -> None:
     binaries()
     place, say = _place(folder), Teller()
     for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a shell ignores the first
-        signal.signal(number, _leave)
-    signal.signal(signal.SIGHUP, _leave)
+        signal.signal(number, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)
     try:
         with ExitStack() as stopped:
             began = time.monotonic()
@@ -85,7 +86,3 @@ def _wait(tour: Any, gateway: Any, database: Any, say: Any) -> None:
     while True:
         gateway.watch()
         time.sleep(0.5)
-
-
-def _leave(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt

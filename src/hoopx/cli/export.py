@@ -18,7 +18,8 @@ from hoopx.cli.output import dump, fail, onTerminal, say
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.recorded import Recorded, find, identity_option, locate, original_option, progress
 from hoopx.cli.rendering import quantity
-from hoopx.frames import DATA, FrameError, Unreadable
+from hoopx.frames import DATA, FrameError
+from hoopx.reading import Unreadable
 from hoopx.telling import tell
 from hoopx.values import ATTEMPTED, CLIENT, MADE, PASSED, TARGET, Frame
 

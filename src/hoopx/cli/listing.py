@@ -20,11 +20,12 @@ from hoopx.cli.recorded import identity_option, openerOf
 from hoopx.cli.rendering import lasting, quantity
 from hoopx.config.amounts import duration
 from hoopx.errors import ConfigurationError
-from hoopx.frames import Opener, ulidTime
 from hoopx.index.wanted import Filters, begun, matches
+from hoopx.reading import Opener
 from hoopx.recording import catalogue
 from hoopx.recording.catalogue import Summary
 from hoopx.recording.stored import openSegment
+from hoopx.ulid import ulidTime
 
 COLUMNS: Final = ("session", "user", "target", "account", "protocol", "started", "lasted", "state", "sent", "received")
 STATES: Final = ("opening", "live", "complete", "recovered", "damaged", "encrypted")

@@ -14,7 +14,6 @@ import click
 
 from hoopx.cli.harmless import harmless
 
-EXIT_DONE: Final = 0
 EXIT_NO: Final = 1
 """Denied, not found, tampered, failed."""
 EXIT_USAGE: Final = 2

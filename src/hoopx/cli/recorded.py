@@ -18,7 +18,8 @@ from hoopx.cli.output import fail
 from hoopx.cli.place import Place
 from hoopx.cli.stores import fetching
 from hoopx.errors import HoopxError
-from hoopx.frames import HEADER, Opener, segmentName
+from hoopx.frames import HEADER, segmentName
+from hoopx.reading import Opener
 from hoopx.recording import catalogue
 from hoopx.recording.auditors import identities as readIdentities
 from hoopx.recording.catalogue import Summary
@@ -49,7 +50,7 @@ class Recorded:
         All frames that are there; never a sealed one.
 
         @raise hoopx.frames.FrameError: after the good ones, when the recording is damaged.
-        @raise hoopx.frames.Unreadable: likewise, an original.
+        @raise hoopx.reading.Unreadable: likewise, an original.
         @raise hoopx.recording.stored.Encrypted: at a segment that no identity opens. The command line shows it, exit status 1.
         """
         frames = catalogue.readSession(self.summary.path, self.opener)

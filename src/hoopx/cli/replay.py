@@ -17,7 +17,8 @@ from hoopx.cli.output import dump, fail, json_option, onTerminal
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.recorded import Recorded, find, identity_option, original_option
 from hoopx.cli.rendering import exhibit, lasting, presenter, quantity
-from hoopx.frames import FrameError, Unreadable
+from hoopx.frames import FrameError
+from hoopx.reading import Unreadable
 from hoopx.telling import lines
 
 IDLE: Final = 2.0

@@ -17,7 +17,7 @@ from hoopx.cli.looking import look
 from hoopx.cli.output import EXIT_NO, dump, fail, json_option, say
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.rendering import moment
-from hoopx.index.entries import KINDS
+from hoopx.index.entries import KINDS, storable
 
 LIMIT: Final = 50
 LINES: Final = 3
@@ -45,7 +45,7 @@ def command(place: Place, query: tuple[str, ...], kinds: tuple[str, ...], limit:
     from hoopx.index.store import address, openForReading
     from hoopx.state.engine import close
 
-    said = " ".join(query)
+    said = storable(" ".join(query))  # a terminal may send what is no text
     engine = openForReading(address(place.settings.index.url, place.data))
     try:
         look(place, "search", said, kinds=list(kinds), limit=limit, **{name: value for name, value in wanted.items() if value})

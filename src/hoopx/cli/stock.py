@@ -15,11 +15,11 @@ from attrs import evolve
 from hoopx.cli.place import Place as Where
 from hoopx.cli.stores import stored
 from hoopx.errors import HoopxError
-from hoopx.frames import ulidTime
 from hoopx.recording.catalogue import Ambiguous, NotFound
 from hoopx.recording.elsewhere import Place, atHome, inStore
 from hoopx.recording.fetching import Away
 from hoopx.storage.errors import StorageError
+from hoopx.ulid import ulidTime
 
 ENOUGH: Final = 5
 """Letters of an id: all that begins like that is of the same nine hours, so that not the whole store has to be looked through."""

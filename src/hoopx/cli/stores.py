@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from hoopx.cli.place import Place
-from hoopx.frames import Opener
+from hoopx.reading import Opener
 from hoopx.recording.fetching import Fetching
 
 

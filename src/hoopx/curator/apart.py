@@ -158,10 +158,14 @@ class Apart:
             while True:
                 answer: dict[str, Any] = json.loads(self._child.stdout.readline())  # of an empty line, at its end: ValueError
                 if "progress" not in answer:
-                    return answer
+                    break
                 self._overseer.progress()
         finally:
             self._overseer.end()
+        if self._overseer.stuck is not None:  # killed in the moment in which it answered: that is not the next session's fault
+            self._end()
+            self._overseer = None
+        return answer
 
     def _listen(self, lines: Any) -> None:
         """In a thread of its own: what it says goes into the log, and a pipe that nobody reads does not stop it."""

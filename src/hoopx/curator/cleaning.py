@@ -13,6 +13,8 @@ from twisted.internet.defer import Deferred, inlineCallbacks, succeed
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from hoopx.curator.outage import Outage
+
 TRACES: Final = "traces"
 """The fact that says how many sessions have been erased since nothing was left of any. Where it is not there, nobody knows."""
 QUIET: Final = 10.0
@@ -42,7 +44,7 @@ class Cleaning:
         self._call: Any = None
         self._busy = False
         self._stopped = False
-        self._told = False
+        self._outage = Outage(clock)
 
     def start(self) -> None:
         """Go on with what was left."""
@@ -76,14 +78,14 @@ class Cleaning:
         self._clean().addCallbacks(self._done, self._failed)
 
     def _done(self, more: bool) -> None:
-        self._busy = self._told = False
+        self._busy = False
+        self._outage.over()
         if more:
             self._later(QUIET)
 
     def _failed(self, failure: Any) -> None:
         self._busy = False
-        if not self._told:
-            self._told = True
+        if self._outage.failed():
             self.log.failure("What is left of erased sessions can not be removed from the index.", failure)
             self._alarm("index", f"traces of erased sessions can not be removed from the index yet: {failure.getErrorMessage()}")
         self._later(AGAIN)

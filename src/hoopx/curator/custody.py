@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from hoopx.curator.fastening import LEAD, Fastening
 from hoopx.curator.heads import Heads
 from hoopx.curator.locking import Locking
+from hoopx.curator.outage import Outage
 from hoopx.curator.settings import CuratorSettings
 from hoopx.curator.shipping import Shipping
 
@@ -69,7 +70,7 @@ class Custody:
         self._sweeping = LoopingCall(self._sweep)
         self._sweeping.clock = clock
         self._alarm = alarm
-        self._failing = False
+        self._outage = Outage(clock)
 
     def start(self, settings: CuratorSettings) -> None:
         if self._shipping is not None:
@@ -148,14 +149,13 @@ class Custody:
         assert self._index is not None
 
         def swept(whole: Any) -> Any:
-            self._failing = False
+            self._outage.over()
             if whole is False and self._sweeping.running:
                 return deferLater(self._clock, BREATH).addCallback(lambda _: self._sweep() if self._sweeping.running else None)
             return None
 
         def failed(failure: Any) -> None:
-            if not self._failing:
-                self._failing = True
+            if self._outage.failed():
                 self.log.failure("The index can not be brought up to date.", failure)
                 self._alarm("index", f"the index can not be brought up to date: {failure.type.__name__}: {failure.getErrorMessage()}")
 

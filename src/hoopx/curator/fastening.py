@@ -16,7 +16,8 @@ from twisted.internet.defer import inlineCallbacks
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hoopx.ledger.log import ORIGIN
+from hoopx.curator.outage import Outage
+from hoopx.ledger.disk import ORIGIN
 from hoopx.ledger.tiles import ENTRIES, HEIGHT, tilePath, tilesOf
 from hoopx.storage.errors import NotStored, StorageError, StorageRefused
 from hoopx.storage.names import checkpointName, ledgerName
@@ -67,8 +68,7 @@ class Fastening:
         self._alarm = alarm
         self._size = 0
         self._call: Any = None
-        self._fails: float | None = None
-        self._told = False
+        self._outage = Outage(clock, AWAY)
         self._stopped = False
 
     def start(self) -> None:
@@ -111,7 +111,7 @@ class Fastening:
         if count < BATCH:
             fact.update(until=fact["goal"], goal=None)
         yield self._threads.call(self._book.setFact, FASTENED, fact)
-        self._fails, self._told = None, False
+        self._outage.over()
 
     def _needed(self) -> float:
         """In the book's thread. @return: until when the last session that there is will be kept, at the most."""
@@ -149,12 +149,8 @@ class Fastening:
         yield checkpointName(self._node, size)
 
     def _failed(self, failure: Failure) -> None:
-        now = self._clock.seconds()
         if not failure.check(StorageError):
             self.log.failure("The ledger's locks in the store can not be extended.", failure)
-        if self._fails is None:
-            self._fails = now
-        if not self._told and (failure.check(StorageRefused) or now - self._fails >= AWAY):
-            self._told = True
+        if self._outage.failed(hopeless=bool(failure.check(StorageRefused))):
             why = failure.getErrorMessage() or failure.type.__name__
             self._alarm("store-locks", f"the ledger's locks in the store can not be extended: {why}; it is asked again")

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from hoopx.curator.tail import headOf
 from hoopx.errors import HoopxError
 from hoopx.frames import segmentName
+from hoopx.heading import shaped
 from hoopx.recording.catalogue import readHead
 from hoopx.recording.elsewhere import placed
 from hoopx.recording.stored import unpacked
@@ -120,7 +121,7 @@ class Heads:
         try:
             said = placed(path).summary.get("head")
             if isinstance(said, dict) and said.get("target"):
-                return said
+                return shaped(said)
         except (OSError, ValueError):
             pass
         if self._index is None:

@@ -14,11 +14,12 @@ from typing import Any, Final
 from sqlalchemy import Engine, select
 
 from hoopx.curator.settings import CuratorSettings
-from hoopx.frames import readSegment, segmentName
+from hoopx.frames import segmentName
 from hoopx.index.store import address, openForWriting
 from hoopx.index.tables import labels, sessions
 from hoopx.index.traces import Traces
 from hoopx.index.writer import IndexWriter
+from hoopx.reading import readSegment
 from hoopx.recording.catalogue import find, paths
 from hoopx.recording.stored import openSegment
 from hoopx.state.address import server

@@ -14,6 +14,7 @@ from twisted.internet.defer import inlineCallbacks
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hoopx.curator.outage import Outage
 from hoopx.retention.rules import heldBy
 from hoopx.storage.errors import NotStored, StorageError
 
@@ -58,7 +59,7 @@ class Locking:
         self._busy = False
         self._more = False
         self._call: Any = None
-        self._told = False
+        self._outage = Outage(clock)
         self._stopped = False
 
     def ruled(self, rules: str) -> Any:
@@ -140,7 +141,7 @@ class Locking:
             except BaseException:
                 self._fresh[session] = None
                 raise
-        self._told = False
+        self._outage.over()
 
     @inlineCallbacks
     def _through(self) -> Any:
@@ -194,8 +195,7 @@ class Locking:
         why = failure.getErrorMessage() or failure.type.__name__
         if not failure.check(StorageError):
             self.log.failure("The store's locks can not be set.", failure)
-        if not self._told:
-            self._told = True
+        if self._outage.failed():
             self._alarm("store-locks", f"holds and locks can not be set in the store: {why}; it is asked again")
         return True
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.curator.test_apart -*-
+# -*- test-case-name: tests.curator.test_stuck -*-
 """
 Sees to it that the index's process gets on: the views in it are plugins' code, and one that does not come to an end would hold up every
 session's recording.

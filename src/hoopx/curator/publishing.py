@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, mayb
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hoopx.curator.outage import Outage
 from hoopx.curator.scribe import Scribe
 from hoopx.curator.settings import Witness
 from hoopx.errors import HoopxError
@@ -80,8 +81,7 @@ class Publisher:
         self._signed = 0
         self._good = 0
         self._at: float | None = None
-        self._missing: float | None = None
-        self._told = False
+        self._outage = Outage(clock, MISSED)
         self._idle: list[Deferred[None]] = []
         self._stopped = False
 
@@ -107,9 +107,7 @@ class Publisher:
             if len(signatures) < self._quorum:
                 self._miss(len(signatures))
                 return
-            self._missing = None
-            if self._told:
-                self._told = False
+            if self._outage.over():
                 self.log.info("The checkpoint of {size} leaves has its quorum of witnesses again.", size=size)
             note += b"".join(signatures)
             yield self._scribe.threads.call(self._scribe.ledger.publish, note)
@@ -140,12 +138,8 @@ class Publisher:
         return b""
 
     def _miss(self, count: int) -> None:
-        now = self._clock.seconds()
-        if self._missing is None:
-            self._missing = now
-        if now - self._missing >= MISSED and not self._told:
-            self._told = True
-            why = f"the ledger's checkpoint has {count} of {self._quorum} witnesses for {now - self._missing:.0f} s"
+        if self._outage.failed():
+            why = f"the ledger's checkpoint has {count} of {self._quorum} witnesses for {self._outage.seconds:.0f} s"
             self._alarm("witness-quorum", why)
 
     def _failed(self, failure: Failure) -> None:

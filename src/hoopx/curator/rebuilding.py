@@ -10,10 +10,10 @@ import os
 from typing import Any, Final
 
 from hoopx.curator.book import Book
-from hoopx.frames import ulidTime
 from hoopx.ledger.leaf import parse
 from hoopx.recording.opening import sessionDirectory
 from hoopx.retention.clock import BASE, CONFIRMED, DOWN, LATEST
+from hoopx.ulid import ulidTime
 
 PAGE: Final = 1000
 """Leaves of one transaction."""

@@ -14,7 +14,8 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hoopx.ledger.log import ORIGIN
+from hoopx.curator.outage import Outage
+from hoopx.ledger.disk import ORIGIN
 from hoopx.ledger.tiles import ENTRIES, HEIGHT, WIDTH, encodeBundle, tilePath, tilesOf
 from hoopx.ledger.tree import HASH, leafHash, merge
 from hoopx.storage.errors import StorageConflict, StorageError
@@ -68,8 +69,7 @@ class Shipping:
         self._newest: tuple[int, bytes] | None = None
         self._stored = -1
         self._waits: float | None = None
-        self._fails: float | None = None
-        self._told = False
+        self._outage = Outage(clock, AWAY)
         self._call: Any = None
         self._busy: Deferred[None] | None = None
 
@@ -145,8 +145,7 @@ class Shipping:
         yield self._parts.book.call(self._book.setFact, SHIPPED, size)
         self._stored = size
         self._tell(size, locked)
-        self._fails = None
-        self._told = False
+        self._outage.over()
 
     def _path(self, name: str) -> str:
         return os.path.join(self._scribe.ledger.directory, name)
@@ -204,14 +203,10 @@ class Shipping:
         raise StorageConflict(f"{name} is a checkpoint of another ledger")
 
     def _failed(self, failure: Failure) -> None:
-        now = self._clock.seconds()
         why = failure.getErrorMessage() or failure.type.__name__
         if not failure.check(StorageError, OSError):
             self.log.failure("The ledger can not be stored.", failure)
-        if self._fails is None:
-            self._fails = now
-        if not self._told and (failure.check(StorageConflict) or now - self._fails >= AWAY):
-            self._told = True
+        if self._outage.failed(hopeless=bool(failure.check(StorageConflict))):
             self._alarm("ledger-store", f"the ledger can not be stored beside the recordings: {why}")
 
 

@@ -17,12 +17,13 @@ from twisted.python.failure import Failure
 
 from hoopx.curator.book import Book, Unstored
 from hoopx.errors import HoopxError
-from hoopx.frames import segmentName, ulidTime
+from hoopx.frames import segmentName
 from hoopx.recording.catalogue import Summary, summarise
 from hoopx.recording.elsewhere import MARKER
 from hoopx.recording.files import Files
 from hoopx.storage.errors import StorageConflict, StorageError, StorageRefused, StorageUnavailable
 from hoopx.storage.names import objectName
+from hoopx.ulid import ulidTime
 
 BATCH: Final = 200
 """Segments looked up at once."""

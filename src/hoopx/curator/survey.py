@@ -6,9 +6,64 @@ Looks for sealed segments: at the start, and when hints were lost.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
+from typing import Any, Final
+
+from twisted.internet.defer import inlineCallbacks
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from hoopx.frames import segmentName
+
+SLICE: Final = 500
+"""Sessions that are looked at before the reactor has its turn."""
+
+
+class Survey:
+    """
+    @param book: L{hoopx.curator.book.Book}.
+    @param data: the data directory.
+    @param parts: L{hoopx.curator.parts.Parts}.
+    @param alarm: callable(alarm, text).
+    @param look: callable(session, path): there may be something to do for it.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, book: Any, data: str, parts: Any, clock: Any, alarm: Callable[[str, str], None], look: Callable[[str, str], Any]
+    ) -> None:
+        self._book = book
+        self._data = data
+        self._parts = parts
+        self._clock = clock
+        self._alarm = alarm
+        self._look = look
+        self._busy = False
+
+    def begin(self) -> None:
+        """If none is under way."""
+        if self._busy:
+            return
+        self._busy = True
+
+        def failed(failure: Any) -> None:
+            self.log.failure("The recordings can not be looked through.", failure)
+            self._alarm("survey", f"the recordings can not be looked through: {failure.getErrorMessage()}")
+
+        def over(_: Any) -> None:
+            self._busy = False
+
+        self._run().addErrback(failed).addCallback(over)
+
+    @inlineCallbacks
+    def _run(self) -> Any:
+        over = yield self._parts.book.call(self._book.overSessions)
+        found = yield self._parts.bench.call(lambda: list(survey(self._data, over)))
+        for number, (session, path) in enumerate(found):
+            self._look(session, path)
+            if number % SLICE == SLICE - 1:
+                yield deferLater(self._clock, 0)
 
 
 def survey(data: str, over: Set[str]) -> Iterator[tuple[str, str]]:

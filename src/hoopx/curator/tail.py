@@ -12,7 +12,9 @@ from zlib import crc32
 
 from attrs import frozen
 
-from hoopx.frames import DONE, HEAD, HEADER, LINK, RECOVERED, SEAL, START, Decoder, FrameError, readSegment, unpack
+from hoopx.frames import DONE, HEAD, HEADER, LINK, RECOVERED, SEAL, START, Decoder, FrameError, unpack
+from hoopx.heading import believed
+from hoopx.reading import readSegment
 from hoopx.recording.outline import stands
 from hoopx.values import Frame
 
@@ -123,8 +125,8 @@ def firstOf(file: IO[bytes], segment: str) -> Frame:
 
 
 def headOf(file: IO[bytes], segment: str) -> dict[str, Any]:
-    """@return: the HEAD frame's object. @raise ValueError: there is none."""
+    """@return: the HEAD frame's object. @raise ValueError: there is none, or it makes no sense."""
     frame = firstOf(file, segment)
     if frame.kind != HEAD:
         raise ValueError(f"{segment} does not begin with HEAD")
-    return unpack(frame.payload)
+    return believed(unpack(frame.payload))

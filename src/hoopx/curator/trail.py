@@ -13,6 +13,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from hoopx.curator.commands import CuratorFailed
+from hoopx.curator.outage import Outage
 
 EVERY: Final = 2.0
 """Seconds between two looks."""
@@ -40,8 +41,7 @@ class AuditTrail:
     ) -> None:
         self._clock = clock
         self._alarm = alarm
-        self._since: float | None = None
-        self._told = False
+        self._outage = Outage(clock, AWAY)
         self._idle: Deferred[None] | None = None
         self._rows = rows
         self._curator = curator
@@ -81,18 +81,12 @@ class AuditTrail:
         return self._turn.run(self._take).addCallbacks(self._taken, self._failed).addBoth(over)
 
     def _taken(self, _: Any) -> None:
-        self._since = None
-        if self._told:
-            self._told = False
+        if self._outage.over():
             self.log.info("The audit is in the ledger again.")
 
     def _failed(self, failure: Any) -> None:
-        now = self._clock.seconds()
-        if self._since is None:
-            self._since = now
-        if now - self._since >= AWAY and not self._told:
-            self._told = True
-            why = f"the audit has not reached the ledger for {now - self._since:.0f} s: {failure.getErrorMessage()}"
+        if self._outage.failed():
+            why = f"the audit has not reached the ledger for {self._outage.seconds:.0f} s: {failure.getErrorMessage()}"
             self._alarm("audit-behind", {"why": why})
         if not failure.check(CuratorFailed):
             self.log.failure("The audit could not be read for the ledger.", failure)

@@ -28,7 +28,7 @@ from hoopx.curator.retiring import Retiring
 from hoopx.curator.scribe import Scribe
 from hoopx.curator.settings import CuratorSettings
 from hoopx.curator.storing import Storing
-from hoopx.curator.survey import survey
+from hoopx.curator.survey import Survey
 from hoopx.errors import HoopxError
 from hoopx.ledger.keys import keyring, loadKey
 from hoopx.ledger.leaf import leaf
@@ -42,8 +42,6 @@ LOCKED: Final = 20.0
 """Seconds to wait for the ledger: the curator before this one may be ending."""
 NAMED: Final = 20
 """Quarantined sessions that the status names; the rest are counted."""
-SLICE: Final = 500
-"""Sessions of a survey that are looked at before the reactor has its turn."""
 
 
 class Workshop:
@@ -77,8 +75,7 @@ class Workshop:
         self._backlog: tuple[int, int, float | None] = (0, 0, None)
         self._counting = False
         self._key: Any = None
-        self._surveying = False
-        self._surveyed = 0
+        self._survey: Any = None
         self._acts: Any = None
         self._guard: Any = None
         self._retiring: Any = None
@@ -162,6 +159,7 @@ class Workshop:
             latest=self._guard.latest,
         )  # fmt: skip
         self.pipeline = Pipeline(bench, self.scribe, self._parts.bench, self._clock, self._alarm, self._logged)
+        self._survey = Survey(self._book, settings.data, self._parts, self._clock, self._alarm, self.pipeline.look)
         self._cleaning = Cleaning(self._book, index, self._parts, self._clock, self._alarm)
         self._cleaning.start()
         self._retiring = Retiring(
@@ -210,29 +208,9 @@ class Workshop:
         return found
 
     def survey(self) -> None:
-        """Look for what is sealed and has no leaf; a few sessions at a time."""
-        if self._surveying:
-            return
-        self._surveying = True
-
-        def failed(failure: Any) -> None:
-            self.log.failure("The recordings can not be looked through.", failure)
-            self._alarm("survey", f"the recordings can not be looked through: {failure.getErrorMessage()}")
-
-        def over(_: Any) -> None:
-            self._surveying = False
-
-        self._survey().addErrback(failed).addCallback(over)
-
-    @inlineCallbacks
-    def _survey(self) -> Any:
-        over = yield self._parts.book.call(self._book.overSessions)
-        found = yield self._parts.bench.call(lambda: list(survey(self.settings.data, over)))
-        for number, (session, path) in enumerate(found):
-            self.pipeline.look(session, path)
-            if number % SLICE == SLICE - 1:
-                yield deferLater(self._clock, 0)
-        self._surveyed = len(found)
+        """Look for what is sealed and has no leaf."""
+        if self._survey is not None:
+            self._survey.begin()
 
     def opened(self, session: str, path: str, key: str, head: str) -> Deferred[list[int]]:
         """@return: Deferred[[index]], when the OPEN leaf is durable; fails with L{CuratorFailed}."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import secrets
 import shutil
 import signal
@@ -20,14 +21,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from hoopx.cli.children import finished, starting
 from hoopx.errors import HoopxError
 
 ORDERS: Final = 1000
 """Rows of the largest table."""
-START: Final = 60.0
+START: Final = 120.0
 """Seconds that the server has to answer: some machines are slow, none is that slow."""
 STOP: Final = 10.0
 """Seconds that it has to stop."""
+PORTS: Final = (20_000, 32_000)
+"""Below what Linux takes for outgoing connections: none of those gets a port in the seconds until a server listens there."""
 
 SHOP: Final = """
 CREATE ROLE app LOGIN PASSWORD '{password}';
@@ -103,7 +107,7 @@ class Database:
         self.port = freePort()
         command = [self.bin / "postgres", "-D", data, "-c", "listen_addresses=127.0.0.1", "-c", f"port={self.port}"]
         command += ["-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=50"]
-        with open(self.folder / "log", "wb") as log:
+        with open(self.folder / "log", "wb") as log, starting():
             self._process = subprocess.Popen(
                 command, stdin=-3, stdout=log, stderr=log, cwd="/", start_new_session=True, **self._as
             )
@@ -145,7 +149,7 @@ class Database:
         return path
 
     def _run(self, *command: object) -> None:
-        done = subprocess.run([str(word) for word in command], stdin=-3, stdout=-1, stderr=-2, text=True, cwd="/", **self._as)
+        done = finished([str(word) for word in command], errors=subprocess.STDOUT, cwd="/", **self._as)
         if done.returncode:
             raise DemoFailed(f"{Path(str(command[0])).name} failed: {' '.join(done.stdout.split())[-500:]}")
 
@@ -169,8 +173,7 @@ class Database:
         @raise DemoFailed: with psql's words.
         """
         where = f"host=127.0.0.1 port={self.port} dbname={database} user=postgres passfile={quoted(self._passfile)}"
-        command = [self.bin / "psql", "-XqtA", "-v", "ON_ERROR_STOP=1", "-d", where, "-f", "-"]
-        done = subprocess.run(command, input=text, stdout=-1, stderr=-1, text=True, env=environment())
+        done = finished([str(self.bin / "psql"), "-XqtA", "-v", "ON_ERROR_STOP=1", "-d", where, "-f", "-"], text, env=environment())
         if done.returncode:
             raise DemoFailed(f"the shop's database failed: {' '.join(done.stderr.split())[-500:]}")
         return done.stdout
@@ -199,9 +202,14 @@ def quoted(value: object) -> str:
 
 
 def freePort() -> int:
-    """A port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1, one of L{PORTS}, that nobody listened on a moment ago. @raise DemoFailed: there is none."""
+    for port in random.sample(range(*PORTS), PORTS[1] - PORTS[0]):
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
+    raise DemoFailed("no port of 127.0.0.1 is free")
 
 
 def closedTo(path: Path) -> Path | None:

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from hoopx.api.client import Client
+from hoopx.cli.children import finished, starting
 from hoopx.demo.database import DemoFailed
 from hoopx.errors import HoopxError
 
-START: Final = 30.0
-"""Seconds that the gateway has to listen."""
+START: Final = 60.0
+"""Seconds that the gateway has to listen: a slow machine with much else to do takes ten times as long as an idle one."""
 STOP: Final = 30.0
 """Seconds that it has to end its sessions and close their recordings."""
 
@@ -88,7 +89,7 @@ class DemoGateway:
         """Start it, and wait until it listens. @raise DemoFailed: with the end of its log."""
         log = self.folder / "gateway.log"
         command = [sys.executable, "-c", TWISTD, "--nodaemon", "--pidfile=", "hoopx", "--config", str(self.configuration)]
-        with open(log, "ab") as sink:
+        with open(log, "ab") as sink, starting():
             self._process = subprocess.Popen(
                 command, stdin=-3, stdout=sink, stderr=sink, cwd=self.folder, start_new_session=True
             )
@@ -112,7 +113,7 @@ class DemoGateway:
         """
         command = [sys.executable, "-c", HOOPX, "--config", str(self.configuration), *arguments]
         environment = {**os.environ, "COLUMNS": "110"}
-        done = subprocess.run(command, stdin=-3, stdout=-1, stderr=-1, text=True, cwd=self.folder, env=environment)
+        done = finished(command, cwd=self.folder, env=environment)
         if done.returncode:
             why = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()[-1]
             raise DemoFailed(f"hoopx {' '.join(arguments)} failed: {why}")

@@ -13,11 +13,12 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Final
 
+from hoopx.cli.children import end, starting
 from hoopx.demo.database import ORDERS, Database, DemoFailed, environment, quoted
 from hoopx.demo.gateway import DemoGateway
 
-PATIENCE: Final = 20.0
-"""Seconds for what takes well under one."""
+PATIENCE: Final = 60.0
+"""Seconds for what takes well under one, and on a slow machine with much else to do several."""
 
 QUERY: Final = "SELECT city, count(*) AS customers FROM customers GROUP BY city ORDER BY city;"
 PREPARED: Final = """SELECT p.name, sum(o.quantity) AS sold FROM orders o JOIN products p ON p.id = o.product
@@ -73,12 +74,19 @@ class Tour:
     def psql(self, *arguments: str, script: str | None = None) -> subprocess.Popen:
         """Start psql on the shop, through the gateway, as Ada."""
         command = [str(self._database.bin / "psql"), "-X", "-v", "ON_ERROR_STOP=1", "-P", "pager=off"]
-        command += ["-d", f"{self.where()} passfile={quoted(self.passfile)} connect_timeout=10", *arguments]
-        child = subprocess.Popen(
-            command, stdin=-1, stdout=-1, stderr=-1, text=True, env=environment(), cwd=self._folder, start_new_session=True
-        )
-        if child.stdin is not None and script is not None:
-            child.stdin.write(script)
+        command += ["-d", f"{self.where()} passfile={quoted(self.passfile)} connect_timeout=60", *arguments]
+        child = None
+        try:
+            with starting():
+                child = subprocess.Popen(
+                    command, stdin=-1, stdout=-1, stderr=-1, text=True, env=environment(), cwd=self._folder, start_new_session=True
+                )
+            if child.stdin is not None and script is not None:
+                child.stdin.write(script)
+        except BaseException:
+            if child is not None:
+                end(child)
+            raise
         return child
 
     def finished(self, child: subprocess.Popen, status: int = 0) -> tuple[str, str]:
@@ -86,9 +94,11 @@ class Tour:
         try:
             said, complained = child.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
-            child.kill()
-            child.communicate()
+            end(child)
             raise DemoFailed(f"psql has not ended after {PATIENCE:.0f} seconds") from None
+        except BaseException:
+            end(child)
+            raise
         if child.returncode != status:
             raise DemoFailed(f"psql ended with status {child.returncode}: {complained.strip()}")
         return said, complained

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from hoopx.export.heading import endpoint, mapping, moment, names, sound, text, within
 from hoopx.frames import HEAD
+from hoopx.heading import endpoint, mapping, moment, names, sound, text, within
 from hoopx.values import Command, FileTransfer, Frame, Notice, Result
 
 VERSION: Final = "1.3.0"

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from struct import pack
 from typing import Any, Final
 
-from hoopx.export.heading import endpoint
+from hoopx.heading import endpoint
 
 FIN: Final = 1
 SYN: Final = 2

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from struct import pack
 from typing import Any, Final
 
-from hoopx.export.heading import moment, text
 from hoopx.export.packets import Conversation, addresses
 from hoopx.frames import DATA, DONE, RECOVERED
+from hoopx.heading import moment, text
 from hoopx.values import ATTEMPTED, CLIENT, MADE, PASSED, TARGET, Frame
 
 PORTS: Final = {"postgres": 5432, "ssh": 22, "http": 80}

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, Final
 
-from hoopx.export.heading import moment, sound, within
+from hoopx.heading import moment, sound, within
 from hoopx.telling import tell
 from hoopx.values import Frame
 

@@ -14,8 +14,8 @@ from zlib import crc32
 
 from sqlalchemy import Connection, delete, insert, select
 
-from hoopx.frames import ulidTime
 from hoopx.index.tables import days, sessions
+from hoopx.ulid import ulidTime
 
 SETTLED: Final = 2.0
 """Seconds: a directory that has changed more recently may change again without another modification time."""

@@ -13,11 +13,11 @@ from typing import Any, Callable, Final, Iterator, Sequence
 
 from sqlalchemy import Connection, Engine, select
 
-from hoopx.frames import Opener
 from hoopx.index.days import pathOf, strangers
 from hoopx.index.filters import conditions
 from hoopx.index.tables import sessions
 from hoopx.index.wanted import ANY, Filters, begun, matches
+from hoopx.reading import Opener
 from hoopx.recording import catalogue
 from hoopx.recording.stored import openSegment
 
@@ -47,6 +47,8 @@ def listing(
     @param opener: opens segments of what has to be read on the disk.
     """
     with engine.connect() as connection:
+        if connection.dialect.name != "sqlite":  # which always shows a transaction what there was at its first question
+            connection.execution_options(isolation_level="REPEATABLE READ")
         fresh = list(_fresh(connection, data, node, filters, opener))
         begin = max(0, skip - len(fresh))
         settled = _settled(connection, filters, begin, None if limit is None else limit + len(fresh))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final
+from typing import Final, Sequence
 
 from attrs import frozen
 
@@ -77,7 +77,7 @@ _ASCII: Final = re.compile(r"[0-9a-z]+")
 _WORDS: Final = re.compile(r"[^\W_]+")
 
 
-def fts(terms: list[Term]) -> str:
+def fts(terms: Sequence[Term]) -> str:
     """A MATCH expression of SQLite's FTS5: strings only, which it cuts into words itself, joined by its implicit AND."""
     return " ".join('"' + term.text.replace('"', " ").replace("\0", " ") + '"' + ("*" if term.prefix else "") for term in terms)
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Callable, Final, Mapping
 
-from hoopx.frames import DONE, EVENT, HEAD, LINK, RECOVERED, ulidTime, unpack
+from hoopx.frames import DONE, EVENT, HEAD, LINK, RECOVERED, unpack
+from hoopx.heading import mapping
 from hoopx.index.entries import storable
 from hoopx.index.tables import TWINS
 from hoopx.recording.catalogue import Summary
+from hoopx.ulid import ulidTime
 from hoopx.values import Frame
 
 Row = dict[str, Any]
@@ -52,7 +54,7 @@ def firstNumber(session: str) -> int:
 
 def fromHead(row: Row, head: Mapping[str, Any]) -> None:
     """Fill in what HEAD says."""
-    identity = _mapping(head.get("identity"))
+    identity = mapping(head.get("identity"))
     said = {
         "node": head.get("node") or "", "user": identity.get("name"), "kind": identity.get("kind"), "actor": head.get("actor"),
         "target": head.get("target"), "account": head.get("account"), "database": head.get("database"),
@@ -64,13 +66,8 @@ def fromHead(row: Row, head: Mapping[str, Any]) -> None:
 
 def labelsOf(head: Mapping[str, Any]) -> dict[str, str]:
     """The run labels of a session."""
-    found = _mapping(head.get("labels"))
+    found = mapping(head.get("labels"))
     return {storable(str(name)[: NAME // 8]): storable(str(value)[:NAME]) for name, value in list(found.items())[:NAMES]}
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    """@return: C{{}} for what is no JSON object: a recording from elsewhere may say anything."""
-    return value if isinstance(value, Mapping) else {}
 
 
 def _count(value: Any) -> int:
@@ -113,6 +110,11 @@ def _totals(row: Row, value: dict, frame: Frame) -> None:
     row |= {name: _count(value[name]) for name in ("bytes_from_client", "bytes_from_target")}
 
 
+def _link(row: Row, value: dict, frame: Frame) -> None:
+    if row["ended"] is None:  # else the catalogue has said what it all came to, before the segments were read
+        _totals(row, value, frame)
+
+
 def _done(row: Row, value: dict, frame: Frame) -> None:
     _totals(row, value, frame)
     row |= {"state": "complete", "reason": _reason(value.get("reason")), "ended": row["started"] + frame.at / 1e9}
@@ -133,5 +135,5 @@ def _event(row: Row, value: dict, frame: Frame) -> None:
 
 
 _FRAMES: Final[Mapping[int, Callable[[Row, dict, Frame], None]]] = {
-    HEAD: _head, LINK: _totals, DONE: _done, RECOVERED: _recovered, EVENT: _event,
+    HEAD: _head, LINK: _link, DONE: _done, RECOVERED: _recovered, EVENT: _event,
 }  # fmt: skip

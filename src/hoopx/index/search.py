@@ -6,20 +6,21 @@ Finds what was said.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Callable, Final, Iterator, Sequence
 
 from attrs import frozen
 from sqlalchemy import ColumnElement, Connection, Engine, Select, column, exists, literal_column, select, table, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.selectable import Join
 
 from hoopx.index import query
 from hoopx.index.entries import KINDS
 from hoopx.index.filters import conditions, numbers
 from hoopx.index.listing import listing
+from hoopx.index.lookup import CHUNK, Lookup
+from hoopx.index.patience import Patience
 from hoopx.index.query import QueryError, Term
+from hoopx.index.sieve import Sieve
 from hoopx.index.tables import ITEM_BITS, items, sessions
 from hoopx.index.wanted import ANY, Filters
 from hoopx.index.words import TABLES
@@ -30,18 +31,14 @@ LIMIT: Final = 50
 """Things that are found, unless more are asked for."""
 FEW: Final = 300
 """Sessions that are searched one by one, newest first; where a filter leaves more of them, the words are looked up first."""
+THINGS: Final = 40_000
+"""In these sessions together: where there are more, several words are looked up first as well."""
 FEW_AT_SERVER: Final = 5000
 """The same at a server, which can not tell where in its order the words are, and goes through all things for those of some sessions."""
 RARE: Final = 2000
 """Things with the words that a server looks up; where there are more, it goes from the newest on until it has enough."""
 BY_WORDS: Final = ("statement_timeout = 100", "enable_seqscan = off", "enable_indexscan = off", "enable_indexonlyscan = off")
 """A server looks the words up, for so many milliseconds: words that take longer are common."""
-SECONDS: Final = 30.0
-"""A search that takes longer is broken off: the question was too wide, and somebody waits."""
-CHUNK: Final = 500
-"""Things that are read by their ids in one question: SQLite takes 999 parameters at least."""
-STEPS: Final = 100_000
-"""Of SQLite's machine, between two looks at the clock."""
 
 _SESSION: Final = ("user", "actor", "target", "account", "protocol", "state")
 _ITEM: Final = ("at", "kind", "text", "parameters", "count", "last", "sequence")
@@ -52,7 +49,7 @@ _vectors: Final = table("words", column("id"), column("kind"), column("vector"))
 @frozen
 class _Part:
     """
-    Where words are looked up.
+    Where a server looks words up.
 
     @ivar chosen: things in which they stand, newest first.
     @ivar key: the things' ids, as the words know them.
@@ -66,7 +63,7 @@ class _Part:
 
 def search(
     engine: Engine, said: str, filters: Filters = ANY, limit: int = LIMIT, kinds: Sequence[str] = (),
-    now: Callable[[], float] = time.monotonic,
+    now: Callable[[], float] = time.monotonic, worked: Callable[[], float] = time.thread_time,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """
     Things in which all words of a query stand: of the newest session first, in a session what was said last first.
@@ -74,22 +71,31 @@ def search(
     @param said: words, C{"phrases"}, C{prefix*} (L{hoopx.index.query.parse}).
     @param limit: at most so many.
     @param kinds: some of L{hoopx.index.entries.KINDS}; empty for all.
+    @param worked: seconds that this thread has had of a processor (L{hoopx.index.patience.Patience}).
     @return: C{session, at, kind, text, parameters, count, last, sequence, time, user, actor, target, account, protocol, state}: C{at}
         (seconds since the session began) is when it was said first, C{last} when last, C{count} how often, C{time} is C{at} in
         seconds since the epoch.
     @raise QueryError: nothing can be searched for, or it took too long.
     """
     terms = query.parse(said)
-    with engine.connect() as connection, _bounded(connection, now):
+    patience = Patience(now, worked)
+    with engine.connect() as connection, _bounded(patience), patience.watching(connection):
         wanted = conditions(filters, connection)
         few = _few(connection, wanted) if wanted else None
-        if few is not None and connection.dialect.name == "sqlite":
-            return _ofThese(connection, _inEach(connection, terms, kinds, few, limit))
+        if connection.dialect.name == "sqlite":
+            names = [TABLES[kind] for kind in _there(connection, kinds)]
+            with closing(Sieve(terms)) as sieve:
+                lookup = Lookup(engine, connection, sieve, patience)
+                if few is None:
+                    return _ofThese(connection, lookup.newest(names, numbers(filters), limit, *wanted))
+                if not sieve.single and sum(few.values()) > THINGS:
+                    return _ofThese(connection, lookup.newest(names, (min(few), max(few)), limit, *wanted))
+                return _ofThese(connection, lookup.inEach(names, list(few), limit))
         parts = list(_parts(connection, terms, kinds))
         if few is None:
             return _newest(connection, parts, numbers(filters), limit, *wanted)
         if all(part.scarce for part in parts):  # one question instead of one for each session
-            return _newest(connection, parts, numbers(filters), limit, items.c.session.in_(few))
+            return _newest(connection, parts, numbers(filters), limit, items.c.session.in_(list(few)))
         found: list[dict[str, Any]] = []
         for number in few:
             if len(found) < limit:
@@ -115,20 +121,6 @@ def _newest(
     return [_told(row) for row in sorted(found, key=lambda row: row["id"], reverse=True)]
 
 
-def _inEach(connection: Connection, terms: list[Term], kinds: Sequence[str], few: Sequence[int], limit: int) -> list[int]:
-    """@return: ids of things of these sessions, the newest first: each session is one short question to SQLite, of all kinds at once."""
-    names = [TABLES[kind] for kind in _there(connection, kinds)]
-    each = (f"SELECT rowid FROM {name} WHERE {name} MATCH :said AND rowid BETWEEN :first AND :last" for name in names)
-    question = " UNION ALL ".join(each) + " ORDER BY 1 DESC LIMIT :limit"
-    said = query.fts(terms)
-    found: list[int] = []
-    for number in few if names else ():
-        if len(found) < limit:
-            given = {"said": said, "first": number << ITEM_BITS, "last": (number + 1 << ITEM_BITS) - 1, "limit": limit - len(found)}
-            found += connection.exec_driver_sql(question, given).scalars()
-    return found
-
-
 def _ofThese(connection: Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
     """The things with these ids, in their order."""
     found: list[dict[str, Any]] = []
@@ -143,30 +135,20 @@ def _what() -> Select[Any]:
     return select(*own, items.c.id, *(items.c[name] for name in _ITEM))
 
 
-def _few(connection: Connection, wanted: list[ColumnElement[bool]]) -> list[int] | None:
-    """The numbers of the sessions that are wanted, newest first; C{None} for too many."""
+def _few(connection: Connection, wanted: list[ColumnElement[bool]]) -> dict[int, int] | None:
+    """Of the sessions that are wanted, newest first: their numbers, and how many things there are in each; C{None} for too many."""
     most = FEW if connection.dialect.name == "sqlite" else FEW_AT_SERVER
-    chosen = select(sessions.c.number).where(*wanted).order_by(sessions.c.number.desc()).limit(most + 1)
-    found = list(connection.execute(chosen).scalars())
-    return None if len(found) > most else found
+    chosen = select(sessions.c.number, sessions.c["items"]).where(*wanted).order_by(sessions.c.number.desc()).limit(most + 1)
+    found = connection.execute(chosen).tuples().all()
+    return None if len(found) > most else dict(found)
 
 
 def _parts(connection: Connection, terms: list[Term], kinds: Sequence[str]) -> Iterator[_Part]:
-    what = _what()
-    if connection.dialect.name != "sqlite":
-        what = what.where(items.c.session == sessions.c.number, items.c.id == _vectors.c.id).order_by(_vectors.c.id.desc())
-        for kind in kinds if 0 < len(set(kinds)) < len(KINDS) else (None,):
-            there = _match(terms) if kind is None else _match(terms) & (_vectors.c.kind == literal_column(f"'{kind}'"))
-            ids = _scarce(connection, there)
-            yield _Part(what.where(there if ids is None else _vectors.c.id.in_(ids)), _vectors.c.id, ids is not None)
-        return
-    said = query.fts(terms)
-    for kind in _there(connection, kinds):
-        name = TABLES[kind]
-        fts = table(name, column("rowid"))
-        first = _InOrder(_InOrder(fts, items, items.c.id == fts.c.rowid), sessions, sessions.c.number == items.c.session)
-        chosen = what.select_from(first).where(text(f"{name} MATCH :said").bindparams(said=said))
-        yield _Part(chosen.order_by(fts.c.rowid.desc()), fts.c.rowid)
+    what = _what().where(items.c.session == sessions.c.number, items.c.id == _vectors.c.id).order_by(_vectors.c.id.desc())
+    for kind in kinds if 0 < len(set(kinds)) < len(KINDS) else (None,):
+        there = _match(terms) if kind is None else _match(terms) & (_vectors.c.kind == literal_column(f"'{kind}'"))
+        ids = _scarce(connection, there)
+        yield _Part(what.where(there if ids is None else _vectors.c.id.in_(ids)), _vectors.c.id, ids is not None)
 
 
 def _there(connection: Connection, kinds: Sequence[str]) -> list[str]:
@@ -207,21 +189,6 @@ def _match(terms: list[Term]) -> ColumnElement[bool]:
     return found
 
 
-class _InOrder(Join):
-    """
-    SQLite's CROSS JOIN, which it never turns round: first the words, which come in the order of their rows, so that it can stop at the
-    limit; then what they stand in.
-    """
-
-    inherit_cache = True
-
-
-@compiles(_InOrder)
-def _inOrder(element: Any, compiler: Any, **options: Any) -> str:
-    sides = (compiler.process(side, **{**options, "asfrom": True}) for side in (element.left, element.right))
-    return f"{' CROSS JOIN '.join(sides)} ON {compiler.process(element.onclause, **options)}"
-
-
 def _told(row: Any) -> dict[str, Any]:
     told = {"session": row["session"], **{name: row[name] for name in _ITEM}}
     told["parameters"] = row["parameters"].split("\n") if row["parameters"] else []
@@ -230,18 +197,11 @@ def _told(row: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def _bounded(connection: Connection, now: Callable[[], float]) -> Iterator[None]:
-    """Break off what takes too long. (A server has its own limit.)"""
-    raw: Any = connection.connection.driver_connection if connection.dialect.name == "sqlite" else None
-    if raw is not None:
-        until = now() + SECONDS
-        raw.set_progress_handler(lambda: now() > until, STEPS)
+def _bounded(patience: Patience) -> Iterator[None]:
+    """What was broken off took too long. (A server has its own limit.)"""
     try:
         yield
     except DBAPIError as error:
-        if "interrupted" in str(error.orig) or "statement timeout" in str(error.orig):
+        if patience.lost or "statement timeout" in str(error.orig):
             raise QueryError("the search took too long: ask for rarer words, or for fewer sessions (--since, --user, --target)") from None
         raise
-    finally:
-        if raw is not None:
-            raw.set_progress_handler(None, 0)

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from heapq import merge
 from typing import Iterator
 
-from hoopx.frames import Opener, readSegment, segmentName, ulidTime
+from hoopx.frames import segmentName
+from hoopx.reading import Opener, readSegment
 from hoopx.recording import catalogue
 from hoopx.recording.elsewhere import Place, placed
 from hoopx.recording.opening import sessionDirectory
 from hoopx.recording.stored import openSegment
+from hoopx.ulid import ulidTime
 from hoopx.values import Frame
 
 

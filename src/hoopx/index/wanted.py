@@ -10,8 +10,8 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from hoopx.frames import ulidTime
 from hoopx.recording.catalogue import Summary
+from hoopx.ulid import ulidTime
 
 NAMED: Final = ("user", "target", "protocol")
 

@@ -13,6 +13,12 @@ from hoopx.ledger.tiles import ENTRIES, WIDTH, decodeBundle, tilePath
 from hoopx.ledger.tree import HASH
 from hoopx.recording.files import Files
 
+ORIGIN: Final = "origin"
+"""The file with the vkey of the ledger's first key."""
+CHECKPOINT: Final = "checkpoint"
+"""The newest checkpoint."""
+WITNESSED: Final = "witnessed"
+"""The newest checkpoint that came back with cosignatures; C{checkpoint} may be newer."""
 TEMPORARY: Final = ".new"
 
 

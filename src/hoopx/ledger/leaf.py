@@ -15,6 +15,9 @@ MAX_LEAF: Final = 1024
 
 VERSION: Final = 1
 
+ROTATED: Final = "key-rotated"
+"""The type of the leaf with which a key hands over to the next."""
+
 _word = re.compile(r"[A-Za-z0-9._-]{1,64}").fullmatch
 _digest = re.compile(r"[0-9a-f]{64}").fullmatch
 _signature = re.compile(r"[0-9a-f]{128}").fullmatch
@@ -52,7 +55,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Callable[[Any], bool]]]] = {
     "hold-set": _ACT,
     "hold-lifted": _ACT,
     "audit": {"audit": _isDigest},
-    "key-rotated": {"key": _isText, "signature": _isSignature},
+    ROTATED: {"key": _isText, "signature": _isSignature},
     "continued": {"origin": _isText, "checkpoint": _isText},
 }
 """Type of leaf -> its fields, all of them required, and what each has to be."""

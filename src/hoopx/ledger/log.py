@@ -18,13 +18,14 @@ from typing import Any, Final, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hoopx.ledger.disk import Disk
+from hoopx.ledger.disk import CHECKPOINT, ORIGIN, WITNESSED, Disk
 from hoopx.ledger.errors import LedgerDamaged, LedgerError, LedgerFailed, WrongKey
 from hoopx.ledger.keys import originOf, publicBytes, signRotation
-from hoopx.ledger.leaf import FIELDS, leaf, parse
+from hoopx.ledger.leaf import FIELDS, ROTATED, leaf, parse
 from hoopx.ledger.leaves import Leaves
-from hoopx.ledger.lookup import ROTATED, Lookup, keyOf, lookupKey
+from hoopx.ledger.lookup import keyOf, lookupKey
 from hoopx.ledger.note import Checkpoint, NoteError, Signer, Verifier, makeNote, openNote, parseCheckpoint, split, union
+from hoopx.ledger.places import Places
 from hoopx.ledger.tiles import WIDTH
 from hoopx.recording.files import Files
 from hoopx.recording.locks import Locked, owner, tryLock
@@ -32,16 +33,8 @@ from hoopx.recording.locks import Locked, owner, tryLock
 MAX_BATCH: Final = 4096
 """Leaves in one L{Ledger.append}: 4 MiB at the most, written at once."""
 
-MAX_TAIL: Final = 4096
-"""Leaves in the tail before they go to tiles without being asked: what opening reads again, and what is in memory."""
-
-ORIGIN: Final = "origin"
-"""The file with the vkey of the ledger's first key."""
-CHECKPOINT: Final = "checkpoint"
 FRESH: Final = ".new"
 """Ends the name of a ledger that is to take the place of one that can not go on."""
-WITNESSED: Final = "witnessed"
-"""The newest checkpoint that came back with cosignatures; C{checkpoint} may be newer."""
 
 Key = Ed25519PrivateKey | Callable[[bytes | None], Ed25519PrivateKey]
 _Call = TypeVar("_Call", bound=Callable[..., Any])
@@ -78,19 +71,18 @@ class Ledger:
         self._lock = lock
         self._mutex = RLock()
         self._disk = Disk(directory, files)
-        self._recent: dict[str, int] = {}
         self._former: list[Verifier] = []
         self._leaves = Leaves(self._disk, files)
         self._published, self._witnessed = self._disk.read(CHECKPOINT), self._disk.read(WITNESSED)
-        self._lookup = Lookup(directory)
+        self._places = Places(directory, self._leaves)
         try:
             first = self._origin(key, name)
             self.origin = first.name
             for note in (self._published, self._witnessed):
                 if note is not None:
                     self._compare(note)
-            self._catchUp()
-            rotated = self._find(ROTATED)
+            self._places.catchUp()
+            rotated = self._places.find(ROTATED)
             if rotated is not None:
                 first = Verifier.parse(parse(self._leaves.slice(rotated, rotated + 1)[0])["key"])
             self._key = self._chosen(key, first.public)
@@ -100,7 +92,7 @@ class Ledger:
                 if note is not None:  # nothing had waited for the disk
                     self._leaves.partials(parseCheckpoint(split(note)[0]).size)
         except BaseException:
-            self._lookup.close()
+            self._places.close()
             self._leaves.close()
             raise
 
@@ -188,7 +180,7 @@ class Ledger:
             key = keyOf(value)
             at = None
             if key is not None:
-                at = coming[key] if key in coming else self._find(key)
+                at = coming[key] if key in coming else self._places.find(key)
             if at is None:
                 at = self.size + len(fresh)
                 fresh.append(line)
@@ -196,7 +188,7 @@ class Ledger:
                     coming[key] = at
             found.append(at)
         if fresh:
-            self._add(fresh, coming)
+            self._places.add(fresh, coming)
         return found
 
     @_guarded
@@ -240,7 +232,7 @@ class Ledger:
     def find(self, kind: str, session: str | None = None, segment: int | None = None, audit: str | None = None) -> int | None:
         """@return: the index of the leaf, or C{None}."""
         key = lookupKey(kind, session, segment, audit)
-        return None if key is None else self._find(key)
+        return None if key is None else self._places.find(key)
 
     @_guarded
     def inclusion(self, index: int, size: int) -> list[bytes]:
@@ -270,7 +262,7 @@ class Ledger:
         """
         signer = Signer(self.origin, newKey)
         line = leaf(ROTATED, self._wall(), key=signer.vkey, signature=signRotation(self._key, signer.vkey))
-        self._add([line], {ROTATED: self.size})
+        self._places.add([line], {ROTATED: self.size})
         old, self._signer, self._key = self._signer, signer, newKey
         self._former.append(old.verifier)
         self._sign([old, signer])
@@ -280,7 +272,7 @@ class Ledger:
         with self._mutex:
             if self._lock >= 0:
                 self._leaves.close()
-                self._lookup.close()
+                self._places.close()
                 os.close(self._lock)
                 self._lock = -1
 
@@ -330,28 +322,8 @@ class Ledger:
         if split(note)[0] != self._text(found.size):
             raise LedgerDamaged(f"{self.directory}: its leaves are not those of its checkpoint of {found.size} leaves")
 
-    def _catchUp(self) -> None:
-        if self._lookup.covered > self.size or self._lookup.covered % WIDTH:
-            self._lookup.clear()
-        while self._lookup.covered < self._leaves.base:
-            start = self._lookup.covered
-            self._lookup.add(_keys(self._leaves.slice(start, start + WIDTH), start), start + WIDTH)
-        self._recent = dict(_keys(self._leaves.recent, self._leaves.base))
-
-    def _add(self, fresh: Sequence[bytes], coming: dict[str, int]) -> None:
-        if len(self._leaves.recent) + len(fresh) > MAX_TAIL:
-            self._settle()
-        self._leaves.append(fresh)
-        self._recent.update(coming)
-
-    def _settle(self) -> None:
-        base = self._leaves.base
-        self._leaves.settle(lambda leaves, start: self._lookup.add(_keys(leaves, start), start + len(leaves)))
-        if self._leaves.base != base:
-            self._recent = dict(_keys(self._leaves.recent, self._leaves.base))
-
     def _sign(self, signers: Sequence[Signer]) -> bytes:
-        self._settle()
+        self._places.settle()
         if self._published is not None and len(signers) == 1:
             text, lines = split(self._published)
             if parseCheckpoint(text).size == self.size and self._signer.verifier.keyId in [line[1] for line in lines]:
@@ -365,19 +337,3 @@ class Ledger:
 
     def _text(self, size: int) -> bytes:
         return Checkpoint(self.origin, size, self._leaves.root(size)).text()
-
-    def _find(self, key: str) -> int | None:
-        found = self._recent.get(key)
-        before = self._lookup.find(key) if found is None or key != ROTATED else None
-        return found if before is None else before
-
-
-def _keys(leaves: Sequence[bytes], start: int) -> list[tuple[str, int]]:
-    """What leaves can be found by, and where they stand: the first of each, of key rotations the last."""
-    found: dict[str, int] = {}
-    for at, line in enumerate(leaves, start):
-        value = parse(line)
-        key = keyOf(value)
-        if key is not None and (key == ROTATED or key not in found):
-            found[key] = at
-    return list(found.items())

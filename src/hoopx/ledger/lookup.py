@@ -12,10 +12,10 @@ import os
 import sqlite3
 from typing import Any, Final, Iterable, Mapping
 
+from hoopx.ledger.leaf import ROTATED
+
 NAME: Final = "lookup.sqlite"
 LAYOUT: Final = 1
-
-ROTATED: Final = "key-rotated"
 
 _LETTERS: Final = {
     "opened": "o",

@@ -11,10 +11,9 @@ from errno import EINVAL, ELOOP, ENXIO
 from typing import Any, Final, NamedTuple
 
 from hoopx.ledger import tree
+from hoopx.ledger.disk import CHECKPOINT, ORIGIN, WITNESSED
 from hoopx.ledger.errors import LedgerDamaged, LedgerError
-from hoopx.ledger.leaf import parse
-from hoopx.ledger.log import CHECKPOINT, ORIGIN, WITNESSED
-from hoopx.ledger.lookup import ROTATED
+from hoopx.ledger.leaf import ROTATED, parse
 from hoopx.ledger.note import COSIGNATURE, ED25519, Checkpoint, NoteError, Signature, Verifier, openNote, parseCheckpoint, split
 from hoopx.ledger.proof import Proof
 from hoopx.ledger.succession import following, former

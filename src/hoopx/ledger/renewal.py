@@ -10,11 +10,11 @@ import shutil
 import time
 from collections.abc import Callable
 
-from hoopx.ledger.disk import Disk
+from hoopx.ledger.disk import CHECKPOINT, WITNESSED, Disk
 from hoopx.ledger.errors import LedgerError
 from hoopx.ledger.keys import finishRotation, originOf, parseKey, prepareRotation, publicBytes, publish
 from hoopx.ledger.leaf import leaf
-from hoopx.ledger.log import CHECKPOINT, FRESH, WITNESSED, Ledger
+from hoopx.ledger.log import FRESH, Ledger
 from hoopx.ledger.note import NoteError, makeNote, parseCheckpoint, split
 from hoopx.ledger.reader import LedgerReader
 from hoopx.recording.files import Files

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from attrs import frozen
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from hoopx.ledger.disk import ORIGIN
 from hoopx.ledger.errors import LedgerError
 from hoopx.ledger.keys import dropOwn, finishRotation, keyring, parseKey, prepareRotation, publicBytes, publish
-from hoopx.ledger.log import ORIGIN, Ledger
+from hoopx.ledger.log import Ledger
 from hoopx.ledger.note import Verifier
 from hoopx.recording.files import Files
 

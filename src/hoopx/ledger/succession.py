@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hoopx.ledger.keys import verifyRotation
-from hoopx.ledger.leaf import parse
-from hoopx.ledger.lookup import ROTATED
+from hoopx.ledger.leaf import ROTATED, parse
 from hoopx.ledger.note import ED25519, Verifier
 
 

@@ -18,8 +18,6 @@ HEIGHT: Final = 8
 ENTRIES: Final = "entries"
 """The level of bundles, in paths."""
 
-MAX_ENTRY: Final = 0xFFFF
-
 CACHED: Final = 128
 """Tiles; 1 MiB, enough for the right edge and the paths of some neighbours."""
 

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from hoopx.frames import OPEN, segmentName, ulidTime, unpack
+from hoopx.frames import OPEN, segmentName, unpack
 from hoopx.recording.chain import Attested
 from hoopx.recording.verify import STOPS, Problem, Verdict
+from hoopx.ulid import ulidTime
 
 _NOBODY = Attested()
 

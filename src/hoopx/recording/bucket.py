@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from hoopx.frames import Opener
 from hoopx.ledger.errors import LedgerError
 from hoopx.ledger.note import Verifier, parseCheckpoint, split
 from hoopx.ledger.reader import LedgerReader
+from hoopx.reading import Opener
 from hoopx.recording.evidence import Evidence
 from hoopx.recording.register import Register, verifyLedger
 from hoopx.storage.reading import StoredLedger, ledgers

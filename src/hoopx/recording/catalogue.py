@@ -12,42 +12,21 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from hoopx.errors import HoopxError
-from hoopx.frames import (
-    CHUNK,
-    DONE,
-    HEAD,
-    HEADER,
-    OPEN,
-    RECOVERED,
-    SEAL,
-    START,
-    Decoder,
-    FrameError,
-    Opener,
-    Unreadable,
-    readSession,
-    ulidTime,
-    unpack,
-)
+from hoopx.frames import DONE, HEAD, HEADER, OPEN, RECOVERED, SEAL, START, Decoder, FrameError, unpack
+from hoopx.heading import believed
+from hoopx.reading import CHUNK, Opener, Unreadable, readSession
 from hoopx.recording.elsewhere import MARKER, Place, placed
 from hoopx.recording.follow import Follower
 from hoopx.recording.locks import isLocked
 from hoopx.recording.outline import stands
 from hoopx.recording.scan import TOTALS, scanSegment
 from hoopx.recording.stored import Encrypted, openSegment
+from hoopx.ulid import ulidTime
 from hoopx.values import Frame
 
 TAIL: Final = 64 * 1024
 """How much of the last segment is read to find DONE: it stands before the seal, and both are short."""
 
-
-LAST: Final = 253402214400
-"""Seconds since the epoch: the last day of the year 9999, wherever one is."""
-
-_SHAPES: Final[dict[type, tuple[str, ...]]] = {
-    str: ("session", "target", "account", "protocol", "database", "client"), dict: ("identity", "labels"),
-}  # fmt: skip
-"""Of what is shown, asked for and looked up."""
 
 
 class NotFound(HoopxError):
@@ -233,6 +212,7 @@ def remembered(path: str, session: str, kept: Place) -> Summary:
     if not said:
         return Summary(session, path, {}, "damaged", None, None, f"its segments are in {kept.store}, and no more is noted here", {})
     totals = {str(name): int(count) for name, count in said["totals"].items()}
+    believed({**said["head"], "started": said["started"]})
     return Summary(session, path, said["head"], said["state"], said["started"], said["ended"], said["reason"], totals)
 
 
@@ -245,6 +225,7 @@ def readHead(path: str, opener: Opener = openSegment) -> dict[str, Any] | None:
     @param path: of a session's first segment.
     @return: HEAD's object, or C{None} when it is not whole.
     @raise FrameError: it is no segment.
+    @raise ValueError: it makes no sense.
     @raise Unreadable: it is compressed or encrypted, and damaged.
     @raise Encrypted: the opener has no identity for it.
     """
@@ -255,20 +236,8 @@ def readHead(path: str, opener: Opener = openSegment) -> dict[str, Any] | None:
             if found:
                 if found[0].kind != HEAD:
                     raise FrameError(os.path.basename(path), 0, 0, "the first frame is not HEAD")
-                return _believed(unpack(found[0].payload))
+                return believed(unpack(found[0].payload))
     return None
-
-
-def _believed(head: dict[str, Any]) -> dict[str, Any]:
-    """@raise ValueError: signed or not, nobody can list or show it."""
-    started = head.get("started")
-    if isinstance(started, bool) or not isinstance(started, (int, float)) or not 0 <= started <= LAST:
-        raise ValueError("its HEAD says no time")
-    for kind, names in _SHAPES.items():
-        for name in names:
-            if not isinstance(head.get(name), (kind, type(None))):
-                raise ValueError(f"its HEAD has a {name} that is none")
-    return head
 
 
 def _readTail(path: str, opener: Opener) -> tuple[int, bytes]:

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from hoopx.frames import ulidTime
 from hoopx.recording.files import openRegular
 from hoopx.storage.errors import NotStored
+from hoopx.ulid import ulidTime
 
 MARKER: Final = "stored.json"
 """In the directory of a session whose segments are only in the store: C{session}, C{store}, C{objects} (file name -> object), C{sizes}

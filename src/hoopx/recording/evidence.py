@@ -13,8 +13,9 @@ from typing import Any
 from attrs import frozen
 
 from hoopx.errors import HoopxError
-from hoopx.frames import Opener, segmentName
+from hoopx.frames import segmentName
 from hoopx.ledger.keys import publicKey
+from hoopx.reading import Opener
 from hoopx.recording.book import Book
 from hoopx.recording.elsewhere import MARKER, Place, away, inStore, placed, together
 from hoopx.recording.files import openRegular

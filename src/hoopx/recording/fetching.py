@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import IO, Any, Final
 
 from hoopx.errors import HoopxError
-from hoopx.frames import Opener
+from hoopx.reading import Opener
 from hoopx.recording.elsewhere import Place, placed
 from hoopx.storage.errors import NotStored
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from typing import IO
 
-from hoopx.frames import CHUNK, DONE, OPEN, RECOVERED, SEAL, Decoder, FrameError, Opener, Unreadable, readOn, segmentName
+from hoopx.frames import DONE, OPEN, RECOVERED, SEAL, Decoder, FrameError, segmentName
+from hoopx.reading import CHUNK, Opener, Unreadable, readOn
 from hoopx.recording.stored import openSegment
 from hoopx.values import Frame
 

@@ -12,9 +12,13 @@ from typing import Final
 
 from hoopx.errors import HoopxError
 
+PAUSE: Final = 0.001
+"""Seconds between two tries of a lock."""
 TRIES: Final = 100
-"""Times that a lock is tried, a millisecond apart. Who only looks whether there is an owner (L{isLocked}) holds it for a moment, and
-must not be taken for one."""
+"""Of one that somebody owns: he may be about to let go of it."""
+LOOKS: Final = 10_000
+"""Of one that is shared: who only looks whether there is an owner (L{isLocked}) holds it for a moment, which on a busy machine, or in a
+container that has had its share of the processor, may be long; he must not be taken for an owner."""
 
 
 class Locked(HoopxError):
@@ -42,18 +46,30 @@ def lockData(data: str) -> int:
 
 def tryLock(descriptor: int) -> bool:
     """
-    May wait a tenth of a second: in a thread, or before anything runs.
+    May wait a tenth of a second for an owner, and longer for those who only look: in a thread, or before anything runs.
 
     @return: C{True} when the lock is ours now.
     """
-    for left in reversed(range(TRIES)):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    owned = looked = 0
+    while owned < TRIES and looked < LOOKS:
+        if owned or looked:
+            time.sleep(PAUSE)
+        if _take(descriptor, fcntl.LOCK_EX):
             return True
-        except BlockingIOError:
-            if left:
-                time.sleep(0.001)
+        if _take(descriptor, fcntl.LOCK_SH):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            looked += 1
+        else:
+            owned += 1
     return False
+
+
+def _take(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
 
 
 def owner(path: str) -> str:

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hoopx.frames import FORMAT, HEAD, LIMIT, OPEN, encode, pack, ulid
+from hoopx.frames import FORMAT, HEAD, LIMIT, OPEN, encode, pack
 from hoopx.recording.files import Files
 from hoopx.recording.originals import FIELD, Originals
 from hoopx.recording.segment import Segment, begin
 from hoopx.recording.signing import publicHex
+from hoopx.ulid import ulid
 
 
 class Opened(NamedTuple):

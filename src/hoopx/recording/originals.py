@@ -24,7 +24,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hoopx.errors import HoopxError
-from hoopx.frames import LIMIT, Unreadable
+from hoopx.frames import LIMIT
+from hoopx.reading import Unreadable
 from hoopx.recording.stored import Encrypted, WrongIdentity
 from hoopx.values import ORIGINAL, Frame
 

@@ -16,8 +16,9 @@ import zstandard
 from attrs import frozen
 
 from hoopx.errors import HoopxError
-from hoopx.frames import CHUNK, DONE, HEADER, OPEN, RECOVERED, SEAL, START, Decoder, FrameError, Unreadable, segmentName, unpack
+from hoopx.frames import DONE, HEADER, OPEN, RECOVERED, SEAL, START, Decoder, FrameError, segmentName, unpack
 from hoopx.frames import pack as canonical
+from hoopx.reading import CHUNK, Unreadable
 from hoopx.recording.auditors import recipients as parsed
 from hoopx.recording.files import Files
 from hoopx.recording.stored import AGE, PLAIN, SNIFF, UNKNOWN, kindOf, openSegment

@@ -145,7 +145,7 @@ class Queued:
         items, self._queue = self._queue, None
         self._queued = 0
         self._busy = True
-        work = self._store.threads.call(self._segment.work, items, self._full)
+        work = self._store.threads.call(self._segment.work, items, self._full, self._store.monotonic)
         work.addCallbacks(self._worked, self._broke, errbackArgs=(items,))
 
     def _full(self) -> bool:

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from attrs import Factory, define
 
+from hoopx.ledger.disk import CHECKPOINT, ORIGIN, WITNESSED
 from hoopx.ledger.errors import LedgerError
-from hoopx.ledger.log import CHECKPOINT, ORIGIN, WITNESSED
 from hoopx.ledger.note import COSIGNATURE, Checkpoint, NoteError, Verifier, openNote, parseCheckpoint, split
 from hoopx.ledger.reader import LedgerReader, Signed, directory
 from hoopx.ledger.tail import TAIL

@@ -11,22 +11,8 @@ from typing import Any, Final
 
 from attrs import Factory, define
 
-from hoopx.frames import (
-    CHUNK,
-    DATA,
-    DONE,
-    EVENT,
-    LINK,
-    RECOVERED,
-    START,
-    Decoder,
-    FrameError,
-    Opener,
-    encode,
-    readSegment,
-    segmentNumber,
-    unpack,
-)
+from hoopx.frames import DATA, DONE, EVENT, LINK, RECOVERED, START, Decoder, FrameError, encode, segmentNumber, unpack
+from hoopx.reading import CHUNK, Opener, readSegment
 from hoopx.values import CLIENT, MADE, TARGET, Frame
 
 TOTALS: Final = ("bytes_from_client", "bytes_from_target", "frames_from_client", "frames_from_target")

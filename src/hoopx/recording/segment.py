@@ -9,7 +9,6 @@ import errno
 import os
 from collections.abc import Callable
 from hashlib import sha256
-from time import perf_counter_ns
 from typing import Any, Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -33,7 +32,7 @@ class Written(NamedTuple):
 
     @ivar written: C{(segment number, offset, frame, waiting)} of every frame that is in the file.
     @ivar left: items that were not done, from the one that failed on.
-    @ivar slowest: nanoseconds of the slowest write.
+    @ivar slowest: nanoseconds of the slowest write, at least one; 0: there was none.
     @ivar sequence: of the last frame in the file, or 0 when the batch wrote none.
     @ivar retired: descriptors of sealed segments that are still to be synced.
     @ivar closed: the recording's last seal is done.
@@ -124,11 +123,12 @@ class Segment:
         except OSError:
             pass
 
-    def work(self, items: list[tuple[Any, Any, Any]], full: Callable[[], bool]) -> Written:
+    def work(self, items: list[tuple[Any, Any, Any]], full: Callable[[], bool], monotonic: Callable[[], int]) -> Written:
         """
         In a thread: a batch of C{(None, (sequence, frame), waiting)} and C{(job, arguments, None)}, in order.
 
         @param full: whether what is left of the disk is for closing recordings, and no frame may take of it.
+        @param monotonic: nanoseconds, of the clock that inline writes are measured with.
         """
         written: list[tuple[int, int, bytes, Any]] = []
         at, slowest, sequence = 0, 0, 0
@@ -152,9 +152,9 @@ class Segment:
                 while end < len(items) and items[end][0] is None and size < JOIN:
                     size += len(items[end][1][1])
                     end += 1
-                began = perf_counter_ns()
+                began = monotonic()
                 self._write(b"".join(item[1][1] for item in items[at:end]))
-                slowest = max(slowest, perf_counter_ns() - began)
+                slowest = max(slowest, monotonic() - began, 1)
             except OSError as problem:
                 error = problem
                 self.cut()

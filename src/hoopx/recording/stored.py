@@ -15,7 +15,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import zstandard
 
 from hoopx.errors import HoopxError
-from hoopx.frames import CHUNK, MAGIC, Opener, Unreadable
+from hoopx.frames import MAGIC
+from hoopx.reading import CHUNK, Opener, Unreadable
 from hoopx.recording.files import openRegular
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def kindOf(begin: bytes) -> str:
 
 
 def opener(identities: Sequence[Any] = ()) -> Opener:
-    """@return: L{openSegment} with identities, as L{hoopx.frames.readSession} and the other readers of sessions take it."""
+    """@return: L{openSegment} with identities, as L{hoopx.reading.readSession} and the other readers of sessions take it."""
     return partial(openSegment, identities=identities)
 
 

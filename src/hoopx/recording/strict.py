@@ -10,11 +10,11 @@ from typing import Final
 
 from attrs import frozen
 
-from hoopx.frames import ulidTime
 from hoopx.ledger.note import Verifier
 from hoopx.recording.evidence import GOOD
 from hoopx.recording.register import Register
 from hoopx.recording.verify import Verdict
+from hoopx.ulid import ulidTime
 
 GRACE: Final = 600.0
 """Seconds that what was recorded just now may take until it is sealed (5 minutes at the most), logged, signed and witnessed."""

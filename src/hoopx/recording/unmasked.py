@@ -36,7 +36,7 @@ class Unmasked:
     def feed(self, frame: Frame) -> list[Frame]:
         """
         @return: the frame, or what stands in its place: originals that were masked as PASSED, those of which nothing was sent as ATTEMPTED.
-        @raise hoopx.frames.Unreadable: an original is not what was sealed in its place.
+        @raise hoopx.reading.Unreadable: an original is not what was sealed in its place.
         """
         if frame.kind in (DONE, RECOVERED):
             return [*self.finish(), frame]

@@ -13,7 +13,8 @@ from typing import IO, Final
 
 from attrs import Factory, define, frozen
 
-from hoopx.frames import DONE, OPEN, RECOVERED, FrameError, Opener, Unreadable, readSegment, segmentName, segmentNumber
+from hoopx.frames import DONE, OPEN, RECOVERED, FrameError, segmentName, segmentNumber
+from hoopx.reading import Opener, Unreadable, readSegment
 from hoopx.recording.chain import WRONG, Attested, Chain
 from hoopx.recording.locks import isLocked
 from hoopx.recording.outline import fits, outline

@@ -9,24 +9,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import IO, Any
 
-from hoopx.frames import (
-    CHECK,
-    CHUNK,
-    CLOCK,
-    CONTINUED,
-    DATA,
-    DONE,
-    EVENT,
-    HEAD,
-    HEADER,
-    LINK,
-    RECOVERED,
-    SEAL,
-    Decoder,
-    FrameError,
-    Unreadable,
-    unpack,
-)
+from hoopx.frames import CHECK, CLOCK, CONTINUED, DATA, DONE, EVENT, HEAD, HEADER, LINK, RECOVERED, SEAL, Decoder, FrameError, unpack
+from hoopx.reading import CHUNK, Unreadable
 from hoopx.recording.chain import WRONG, Chain
 from hoopx.values import Frame
 

@@ -158,6 +158,8 @@ class Recording(Queued):
     def note(self, kind: str, channel: int = 0, **fields: Any) -> Deferred[None] | None:
         if kind not in EVENTS:
             raise ValueError(f"{kind!r} is not in the catalogue of events")
+        if kind == "alarm" and self._store.full:
+            return None  # see sweep: nobody is ended for what others have to tell
         before = self.lastActivity
         written = self._record(EVENT, channel, 0, 0, pack(dict(fields, event=kind)))
         if kind == "alarm":  # nobody in the session has done anything
@@ -279,7 +281,8 @@ class Recording(Queued):
         if self._failure is not None or self._closing is not None:
             self._store.sleep(self)
             return False
-        if self._rolling or self._hashing:
+        if self._rolling or self._hashing or self._store.full:
+            # What a full disk has left is for closing. Who says nothing meanwhile lives on, and is signed when there is room again.
             self.due = now + SECOND
             return False
         if now - self._clocked >= CLOCK_EVERY - SECOND:

@@ -5,7 +5,6 @@ Alarms in the audit, and so in the ledger: nobody can say afterwards that there 
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any, Callable, Final
 
 from attrs import define
@@ -16,17 +15,15 @@ from twisted.python.failure import Failure
 from hoopx.state.rows import auditRow
 from hoopx.state.store import Store
 from hoopx.state.thread import Threads
+from hoopx.state.waiting import Waiting
 
 MINUTE: Final = 60.0
 """Seconds for which all alarms of one kind but the first are counted, for one more row at their end."""
 KINDS: Final = 50
 """Kinds kept apart in a minute, many times those there are; others are counted together."""
 OTHERS: Final = "others"
-WAITING: Final = 1000
-"""Rows that wait while the state store is away: hours of trouble of several kinds. Further ones are counted."""
 PAGE: Final = 100
-AGAIN: Final = 5.0
-"""Seconds before a state store that failed is tried again."""
+"""Rows of one write."""
 LONGEST: Final = 1000
 """Characters of a reason."""
 
@@ -59,17 +56,11 @@ class AuditedAlarms:
         now: Callable[[], float],
         failed: Callable[[Failure], Any] = lambda failure: None,
     ) -> None:
-        self._store = store
-        self._threads = threads
         self._clock = clock
         self._now = now
         self._failed = failed
         self._minutes: dict[str, tuple[_Minute, Any]] = {}
-        self._rows: deque[dict[str, Any]] = deque()
-        self._lost = 0
-        self._busy: Deferred[None] | None = None
-        self._later: Any = None
-        self._stopped = False
+        self._waiting = Waiting(store, threads, clock, PAGE, self._last, lambda: None, self._notWritten)
 
     def emit(self, kind: str, fields: dict[str, Any]) -> None:
         """Something happened; of alarms a row is written."""
@@ -93,12 +84,8 @@ class AuditedAlarms:
         for name, (_, call) in list(self._minutes.items()):
             call.cancel()
             self._over(name)
-        self._stopped = True
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
-        self._write()
-        return succeed(None) if self._busy is None else self._busy
+        busy = self._waiting.stop()
+        return succeed(None) if busy is None else busy
 
     def _over(self, name: str) -> None:
         minute, _ = self._minutes.pop(name)
@@ -106,49 +93,17 @@ class AuditedAlarms:
             self._add(name, {"why": minute.last, "count": minute.count})
 
     def _add(self, name: str, details: dict[str, Any]) -> None:
-        if len(self._rows) >= WAITING:
-            self._lost += 1
-            return
-        self._rows.append(self._row(name, details))
-        self._write()
+        self._waiting.add(self._row(name, details))
+        self._waiting.write()
 
     def _row(self, name: str, details: dict[str, Any]) -> dict[str, Any]:
         return auditRow(self._now(), "gateway", "alarm", name, details)
 
-    def _write(self) -> None:
-        if self._busy is not None or self._later is not None or not self._rows:
-            return
-        rows = [self._rows[number] for number in range(min(PAGE, len(self._rows)))]
-        busy = self._busy = Deferred()
+    def _last(self, count: int, lost: int) -> list[dict[str, Any]]:
+        why = "more alarms than could wait for the state store: they are in the log"
+        return [self._row("lost", {"why": why, "count": lost})] if lost else []
 
-        def written(_: Any) -> bool:
-            for _ in rows:
-                self._rows.popleft()
-            lost, self._lost = self._lost, 0
-            if lost:
-                details = {"why": "more alarms than could wait for the state store: they are in the log", "count": lost}
-                self._rows.append(self._row("lost", details))
-            return True
-
-        def failed(failure: Any) -> bool:
-            # No alarm for each: it would be one more that can not be written.
-            self.log.warn("{count} alarms can not be written to the audit: {why}", count=len(self._rows), why=failure.getErrorMessage())
-            self._failed(failure)
-            if not self._stopped:
-                self._later = self._clock.callLater(AGAIN, self._again)
-            return False
-
-        def over(done: bool) -> None:
-            self._busy = None
-            if done:
-                self._write()
-            if self._busy is None:
-                busy.callback(None)
-            else:
-                self._busy.chainDeferred(busy)
-
-        self._threads.call(self._store.addAudit, rows).addCallbacks(written, failed).addCallback(over)
-
-    def _again(self) -> None:
-        self._later = None
-        self._write()
+    def _notWritten(self, failure: Failure) -> None:
+        # No alarm for each: it would be one more that can not be written.
+        self.log.warn("{count} alarms can not be written to the audit: {why}", count=len(self._waiting), why=failure.getErrorMessage())
+        self._failed(failure)

@@ -5,7 +5,6 @@ The time in which rows of the audit can not be written: it is told, and what was
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -16,15 +15,12 @@ from twisted.python.failure import Failure
 from hoopx.state.rows import auditRow
 from hoopx.state.store import Store
 from hoopx.state.thread import Threads
+from hoopx.state.waiting import WAITING, Waiting
 
-AGAIN: Final = 5.0
-"""Seconds between two tries."""
 DELAY: Final = 2.0
 """Seconds until the alarm: whether the store answers at all is asked every second by somebody else, whose alarm says more."""
 MINUTE: Final = 60.0
 """Seconds between two alarms, at least: a disk that is full to the last page fails every other row."""
-WAITING: Final = 1000
-"""Rows that wait: what goes on without is rare (status, kill), and somebody asks for it. Further ones are counted."""
 LONGEST: Final = 300
 """Characters of a reason."""
 
@@ -50,20 +46,15 @@ class Lapse:
         alarm: Callable[[str, dict[str, Any]], Any],
         known: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._store = store
-        self._threads = threads
         self._clock = clock
         self._now = now
         self._alarm = alarm
-        self._rows: deque[dict[str, Any]] = deque()
-        self._lost = 0
+        self._waiting = Waiting(store, threads, clock, WAITING + 1, self._last, self._over, self.failed)
         self._since = 0.0
         self._known = known
         self._told: float | None = None
         self._telling: Any = None
         self._silent = True
-        self._call: Any = None
-        self._busy: Deferred[None] | None = None
         self._stopped = False
         self.trouble: str | None = None
 
@@ -78,14 +69,11 @@ class Lapse:
                 self._telling = self._clock.callLater(DELAY, self._tell)
         elif self._silent and self._telling is None:
             self._tell()
-        self._later(AGAIN)
+        self._waiting.later()
 
     def late(self, row: dict[str, Any]) -> None:
         """Something was done without its row: that is written as soon as it can be."""
-        if len(self._rows) < WAITING:
-            self._rows.append(row)
-        else:
-            self._lost += 1
+        self._waiting.add(row)
 
     def stop(self) -> Deferred[None] | None:
         """@return: Deferred[None], when what waits is written, or can not be; C{None}: nothing waits."""
@@ -93,10 +81,7 @@ class Lapse:
         if self._telling is not None:
             self._telling.cancel()
             self._telling = None
-        if self._call is not None:
-            self._call.cancel()
-            self._again()
-        return self._busy
+        return self._waiting.stop()
 
     def _tell(self) -> None:
         """Once an outage."""
@@ -107,32 +92,13 @@ class Lapse:
         self._told, self._silent = now, False
         self._alarm("audit", {"why": f"{self.trouble}. What needs a row of it first is refused; status and kill go on without"})
 
-    def _later(self, seconds: float) -> None:
-        if self._call is None and self._busy is None and not self._stopped:
-            self._call = self._clock.callLater(seconds, self._again)
+    def _last(self, late: int, lost: int) -> list[dict[str, Any]]:
+        """Also when nothing was done meanwhile: whether it can be written is seen by writing it."""
+        return [auditRow(self._now(), "gateway", "audit.resumed", "", {"since": self._since, "late": late, "lost": lost})]
 
-    def _again(self) -> None:
-        self._call = None
-        busy = self._busy = Deferred()
-        rows, lost = list(self._rows), self._lost
-        details = {"since": self._since, "late": len(rows), "lost": lost}
-        over = auditRow(self._now(), "gateway", "audit.resumed", "", details)
-
-        def written(_: Any) -> None:
-            self._busy = None
-            for _ in rows:
-                self._rows.popleft()
-            self._lost -= lost
-            self.trouble = None
-            self.log.info("The audit can be written again.")
-            if self._rows or self._lost:
-                self._later(0)
-
-        def failed(failure: Failure) -> None:
-            self._busy = None
-            self.failed(failure)
-
-        self._threads.call(self._store.addAudit, [*rows, over]).addCallbacks(written, failed).chainDeferred(busy)
+    def _over(self) -> None:
+        self.trouble = None
+        self.log.info("The audit can be written again.")
 
 
 def _why(error: BaseException) -> str:

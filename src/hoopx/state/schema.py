@@ -21,6 +21,10 @@ _ONE: Final = Lock()
 # Two gateways that start together must not both migrate one server.
 MIGRATING: Final = 0x686F6F7078
 
+LONGEST: Final = 3600
+"""Seconds, at a server, for one statement of a migration, and for a migration of somebody else: a large store takes its time, and nobody
+waits to log in yet."""
+
 # Of what is the same for every store: alembic's entry.
 _ROOM: Final = Path(__file__).parent / "migrations"
 
@@ -77,6 +81,9 @@ def upgrade(connection: Connection, where: str, schema: Schema = STATE) -> None:
     @param where: the store's name, for the error.
     @raise ConfigurationError: the store was written by a newer version.
     """
+    if connection.dialect.name == "postgresql":
+        for limit in ("lock_timeout", "statement_timeout"):
+            connection.execute(text(f"SET LOCAL {limit} = '{LONGEST}s'"))
     oneByOne(connection, MIGRATING)
     found = revision(connection, schema)
     if found == schema.head:

@@ -18,8 +18,9 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from hoopx.errors import ConfigurationError
-from hoopx.frames import CHUNK, pack, unpack
+from hoopx.frames import pack, unpack
 from hoopx.interfaces import IStorageBackend
+from hoopx.reading import CHUNK
 from hoopx.recording.files import Files
 from hoopx.storage.errors import NotStored, StorageConflict, StorageError, StorageRefused, StorageUnavailable
 from hoopx.storage.names import checked

@@ -22,8 +22,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hoopx.errors import ConfigurationError
-from hoopx.frames import CHUNK
 from hoopx.interfaces import IStorageBackend
+from hoopx.reading import CHUNK
 from hoopx.storage.errors import CredentialsRefused, NotStored, StorageConflict, StorageRefused, StorageUnavailable
 from hoopx.storage.names import checked
 from hoopx.storage.s3errors import DIGEST, TAKEN, codeOf, explained

@@ -111,15 +111,17 @@ class ServerOptions:
 
     def refresh(self) -> bool:
         """Read the files again when they have changed. @return: C{True} when they had, and are in use."""
+        signature = None
         try:
             if self._renew is not None:
                 self._renew()
+            # Before they are read: whoever changes them meanwhile is seen next time.
             signature = _signature(self._paths)
             if signature in (self._signature, self._refused):
                 return False
             contexts = {names: self._load(names) for names in self._contexts}
         except (ConfigurationError, OSError) as error:
-            self._refused = _signature(self._paths)
+            self._refused = signature
             self.log.error("TLS goes on with the certificate in use: {error}", error=error)
             return False
         self._contexts, self._signature, self._refused = contexts, signature, None

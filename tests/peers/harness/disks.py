@@ -55,11 +55,15 @@ class Disk:
         """Give the room back."""
         _run(*self._resize(self._size))
 
+    def _once(self, *argv: str) -> None:
+        until(lambda: not subprocess.run(argv, capture_output=True, timeout=60).returncode, f"{' '.join(argv)} to be possible")
+
     def _resize(self, size: int) -> list[str]:
         return ["mount", "-o", f"remount,size={size}", str(self.path)]
 
     def remount(self, *options: str) -> None:
-        _run("mount", "-o", ",".join(["remount", *options]), str(self.path))
+        """When nobody has a file open there, where that matters: a process that has ended may still be letting go of its own."""
+        self._once("mount", "-o", ",".join(["remount", *options]), str(self.path))
 
     def remove(self) -> None:
         subprocess.run(["umount", "-l", str(self.path)], capture_output=True, timeout=60)
@@ -80,7 +84,7 @@ class BreakableDisk(Disk):
         _run("mount", "-o", "loop", str(self._image), str(self.path))
 
     def unmount(self) -> None:
-        _run("umount", str(self.path))
+        self._once("umount", str(self.path))
 
     def fail(self) -> None:
         """From now on every write on it gives EROFS."""

@@ -30,6 +30,7 @@ class FaultProxy:
         self._faults: list[Any] = []
         self._always: Any = None
         self._open: list[socket.socket] = []
+        self._lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def next(self, *faults: Any) -> None:
@@ -47,8 +48,12 @@ class FaultProxy:
         self._always = fault
 
     def stop(self) -> None:
-        self._listener.close()
-        for one in self._open:
+        for one in [self._listener, *self._open]:
+            # close() alone wakes no thread that waits there.
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
             one.close()
 
     def _accept(self) -> None:
@@ -64,8 +69,9 @@ class FaultProxy:
         """One request a connection: so that each meets its own fate."""
         try:
             head, body = self._request(near)
-            self.requests += 1
-            fault = self._always or (self._faults.pop(0) if self._faults else "pass")
+            with self._lock:
+                self.requests += 1
+                fault = self._always or (self._faults.pop(0) if self._faults else "pass")
             if isinstance(fault, tuple):
                 status, code = fault
                 said = BODY.format(code=code, message="a text that repeats the request: AWSAccessKeyId rootuser rootpass-123")

@@ -23,7 +23,6 @@ NODE_MODULES = Path(os.environ.get("HOOPX_NODE_MODULES") or CACHE / "node" / "no
 _INSTALL = {
     "psql": "apt install postgresql-client",
     "pgbench": "apt install postgresql-contrib",
-    "pgbouncer": "apt install pgbouncer",
     "javac": "apt install default-jdk-headless",
     "java": "apt install default-jdk-headless",
     "node": "apt install nodejs",

@@ -17,7 +17,7 @@ from tests.peers.harness.finding import require
 from tests.peers.harness.ports import answers, freePort
 from tests.peers.harness.postgres import PASSWORDS, Postgres
 from tests.peers.harness.processes import Process, folder
-from tests.peers.harness.waiting import until
+from tests.peers.harness.waiting import PATIENCE, until
 
 EVERYTHING = """
 [[grants]]
@@ -29,7 +29,6 @@ databases = ["*"]
 permit = ["opaque"]
 """
 USER = "tester@example.com"
-START_LIMIT = 60.0
 ENDED = ("complete", "recovered")
 FILES = 8192
 
@@ -96,6 +95,7 @@ class Gateway:
         self.data = data or self.folder / "data"
         self.path = self.folder / "hoopx.toml"
         self.process: Process | None = None
+        self._mark = 0
         self._program = list(program)
         self._tokens: dict[tuple, str] = {}
         self._texts = (list(targets), grants, more, gateway, listener)
@@ -118,6 +118,7 @@ class Gateway:
 
     def launch(self) -> Process:
         """Start it without waiting for it."""
+        self._mark = len(self.log()) if self.process is not None else 0
         self.process = Process(
             [*(self._program or [require("twistd")]), "-n", "--pidfile=", "hoopx", "--config", str(self.path)],
             self.folder / "log",
@@ -128,7 +129,8 @@ class Gateway:
         return self.process
 
     def start(self) -> Gateway:
-        self.launch().ready(lambda: answers(self.port), "the gateway", START_LIMIT)
+        # Said when all listeners are there, and what comes after them: the port alone may answer before the others do.
+        self.launch().ready(lambda: answers(self.port) and "listening for" in self.log()[self._mark :], "the gateway")
         return self
 
     def stop(self) -> None:
@@ -163,7 +165,7 @@ class Gateway:
         found: list[dict[str, Any]] = json.loads(self.call("sessions", "list", "--json", *arguments))
         return found
 
-    def session(self, client: str, states: Sequence[str] | None = ENDED, seconds: float = 20.0) -> dict[str, Any]:
+    def session(self, client: str, states: Sequence[str] | None = ENDED, seconds: float = PATIENCE) -> dict[str, Any]:
         """@return: the session of the client at C{"host:port"}, once it has one of the states (C{None}: any)."""
 
         def look() -> dict[str, Any] | None:

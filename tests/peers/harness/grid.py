@@ -29,7 +29,7 @@ from tests.peers.harness.postgres import debian
 from tests.peers.harness.processes import child, folder
 from tests.peers.harness.s3server import ACCESS, LOCKED, SECRET
 from tests.peers.harness.seaweedfs import seaweedfs
-from tests.peers.harness.waiting import steady, until
+from tests.peers.harness.waiting import PATIENCE, steady, until
 from tests.peers.harness.wire import TERMINATE, ServerError, Wire, fields
 from tests.peers.programs.sick import CONTROL
 
@@ -43,13 +43,11 @@ LONG = 70_000
 """Bytes of a statement: no page of a full disk has as much left, and a segment with them is sealed after a second."""
 LITTLE = 64 * 1024
 """What a full disk has left: less than that, and more than a last word and the end of a recording."""
-PATIENCE = 20.0
-"""Seconds for what is expected to be told."""
 MEANWHILE = frozenset({"ledger", "checkpoint", "index", "audit"})
 """Alarms of the curator, whose files are on the same disk, and of the state store: they come when there happens to be something to write."""
 RACING = frozenset({("curator killed", "start"), ("curator killed", "end"), ("clock a day back", "start")})
 """There the session begins, or is over, at about the time of the alarm: it is told of it or is not."""
-GATEWAY = 'disk_reserve = "4MiB"\ndisk_refuse_below = "8MiB"'
+GATEWAY = 'disk_reserve = "4MiB"\ndisk_refuse_below = "8MiB"\nlogin_timeout = "120s"'
 RECORDING = 'segment = { size = "64KiB", age = "1s" }\n'
 
 
@@ -259,14 +257,14 @@ class World:
 
         seen: list[Cell] = []
         try:
-            until(look, "what is to be told", PATIENCE)
+            until(look, "what is to be told")
         except AssertionError:
             pass
         return seen[0]
 
     def alarms(self) -> dict[str, float]:
         """@return: how many of each kind were told since the start."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics}/metrics", timeout=10) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics}/metrics", timeout=PATIENCE) as page:
             found = re.findall(r'^hoopx_alarms_total\{alarm="([^"]*)"\} (\S+)$', page.read().decode(), re.MULTILINE)
         return {kind: float(count) for kind, count in found}
 
@@ -275,8 +273,13 @@ class World:
 
         from hoopx.cli.main import cli
 
-        # Its exit status says how the gateway is.
-        found: dict[str, Any] = json.loads(CliRunner().invoke(cli, ["--config", str(self.gateway.path), "status", "--json"]).stdout)
+        def look() -> dict[str, Any] | None:
+            # Its exit status says how the gateway is. Nothing at all: there was no answer in time.
+            said = CliRunner().invoke(cli, ["--config", str(self.gateway.path), "status", "--json"]).stdout
+            return json.loads(said) if said else None
+
+        found = until(look, "the status")
+        assert found is not None
         return found
 
     # -- afterwards
@@ -295,7 +298,8 @@ class World:
     def _settled(self) -> bool:
         curator = self.status()["curator"]
         ledger = curator.get("ledger")
-        if curator["state"] != "ready" or curator["waiting"] or ledger["signed"] != ledger["size"]:
+        # It is ready a moment before it has said for the first time how it is.
+        if curator["state"] != "ready" or ledger is None or curator["waiting"] or ledger["signed"] != ledger["size"]:
             return False
         return not curator["quarantined"]["count"] and not (curator["backlog"] or {}).get("segments")
 
@@ -303,7 +307,7 @@ class World:
         """Add to each cell what has become of its recording."""
         until(lambda: self.status()["disk"] is None, "the disk to be well")
         until(lambda: not self.status()["sessions"], "the sessions to end")
-        steady(self._settled, "everything to be in the ledger", seconds=60.0)
+        steady(self._settled, "everything to be in the ledger")
         told = self._kinds() - MEANWHILE
         self.gateway.stop()
         audited = self._audited() - MEANWHILE
@@ -362,7 +366,8 @@ class World:
     def kill(self) -> None:
         """The curator."""
         assert self.gateway.process is not None
-        found = child(self.gateway.process.pid, b"hoopx.curator")
+        process = self.gateway.process.pid
+        found = until(lambda: child(process, b"hoopx.curator"), "the curator")
         assert found is not None
         os.kill(found, signal.SIGKILL)
 
@@ -371,8 +376,8 @@ class World:
 
     def stores(self, mark: int) -> None:
         """@param mark: where the log stood when the store was mended."""
-        until(lambda: "takes recordings" in self.gateway.log()[mark:], "the store to take recordings", 60.0)
-        steady(self._settled, "the store to have everything", seconds=60.0)
+        until(lambda: "takes recordings" in self.gateway.log()[mark:], "the store to take recordings")
+        steady(self._settled, "the store to have everything")
 
 
 def disk() -> World:

@@ -28,6 +28,7 @@ port = {port}
 unix_socket_directories = ''
 fsync = off
 max_connections = 300
+authentication_timeout = 600
 shared_buffers = 32MB
 autovacuum = off
 synchronize_seqscans = off
@@ -173,6 +174,8 @@ def _reachable(programs: Path, user: str | None) -> Path:
         target = home() / "wheel" / libraries.name
         if libraries.is_dir() and not target.exists():
             shutil.copytree(libraries, target)
+        for parent in home() / "wheel", copy.parent:
+            parent.chmod(0o755)  # whatever our umask is
     return copy / programs.name
 
 

@@ -17,6 +17,8 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tests.peers.harness.waiting import PATIENCE, until
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 _home: list[Path] = []
@@ -72,7 +74,10 @@ class Process:
         def prepare() -> None:
             _libc.prctl(_PR_SET_PDEATHSIG, ending)
             if files is not None:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+                # Nobody but root gets more than there is.
+                most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+                least = files if most == resource.RLIM_INFINITY else min(files, most)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (least, least))
 
         changed: dict = {}
         if user is not None:
@@ -95,9 +100,8 @@ class Process:
     def running(self) -> bool:
         return self._child.poll() is None
 
-    def ready(self, condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+    def ready(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
         """Wait for a condition; a program that has ended meanwhile is a failure with its log."""
-        from tests.peers.harness.waiting import until
 
         def look() -> object:
             if not self.running():
@@ -118,14 +122,18 @@ class Process:
     def kill(self) -> None:
         """As a crash: nothing is finished."""
         self._child.kill()
-        self._child.wait(30)
+        self._child.wait(PATIENCE)
 
-    def wait(self, seconds: float = 30.0) -> int:
+    def wait(self, seconds: float = PATIENCE) -> int:
         """@return: the exit status."""
         return self._child.wait(seconds)
 
-    def stop(self, seconds: float = 20.0) -> int:
-        """End it properly, or kill it after a while. @return: the exit status."""
+    def stop(self, seconds: float = PATIENCE) -> int:
+        """
+        End it properly, or kill it after a while, which is longer than a gateway gives its sessions, its recordings and its curator.
+
+        @return: the exit status.
+        """
         if self.running():
             self._child.send_signal(self._ending)
             try:

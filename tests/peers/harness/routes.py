@@ -38,7 +38,7 @@ class Route:
         """@return: libpq's variables, on top of our own and without anybody's start-up files."""
         own = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
         own.update(PGHOST=self.host, PGPORT=str(self.port), PGUSER=self.user, PGPASSWORD=self.password, PGDATABASE=self.database,
-                   PGSSLMODE="disable", PGCONNECT_TIMEOUT="20", PSQLRC="/dev/null", PSQL_HISTORY="/dev/null",
+                   PGSSLMODE="disable", PGCONNECT_TIMEOUT="120", PSQLRC="/dev/null", PSQL_HISTORY="/dev/null",
                    LC_ALL="C.UTF-8", TZ="UTC", PAGER="cat", TERM="dumb")  # fmt: skip
         own.update(more)
         return own

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import atexit
 import json
-import random
 import signal
-import socket
 from pathlib import Path
 
 from tests.peers.harness.finding import require
-from tests.peers.harness.ports import answers
+from tests.peers.harness.ports import answers, freePort
 from tests.peers.harness.processes import Process, folder
 from tests.peers.harness.s3server import ACCESS, LOCKED, PLAIN, SECRET, S3Server
 
@@ -28,7 +26,9 @@ class SeaweedFS(S3Server):
     def __init__(self) -> None:
         self._weed = require("weed")
         self._folder = folder("weed")
-        self._ports = [_twoPorts() for _ in range(4)]
+        # Each of its services has one more, for gRPC; what it would take by itself may be anybody's.
+        self._ports = [freePort() for _ in range(4)]
+        self._more = [freePort() for _ in range(4)]
         self.port = self._ports[0]
         identities = [
             {"name": "all", "credentials": [{"accessKey": ACCESS, "secretKey": SECRET}], "actions": ["Admin", "Read", "List", "Tagging", "Write"]},
@@ -39,12 +39,13 @@ class SeaweedFS(S3Server):
 
     def start(self) -> SeaweedFS:
         s3, master, volume, filer = self._ports
+        more = [f"-{name}.port.grpc={port}" for name, port in zip(("s3", "master", "volume", "filer"), self._more)]
         argv = [
             self._weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self._folder}/data",
             f"-master.port={master}", "-master.telemetry=false", "-master.volumeSizeLimitMB=64",
             f"-volume.port={volume}", "-volume.max=60", "-filer", f"-filer.port={filer}",
             "-s3", f"-s3.port={s3}", f"-s3.config={self._folder}/s3.json", "-s3.port.iceberg=0", "-s3.port.lance=0",
-            f"-s3.localSocket={self._folder}/s3.sock", f"-filer.localSocket={self._folder}/filer.sock", "-s3.autoCreateBucket=false",
+            f"-s3.localSocket={self._folder}/s3.sock", f"-filer.localSocket={self._folder}/filer.sock", "-s3.autoCreateBucket=false", *more,
         ]  # fmt: skip
         # Its proper end takes 10 to 25 seconds, and there is nothing that it must finish.
         self._process = Process(argv, self._folder / "log", ending=signal.SIGKILL)
@@ -54,7 +55,7 @@ class SeaweedFS(S3Server):
     def stop(self) -> None:
         super().stop()
         for left in Path("/tmp").glob("seaweedfs-*-grpc-*.sock"):
-            if any(left.stem.endswith(f"-{port + 10000}") for port in self._ports):
+            if any(left.stem.endswith(f"-{port}") for port in self._more):
                 left.unlink(missing_ok=True)
 
     def _buckets(self) -> bool:
@@ -79,21 +80,3 @@ def seaweedfs() -> SeaweedFS:
         _running.append(SeaweedFS().start())
         atexit.register(_running[0].stop)
     return _running[0]
-
-
-def _twoPorts() -> int:
-    """A free port whose 10,000th neighbour, which its gRPC takes, is free too."""
-    for _ in range(1000):
-        port = random.randrange(20000, 50000)
-        if all(_free(each) for each in (port, port + 10000)):
-            return port
-    raise AssertionError("no free ports")
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as one:
-        try:
-            one.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -10,6 +10,7 @@ import threading
 from struct import unpack_from
 
 from tests.peers.harness import wire
+from tests.peers.harness.waiting import PATIENCE
 
 
 class Passage:
@@ -31,6 +32,9 @@ class Passage:
         self.reset = False
         self._near, self._far = near, far
         self._ended = [threading.Event(), threading.Event()]
+
+    def start(self) -> None:
+        near, far = self._near, self._far
         for source, sink, kept, ended in (near, far, self.sent, self._ended[0]), (far, near, self.received, self._ended[1]):
             threading.Thread(target=self._relay, args=(source, sink, kept, ended), daemon=True).start()
 
@@ -51,7 +55,7 @@ class Passage:
             pass
         ended.set()
 
-    def ended(self, seconds: float = 20.0) -> bool:
+    def ended(self, seconds: float = PATIENCE) -> bool:
         """Wait for both directions' end."""
         return all(event.wait(seconds) for event in self._ended)
 
@@ -77,17 +81,10 @@ class Passage:
 
     def receivedFromOk(self) -> bytes:
         """@return: what came back from AuthenticationOk on, itself included."""
-        return self._fromOk(0)
-
-    def receivedAfterOk(self) -> bytes:
-        """@return: what came back after AuthenticationOk."""
-        return self._fromOk(9)
-
-    def _fromOk(self, more: int) -> bytes:
         position = 0
         for kind, raw in wire.split(bytes(self.received)):
             if kind == b"R" and raw[5:9] == b"\0\0\0\0":
-                return bytes(self.received[position + more :])
+                return bytes(self.received[position:])
             position += len(raw)
         return b""
 
@@ -113,14 +110,22 @@ class Tap:
             except OSError:
                 return
             try:
-                far = socket.create_connection(("127.0.0.1", self.onward), 10)
+                far = socket.create_connection(("127.0.0.1", self.onward), PATIENCE)
             except OSError:
                 near.close()
                 continue
             far.settimeout(None)
-            for one in near, far:
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.passages.append(Passage(near, far))
+            try:
+                for one in near, far:
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                passage = Passage(near, far)
+            except OSError:  # gone again already; that is no reason to be deaf to all others
+                near.close()
+                far.close()
+                continue
+            # First it is there for who looks, and then for its client, who may look when he has got his answer.
+            self.passages.append(passage)
+            passage.start()
 
     def stop(self) -> None:
         # close() alone does not wake a thread in accept().

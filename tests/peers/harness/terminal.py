@@ -15,6 +15,8 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 
+from tests.peers.harness.waiting import PATIENCE
+
 
 class Terminal:
     """@ivar seen: everything the program has written so far."""
@@ -37,7 +39,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._main, text.encode())
 
-    def expect(self, text: str, seconds: float = 20.0) -> str:
+    def expect(self, text: str, seconds: float = PATIENCE) -> str:
         """Read until C{text} has appeared after what was expected before. @return: what came before it."""
         deadline = time.monotonic() + seconds
         while True:
@@ -57,7 +59,7 @@ class Terminal:
                 raise AssertionError(f"the program ended before {text!r}; on the terminal:\n{self.seen[self._read :]}")
             self.seen += data.decode("utf-8", "replace")
 
-    def finish(self, seconds: float = 20.0) -> int:
+    def finish(self, seconds: float = PATIENCE) -> int:
         """@return: the exit status; a program that does not end is killed."""
         try:
             return self._child.wait(seconds)

@@ -11,9 +11,12 @@ from typing import TypeVar
 
 T = TypeVar("T")
 STEP = 0.02
+PATIENCE = 120.0
+"""Seconds for what a quiet machine does in a moment, or in a few seconds: a slow and busy one may need many times as long. Only what fails
+waits so long."""
 
 
-def until(condition: Callable[[], T], what: str, seconds: float = 30.0) -> T:
+def until(condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
     """
     @param what: for the failure's text.
     @return: the first true value of the condition.
@@ -28,7 +31,7 @@ def until(condition: Callable[[], T], what: str, seconds: float = 30.0) -> T:
         time.sleep(STEP)
 
 
-def steady(condition: Callable[[], object], what: str, held: float = 0.5, seconds: float = 30.0) -> None:
+def steady(condition: Callable[[], object], what: str, held: float = 0.5, seconds: float = PATIENCE) -> None:
     """Wait until a condition has been true at every look for C{held} seconds."""
     since = [0.0]
 

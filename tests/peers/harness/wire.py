@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from struct import pack, unpack_from
 from types import TracebackType
 
+from tests.peers.harness.waiting import PATIENCE
+
 VERSION = 0x30000
 SYNC = b"S\0\0\0\4"
 FLUSH = b"H\0\0\0\4"
@@ -104,7 +106,7 @@ class Wire:
     @param receive: size of the socket's receive buffer, before connecting; C{None} for the system's.
     """
 
-    def __init__(self, port: int, timeout: float = 30.0, receive: int | None = None) -> None:
+    def __init__(self, port: int, timeout: float = PATIENCE, receive: int | None = None) -> None:
         self.socket = socket.socket()
         self.socket.settimeout(timeout)
         if receive is not None:
@@ -199,7 +201,7 @@ class Wire:
 
 def cancel(port: int, key: tuple[int, bytes]) -> None:
     """Send a CancelRequest and wait until the connection is closed."""
-    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
         connection.sendall(pack(">III", 12 + len(key[1]), 80877102, key[0]) + key[1])
         while connection.recv(100):
             pass

@@ -19,8 +19,8 @@ public final class Peer {
         this.url = url;
         properties.setProperty("user", user);
         properties.setProperty("password", password);
-        properties.setProperty("loginTimeout", "20");
-        properties.setProperty("socketTimeout", "60");
+        properties.setProperty("loginTimeout", "120");
+        properties.setProperty("socketTimeout", "120");
     }
 
     private Connection connect(String... more) throws SQLException {
@@ -139,9 +139,10 @@ public final class Peer {
 
     private void cancel() throws SQLException {
         try (Connection connection = connect(); Statement plain = connection.createStatement()) {
-            plain.setQueryTimeout(1);
+            // The driver asks for the end so many seconds later: by then the server has to have begun.
+            plain.setQueryTimeout(3);
             try {
-                plain.execute("SELECT pg_sleep(60)");
+                plain.execute("SELECT pg_sleep(1000)");
                 throw new AssertionError("no error");
             } catch (SQLException error) {
                 same(error.getSQLState(), "57014");
@@ -156,7 +157,7 @@ public final class Peer {
         try (Connection connection = connect(); Statement plain = connection.createStatement()) {
             plain.execute("LISTEN wide");
             plain.execute("NOTIFY wide, 'hello'");
-            PGNotification[] found = connection.unwrap(PGConnection.class).getNotifications(20000);
+            PGNotification[] found = connection.unwrap(PGConnection.class).getNotifications(120000);
             same(found.length, 1);
             same(found[0].getParameter(), "hello");
             same(found[0].getPID(), connection.unwrap(PGConnection.class).getBackendPID());

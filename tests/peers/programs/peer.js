@@ -4,7 +4,7 @@ const assert = require('node:assert/strict');
 const { Client, Pool } = require('pg');
 
 async function connected(work, options = {}) {
-  const client = new Client({ connectionTimeoutMillis: 20000, ...options });
+  const client = new Client({ connectionTimeoutMillis: 120000, ...options });
   await client.connect();
   try {
     return await work(client);

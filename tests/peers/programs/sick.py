@@ -27,7 +27,7 @@ def patch(place: str) -> None:
     now = time.time
     time.time = lambda: now() + CONTROL.unpack_from(control)[0]
 
-    from hoopx.curator import process, storing, watching
+    from hoopx.curator import asking, process, storing, watching
     from hoopx.recording.files import Files
     from hoopx.storage import s3login
 
@@ -44,10 +44,11 @@ def patch(place: str) -> None:
 
     for name in CALLS:
         setattr(Files, name, staticmethod(sick(name, getattr(os, name, os.posix_fallocate))))
-    # Nobody wants to wait a minute for an alarm.
+    # Nobody wants to wait a minute for an alarm; and how long a start of the curator takes, or an answer of a store that is well, is the
+    # machine's affair.
     for module, limit, seconds in (
         (storing, "AWAY", 0.5), (storing, "FIRST", 0.2), (storing, "LONGEST", 0.5), (watching, "EVERY", 1.0), (process, "LOOK", 0.1),
-        (s3login, "READ", 0.5),
+        (s3login, "READ", 4.0), (s3login, "ATTEMPTS", 1), (asking, "PATIENCE", 90.0),
     ):  # fmt: skip
         getattr(module, limit)  # one that has moved would be set in vain
         setattr(module, limit, seconds)

@@ -9,9 +9,10 @@ from pathlib import Path
 from struct import pack
 from typing import Any
 
-from hoopx.frames import DATA, EVENT, readSegment
+from hoopx.frames import DATA, EVENT
 from hoopx.protocols.postgres.messages import message, query
 from hoopx.protocols.postgres.view import PostgresView
+from hoopx.reading import readSegment
 from hoopx.telling import lines
 from hoopx.values import ATTEMPTED, CLIENT, MADE, PASSED, TARGET, Frame
 

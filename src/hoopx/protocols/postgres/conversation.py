@@ -154,7 +154,7 @@ class PostgresConversation:
         said = {name: shown(value) for name, value in parameters.items()}
         session.note("startup", parameters=said, protocol=f"3.{self._version & 0xFFFF}")
         if session.judged:
-            self._judging = Judging(self, session)
+            self._judging = Judging(session)
             self._judging.startup(self._parameters)
         self._login = TargetLogin(
             self, door, session.target, credential, self._version, parameters, lambda raw: self._loggedIn(session, raw), door.failed

@@ -30,11 +30,10 @@ class Judging:
     """
     The client's and the target's handlers of a judged session.
 
-    @param conversation: whose lane and door are used.
     @param session: the L{hoopx.interfaces.ISession}.
     """
 
-    def __init__(self, conversation: Any, session: Any) -> None:
+    def __init__(self, session: Any) -> None:
         self._session = session
         self._lane: Any = None
         self._refusals: dict[str, Block] = {}

@@ -22,9 +22,6 @@ VERSION_3_0: Final = 0x30000
 VERSION_3_2: Final = 0x30002
 
 SSL_REQUEST_PACKET: Final = _u32.pack(8) + _u32.pack(SSL_REQUEST)
-SYNC: Final = b"S\x00\x00\x00\x04"
-TERMINATE: Final = b"X\x00\x00\x00\x04"
-AUTHENTICATION_OK: Final = b"R\x00\x00\x00\x08\x00\x00\x00\x00"
 AUTHENTICATION_CLEARTEXT: Final = b"R\x00\x00\x00\x08\x00\x00\x00\x03"
 
 # Authentication request codes.

@@ -1,7 +1,7 @@
-# -*- test-case-name: tests.export.test_heading -*-
+# -*- test-case-name: tests.test_heading -*-
 """
-What HEAD says, as far as it can be believed. A signature only tells who has written a recording: whoever reads it for others makes sense
-of whatever stands there, and fails at nothing.
+What HEAD says, as far as it can be believed: a signature only tells who has written a recording. Whoever lists recordings and looks after
+them takes none that makes no sense (L{believed}); whoever reads one for others makes sense of whatever stands there, and fails at nothing.
 """
 
 from __future__ import annotations
@@ -12,17 +12,41 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
 
-LAST: Final = 253402300799.0
-"""Seconds since the epoch of the end of the year 9999: calendars know no later time."""
+LAST: Final = 253402214400.0
+"""Seconds since the epoch: the last day of the year 9999, wherever one is. Calendars know no later time."""
 LONGEST: Final = 4096
 """Characters of a name; what is longer is cut."""
+
+_SHAPES: Final[dict[type, tuple[str, ...]]] = {
+    str: ("session", "target", "account", "protocol", "database", "client"), dict: ("identity", "labels"),
+}  # fmt: skip
+"""Of what is shown, asked for and looked up."""
+
+
+def believed(head: dict[str, Any]) -> dict[str, Any]:
+    """@return: the same. @raise ValueError: signed or not, nobody can list or show it."""
+    if not _isMoment(head.get("started")):
+        raise ValueError("its HEAD says no time")
+    return shaped(head)
+
+
+def shaped(head: dict[str, Any]) -> dict[str, Any]:
+    """The same of a part of HEAD that was noted elsewhere, perhaps without its time."""
+    for kind, names in _SHAPES.items():
+        for name in names:
+            if not isinstance(head.get(name), (kind, type(None))):
+                raise ValueError(f"its HEAD has a {name} that is none")
+    return head
 
 
 def moment(value: Any) -> float:
     """@return: seconds since the epoch; C{0.0} for what is no time, or outside of the calendar."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return 0.0
-    return float(value) if 0 <= value <= LAST else 0.0  # NaN is not, nor what is too large for a float
+    return float(value) if _isMoment(value) else 0.0
+
+
+def _isMoment(value: Any) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and 0 <= value <= LAST  # NaN is not, nor what is too large for a float
 
 
 def within(value: float) -> float:

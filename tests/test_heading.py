@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from hypothesis import given
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.export.heading import LAST, endpoint, mapping, moment, names, sound, text, within
+from hoopx.heading import LAST, believed, endpoint, mapping, moment, names, sound, text, within
 from tests.export.forged import ADDRESSES, ANYTHING, TIMES
 
 
@@ -19,6 +19,13 @@ class HeadingTests(SynchronousTestCase):
             (10**400, 0.0), ("7", 0.0), (True, 0.0), (None, 0.0), ([], 0.0),
         ]:  # fmt: skip
             self.assertEqual(moment(value), wanted, value)
+
+    def test_believed(self):
+        """What is listed has a time, and texts where they are looked for; what else is there is nobody's business here."""
+        head = {"started": 7, "target": "orders", "labels": {"run": "7"}, "actor": [], "more": object()}
+        self.assertIs(believed(head), head)
+        for wrong in ({"started": None}, {"started": LAST + 1}, {"started": True}, {"target": 5}, {"labels": ["run"]}, {"identity": "x"}):
+            self.assertRaises(ValueError, believed, {**head, **wrong})
 
     def test_within(self):
         for value, wanted in [(5.0, 5.0), (-5.0, 0.0), (1e300, LAST), (float("nan"), 0.0), (float("-inf"), 0.0)]:
