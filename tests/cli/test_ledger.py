@@ -17,6 +17,7 @@ from hoopx.ledger.log import Ledger
 from hoopx.ledger.note import Cosigner, Verifier, makeNote, split
 from hoopx.ledger.proof import decode, verify
 from hoopx.recording.files import Files
+from hoopx.state.store import Store
 from hoopx.values import Reference
 from tests.cli.gateway import GatewayCase
 from tests.ledger.rig import AT, done, key, opened, sealed
@@ -185,6 +186,15 @@ class RotateTests(LedgerCase):
             self.assertEqual((await self.said("show", "--vkey", *words)).strip(), new)
             self.assertEqual(json.loads(await self.said("show", "--json", *words))["keys"][-1]["vkey"], new)
         self.assertIn("since leaf 303", await self.said("show"))
+        self.assertEqual(self.acts(), [("ledger.rotate", new)])
+
+    def acts(self) -> list[tuple[str, str]]:
+        """What the audit says."""
+        store = Store.open("sqlite:", self.data)
+        try:
+            return [(row["action"], row["subject"]) for row in store.auditRows()[::-1]]
+        finally:
+            store.close()
 
     async def test_running(self) -> None:
         self.fill()
@@ -218,6 +228,7 @@ class RotateTests(LedgerCase):
         status, again, err = await self.hoopx(command, "rotate", "--new-key", f"file:{self.pem(8)}")
         self.assertEqual((status, again), (0, out))
         self.assertIn("already", err)
+        self.assertEqual(self.acts(), [("ledger.rotate", out.strip())])
 
     async def test_environment(self) -> None:
         self.elsewhere(7)
@@ -260,6 +271,7 @@ class RotateTests(LedgerCase):
         self.assertIn("--new-key", err)
         status, out, err = await self.hoopx(command, "renew", "--new-key", self.pem(8))
         self.assertEqual((status, Verifier.parse(out).public), (0, publicKey(str(self.data))), err)
+        self.assertEqual(self.acts(), [("ledger.renew", out.strip())])
 
     async def test_keys(self) -> None:
         """All of them, the first one first."""

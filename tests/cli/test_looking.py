@@ -9,6 +9,7 @@ import os
 from attrs import evolve
 
 from hoopx.api.peer import myself
+from hoopx.cli.reindex import command as reindex
 from hoopx.cli.search import command as search
 from hoopx.cli.sessions import command
 from hoopx.index.store import openForWriting
@@ -56,6 +57,14 @@ class LookingTests(GatewayCase):
         """Who takes a recording away as it is has looked, too; also where nothing comes of it, as here without a ledger."""
         await self.hoopx(command, "export", self.session[:15], "--proof", "-o", self.mktemp())
         self.assertEqual(self.looks(), [(myself(), "session.export", self.session)])
+
+    async def test_reindex(self) -> None:
+        for arguments in ([], ["--fresh"]):
+            self.assertEqual((await self.hoopx(reindex, *arguments))[0], 0)
+        store = Store.open("sqlite:", self.data)
+        self.addCleanup(store.close)
+        found = [(row["actor"], row["action"], row["details"]) for row in store.auditRows()[::-1]]
+        self.assertEqual(found, [(myself(), "index.reindex", {"offline": True, "fresh": fresh}) for fresh in (False, True)])
 
     async def test_notFound(self) -> None:
         """Where there is nothing to see nobody has looked."""

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
+
+import pyrage
 
 from hoopx.api import peer
+from hoopx.cli import retention
 from hoopx.cli.reindex import command as reindex
 from hoopx.cli.sessions import command
+from hoopx.recording import catalogue
+from hoopx.recording.packing import pack
+from hoopx.state.marks import Marks
 from hoopx.state.store import Store
 from tests.cli.gateway import GatewayCase
 from tests.cli.recordings import record
@@ -79,3 +86,63 @@ class MarksTests(GatewayCase):
         store = Store.open("sqlite:", self.data)
         self.addCleanup(store.close)
         self.assertEqual([row["action"] for row in store.auditRows()[::-1]], ["session.review", "session.sign-off"])
+
+
+class EncryptedTests(GatewayCase):
+    """Sessions that whoever marks them can not read."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.session = record(self.data, [])
+        self.auditor = pyrage.x25519.Identity.generate()
+        self.iAm("bob")
+
+    def iAm(self, name: str) -> None:
+        self.patch(peer, "myself", lambda: f"uid 7 ({name})")
+
+    def encrypt(self) -> None:
+        pack(os.path.join(catalogue.find(str(self.data), self.session), "000000.hxr"), True, [str(self.auditor.to_public())])
+
+    async def done(self, *arguments: str) -> None:
+        group = retention.command if arguments[0] == "hold" else command
+        status, _, err = await self.hoopx(group, *arguments)
+        self.assertEqual(status, 0, err)
+
+    async def test_tagAndHold(self) -> None:
+        self.encrypt()
+        await self.done("tag", self.session[:20], "odd")
+        await self.done("hold", self.session[:20], "--reason", "a lawsuit")
+        store = Store.open("sqlite:", self.data)
+        self.addCleanup(store.close)
+        marks = Marks(store, "x", lambda: 1.0)
+        self.assertEqual([each["tag"] for each in marks.tagged(self.session)], ["odd"])
+        self.assertEqual([each["session"] for each in marks.holding()], [self.session])
+
+    async def test_reviewWithIdentity(self) -> None:
+        """Whose session it is stands in the recording; without a key, and an index, it could be anybody's."""
+        self.encrypt()
+        key: str = self.mktemp()
+        with open(key, "w") as file:
+            file.write(f"{self.auditor}\n")
+        status, _, err = await self.hoopx(command, "review", self.session)
+        self.assertEqual(status, 1)
+        self.assertIn("nobody can tell whose session", err)
+        self.assertIn("--identity KEYFILE", err)
+        await self.done("review", self.session, "--identity", key)
+        self.iAm("alice")
+        status, _, err = await self.hoopx(command, "review", self.session, "--sign-off", "--identity", key)
+        self.assertEqual(status, 1)
+        self.assertIn("their own", err)
+        self.iAm("carol")
+        await self.done("review", self.session, "--sign-off", "--identity", key)
+        await self.done("review", self.session, "--list")
+
+    async def test_reviewByIndex(self) -> None:
+        self.assertEqual((await self.hoopx(reindex))[0], 0)
+        self.encrypt()
+        self.iAm("alice")
+        status, _, err = await self.hoopx(command, "review", self.session)
+        self.assertEqual(status, 1)
+        self.assertIn("their own", err)
+        self.iAm("carol")
+        await self.done("review", self.session)

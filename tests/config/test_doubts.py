@@ -57,6 +57,7 @@ DOUBTED = [
     (ORDERS + GRANT + "[recording.s3]\nregion='x'\n", "recording.s3", "not used"),
     (ORDERS + GRANT + "[recording]\nstore='s3:bucket'\n[recording.s3]\nsession_token={env='T'}\n", "recording.s3.session_token", "access_key"),
     (ORDERS + GRANT + "[recording]\nstore='s3:bucket'\n[recording.s3]\nendpoint='http://s3:1'\n", "recording.s3.endpoint", "no TLS"),
+    (ORDERS + GRANT + "[[retention]]\nkeep='1h'\n[[retention]]\nkeep='0s'\n", "retention[1].keep", "less than an hour"),
 ]
 
 

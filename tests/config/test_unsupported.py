@@ -139,6 +139,19 @@ class UnsupportedTests(SynchronousTestCase):
             self.assertTrue(any(said in error.message for error in errors), store)
             self.assertEqual({error.line for error in errors}, {2})
 
+    def test_storeInData(self) -> None:
+        """What is stored and what is here would be taken for each other, or be the same file, which local_keep then removes."""
+        data = os.path.abspath(self.mktemp())
+        os.makedirs(data)
+        os.symlink(data, f"{data}-link")
+        for folder, refused in (
+            (data, True), (f"{data}/", True), (f"{data}/recordings", True), (f"{data}-link/x", True), (f"{data}-more", False),
+            (os.path.dirname(data), False),
+        ):  # fmt: skip
+            found = unsupported(parse(f"[gateway]\ndata='{data}'\n[recording]\nstore='file:{folder}'\n", "/x.toml"))
+            self.assertEqual([(error.key, error.line) for error in found], [("recording.store", 4)] if refused else [], folder)
+            self.assertTrue(all("lies in the data folder" in error.message for error in found))
+
     def test_vault(self) -> None:
         """A kind of secret that nobody can fetch is refused before somebody waits for it."""
         text = ALLOWED.replace('{ file = "b" }', '{ vault = "a#b" }')

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.curator.leisure import CROWDED, REST, TURN, Leisure
+from hoopx.curator.leisure import CROWDED, LONGEST, REST, TURN, Leisure
 
 
 class LeisureTests(SynchronousTestCase):
@@ -36,3 +36,10 @@ class LeisureTests(SynchronousTestCase):
         self.on(TURN * 2, 0.0)
         self.on(TURN * 2, 0.0)
         self.assertEqual(len(self.slept), 2)
+
+    def test_longWork(self):
+        """After a minute of work without a pause nothing waits for minutes."""
+        self.on(60.0, 60.0)
+        self.assertEqual(self.slept, [LONGEST])
+        self.on(TURN * 2, TURN * 2)
+        self.assertEqual([round(each / TURN, 6) for each in self.slept[1:]], [2 * REST])

@@ -5,7 +5,7 @@ from sqlite3 import OperationalError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.curator.pipeline import FIRST, Pipeline
+from hoopx.curator.pipeline import FIRST, LATE, Pipeline
 from hoopx.ledger.errors import LedgerFailed
 from tests.curator.rig import ListLedger, Now, Recorded, bench, book, scribe
 from tests.recording.rig import Later
@@ -83,6 +83,39 @@ class PipelineTests(SynchronousTestCase):
         pipeline.look("a", "a")
         threads.runAll()
         self.assertEqual(bench.calls, ["a", "a", "a"])
+
+    def test_late(self):
+        """What waits long although nothing fails is told once, and again when it has been made up for in between."""
+        threads = Later()
+        pipeline = self.pipeline(FakeBench(a=2, b=1), threads)
+        for expected in (1, 2):
+            pipeline.look("a", "a")
+            self.clock.advance(LATE - 1)
+            pipeline.look("b", "b")  # somebody else's hint
+            self.assertEqual(len(self.alarms), expected - 1)
+            self.clock.advance(1)
+            for _ in range(3):
+                pipeline.look("b", "b")
+            self.assertEqual(len(self.alarms), expected)
+            alarm, text = self.alarms[-1]
+            self.assertEqual((alarm, f"for {LATE:.0f} s: the recording a first" in text), ("behind", True), text)
+            threads.runAll()
+        self.assertEqual(pipeline.waiting, 0)
+        self.clock.advance(LATE * 10)
+        pipeline.look("b", "b")
+        self.assertEqual(len(self.alarms), 2)
+
+    def test_lateWhileAtWork(self):
+        """Each step is a moment to notice it; what is quarantined waits no more."""
+        threads = Later()
+        pipeline = self.pipeline(FakeBench(a=2, bad=ValueError("is not sealed")), threads)
+        pipeline.look("bad", "bad")
+        threads.runAll()
+        pipeline.look("a", "a")
+        self.clock.advance(LATE)
+        threads.runAll()
+        self.assertEqual([alarm for alarm, _ in self.alarms], ["quarantined", "behind"])
+        self.assertIn("recording a", self.alarms[-1][1])
 
     def test_quarantine(self):
         pipeline = self.pipeline(FakeBench(bad=ValueError("is not sealed"), good=1))

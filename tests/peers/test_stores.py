@@ -307,7 +307,7 @@ class StateTests(SynchronousTestCase):
 
     def test_auditOnlyGrows(self) -> None:
         self.store.addAudit([{"at": 1.0, "actor": "uid 0", "action": "x", "subject": "", "details": {}}])
-        Marks(self.store, "uid 1 (bob)", lambda: 1.0).review("0" * 26, "alice")
+        Marks(self.store, "uid 1 (bob)", lambda: 1.0).review("0" * 26, ["alice"])
         for table in ("audit", "reviews"):
             for statement in (f"UPDATE {table} SET at = 2", f"DELETE FROM {table}", f"TRUNCATE {table}"):
                 with self.store.writing() as connection:

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.frames import CHECK, DATA, OPEN, START, encode, segmentName, unpack
+from hoopx.frames import CHECK, DATA, EVENT, OPEN, START, encode, segmentName, unpack
 from hoopx.frames import pack as canonical
 from hoopx.ledger.leaf import leaf
 from hoopx.reading import readSegment
@@ -263,6 +263,22 @@ class AgainstTests(EvidenceBase):
         """Killed before the target was called, and its leaf written: no leaf is missed."""
         self.world.opening.segment.shut()
         self.assertEqual(self.look()["opening"].state, "interrupted")
+
+    def test_refused(self):
+        """It has ended before the target was called, for the curator was away, and none of its leaves is written yet: no alarm, unless
+        somebody speaks in it whom DONE does not count."""
+        none = {"frames_from_client": 0, "frames_from_target": 0, "bytes_from_client": 0, "bytes_from_target": 0}
+        for name in ("refused", "smuggled"):
+            session = self.world.begin(name, opened=False)
+            self.names[session.id] = name
+            if name == "smuggled":
+                session.say(self.world.words)
+            else:
+                session.frame(EVENT, payload=canonical({"event": "refused", "code": "unrecordable", "message": "no"}))
+            session.finish("refused", **none)
+        found = self.look()
+        self.assertEqual((found["refused"].state, found["refused"].problems), ("complete", []))
+        self.assertWrong(found, smuggled="the ledger does not know this session")
 
     def test_recoveredUnread(self):
         """A crash ended it, it is in one segment, and that is encrypted: the ledger says that its target may have been reached."""

@@ -56,37 +56,42 @@ class MarksTests(SynchronousTestCase):
     # Reviews
 
     def test_twoPeople(self) -> None:
-        self.by(BOB).review(S, "alice", note="looks right")
-        self.by(CAROL).review(S, "alice", signOff=True)
+        self.by(BOB).review(S, ["alice"], note="looks right")
+        self.by(CAROL).review(S, ["alice"], signOff=True)
         found = [(row["by"], row["what"], row["note"]) for row in self.by(BOB).reviewed(S)]
         self.assertEqual(found, [(BOB, "reviewed", "looks right"), (CAROL, "signed-off", "")])
         self.assertEqual(self.actions(), [(BOB, "session.review", S), (CAROL, "session.sign-off", S)])
 
     def test_notOneself(self) -> None:
-        self.by(BOB).review(S, "alice")
-        self.assertIn("second person", str(self.assertRaises(MarkError, self.by(BOB).review, S, "alice", True)))
-        self.by(CAROL).review(S, "alice")
+        self.by(BOB).review(S, ["alice"])
+        self.assertIn("second person", str(self.assertRaises(MarkError, self.by(BOB).review, S, ["alice"], True)))
+        self.by(CAROL).review(S, ["alice"])
         for who in (BOB, CAROL):
-            self.assertRaises(MarkError, self.by(who).review, S, "alice", True)
+            self.assertRaises(MarkError, self.by(who).review, S, ["alice"], True)
         self.assertEqual(len(self.by(BOB).reviewed(S)), 2)
 
     def test_notTheOwner(self) -> None:
-        for owner in ("alice", "alice@example.com"):
+        for owner in ("alice", "alice@example.com", "Alice@Example.com"):
             for signOff in (False, True):
-                self.assertIn("their own", str(self.assertRaises(MarkError, self.by(ALICE).review, S, owner, signOff)))
-        self.by(BOB).review(S, "alicent")
+                self.assertIn("their own", str(self.assertRaises(MarkError, self.by(ALICE).review, S, [owner], signOff)))
+        self.by(BOB).review(S, ["alicent"])
+
+    def test_notWhoActed(self) -> None:
+        """Who has acted in somebody else's name has been in that session, too."""
+        self.assertIn("their own", str(self.assertRaises(MarkError, self.by(BOB).review, S, ["alice", "bob@example.com"])))
+        self.by(CAROL).review(S, ["alice", "bob@example.com"])
 
     def test_nothingToSignOff(self) -> None:
-        self.by(BOB).review(T, "alice")
-        self.assertIn("nobody has reviewed", str(self.assertRaises(MarkError, self.by(CAROL).review, S, "alice", True)))
+        self.by(BOB).review(T, ["alice"])
+        self.assertIn("nobody has reviewed", str(self.assertRaises(MarkError, self.by(CAROL).review, S, ["alice"], True)))
 
     def test_persons(self) -> None:
         """Two who become the same user are two; one who becomes another user is one, and reviews no session of their own."""
-        self.by(f"{ALICE} as uid 0 (root)").review(S, "dave@example.com")
+        self.by(f"{ALICE} as uid 0 (root)").review(S, ["dave@example.com"])
         for same in (ALICE, f"{ALICE} as uid 998 (hoopx)"):
-            self.assertIn("a second person", str(self.assertRaises(MarkError, self.by(same).review, S, "dave", True)))
-        self.assertIn("their own", str(self.assertRaises(MarkError, self.by(f"{BOB} as uid 0 (root)").review, S, "bob@example.com")))
-        self.by(f"{BOB} as uid 0 (root)").review(S, "dave@example.com", signOff=True)
+            self.assertIn("a second person", str(self.assertRaises(MarkError, self.by(same).review, S, ["dave"], True)))
+        self.assertIn("their own", str(self.assertRaises(MarkError, self.by(f"{BOB} as uid 0 (root)").review, S, ["bob@example.com"])))
+        self.by(f"{BOB} as uid 0 (root)").review(S, ["dave@example.com"], signOff=True)
         self.assertEqual([row["by"] for row in self.by(BOB).reviewed(S)], [f"{ALICE} as uid 0 (root)", f"{BOB} as uid 0 (root)"])
 
     def test_noLogin(self) -> None:
@@ -94,9 +99,9 @@ class MarksTests(SynchronousTestCase):
         root = "uid 0 (root)"
         for first, second in ((root, f"{ALICE} as {root}"), (f"{ALICE} as {root}", root), (root, root)):
             session = f"{S}{first}{second}"
-            self.by(first).review(session, "dave")
-            self.assertIn("a second person", str(self.assertRaises(MarkError, self.by(second).review, session, "dave", True)))
-        self.by(BOB).review(session, "dave", signOff=True)
+            self.by(first).review(session, ["dave"])
+            self.assertIn("a second person", str(self.assertRaises(MarkError, self.by(second).review, session, ["dave"], True)))
+        self.by(BOB).review(session, ["dave"], signOff=True)
 
     # Holds
 
@@ -123,6 +128,6 @@ class MarksTests(SynchronousTestCase):
         self.patch(self.store, "auditIn", lambda *arguments: 1 / 0)
         marks = self.by(BOB)
         self.assertRaises(ZeroDivisionError, marks.tag, S, ["a"])
-        self.assertRaises(ZeroDivisionError, marks.review, S, "alice")
+        self.assertRaises(ZeroDivisionError, marks.review, S, ["alice"])
         self.assertRaises(ZeroDivisionError, marks.hold, "r", S)
         self.assertEqual((marks.tagged(S), marks.reviewed(S), marks.holding()), ([], [], []))

@@ -56,7 +56,7 @@ class Body(io.BytesIO):
 
 class AskTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.client = Client()
+        self.client = Client(put_object={"ChecksumSHA256": SUM})
         self.now = 1_000_000_000.0
         self.path = self.mktemp()
         with open(self.path, "wb") as file:
@@ -128,6 +128,26 @@ class AskTests(SynchronousTestCase):
         self.client.answers["put_object"] = {"VersionId": "v1", "ChecksumSHA256": b64encode(bytes(32)).decode()}
         self.failureResultOf(self.put(), StorageConflict)
 
+    def test_acknowledged(self) -> None:
+        """An answer without a checksum is no store's word: what is there is compared, and where that is not it, it is tried again."""
+        self.client.answers["put_object"] = {}
+        missing = Answered("404", 404)
+        for head, page, kind in [
+            (self.head(), b"", None),
+            (self.head(ChecksumSHA256=None), CONTENT, None),
+            (self.head(ChecksumSHA256=None), CONTENT[::-1], StorageUnavailable),
+            ({"ContentLength": 9}, b"<html>200", StorageUnavailable),  # and so says a proxy to everything
+            (missing, b"", StorageUnavailable),
+            (Answered("AccessDenied", 403), b"", StorageRefused),
+        ]:
+            self.client.answers.update(head_object=head, get_object={"Body": Body(page)})
+            if kind is None:
+                self.assertEqual(self.successResultOf(self.put()).checksum, DIGEST)
+            else:
+                self.failureResultOf(self.put(), kind)
+        self.client.answers["head_object"] = missing
+        self.assertIn("is said to be stored, and is not there", str(self.failureResultOf(self.put(), StorageUnavailable).value))
+
     def test_taken(self) -> None:
         self.client.answers["put_object"] = Answered("PreconditionFailed", 412)
         for head, kind in [
@@ -166,6 +186,16 @@ class AskTests(SynchronousTestCase):
         self.successResultOf(self.backend().delete(Receipt(NAME, "v1", DIGEST, None)))
         self.client.answers["delete_object"] = Answered("AccessDenied", 403)
         self.failureResultOf(self.backend().delete(Receipt(NAME, "v1", DIGEST, None)), StorageRefused)
+
+    def test_deleted(self) -> None:
+        """S3 says nothing when it has deleted something; who says more, such as a proxy, is not believed."""
+        for status, head, kind in ((204, self.head(), None), (200, Answered("404", 404), None), (200, self.head(), StorageUnavailable)):
+            self.client.answers.update(delete_object={"ResponseMetadata": {"HTTPStatusCode": status}}, head_object=head)
+            asked = self.backend().delete(Receipt(NAME, None, DIGEST, None))
+            if kind is None:
+                self.successResultOf(asked)
+            else:
+                self.assertIn("is there", str(self.failureResultOf(asked, kind).value))
 
     def test_neverShorter(self) -> None:
         until = datetime.fromtimestamp(self.now + DAY, timezone.utc)

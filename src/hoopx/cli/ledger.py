@@ -11,6 +11,7 @@ from typing import Any, Iterator
 
 import click
 
+from hoopx.cli.looking import act
 from hoopx.cli.output import dump, fail, json_option, lines, say
 from hoopx.cli.place import Place, pass_place
 
@@ -161,6 +162,8 @@ def rotate(place: Place, new_key: str | None) -> None:
     old = fetched(place, configured) if configured is not None else None
     new = fetched(place, reference(new_key)) if new_key is not None else None
     done = _told(lambda: begin(str(place.data), place.settings.gateway.name, old, new))
+    if not done.before:
+        act(place, "ledger.rotate", done.vkey)
     say("This key signs the ledger already:" if done.before else "The ledger has a new key. Tell it to the witnesses and auditors:")
     click.echo(done.vkey)
     _name(new_key)
@@ -182,6 +185,7 @@ def renew(place: Place, new_key: str | None) -> None:
         fail("the key is kept elsewhere (signing_key), and a new ledger needs a new one: name it with --new-key")
     new = fetched(place, reference(new_key)) if new_key is not None else None
     vkey = _told(lambda: begin(str(place.data), place.settings.gateway.name, key=new))
+    act(place, "ledger.renew", vkey)
     say("There is a new ledger, with a new key. Tell it to the witnesses and auditors:")
     click.echo(vkey)
     _name(new_key)

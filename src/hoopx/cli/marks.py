@@ -5,6 +5,7 @@ C{hoopx sessions tag} and C{hoopx sessions review}
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,9 +13,9 @@ from typing import Any, Final, Iterator
 
 import click
 
-from hoopx.cli.output import json_option, say, show
+from hoopx.cli.output import fail, json_option, say, show
 from hoopx.cli.place import Place, pass_place
-from hoopx.cli.recorded import find
+from hoopx.cli.recorded import identity_option, locate, named, openerOf
 
 TAGS: Final = ("tag", "by", "at")
 REVIEWS: Final = ("what", "by", "at", "note")
@@ -31,7 +32,7 @@ def tag(place: Place, session: str, tags: tuple[str, ...], remove: bool, listed:
     """Put words of your own on a session, take them off, or list them."""
     if listed == bool(tags) or (listed and remove):
         raise click.UsageError("Give TAGS to put on, or with --remove to take off; or --list alone.")
-    name = find(place, session).summary.session
+    name = named(place, session)
     with marksOf(place) as marks:
         if listed:
             show([_dated(row, as_json) for row in marks.tagged(name)], TAGS, as_json, "tags")
@@ -46,9 +47,12 @@ def tag(place: Place, session: str, tags: tuple[str, ...], remove: bool, listed:
 @click.option("--sign-off", is_flag=True, help="Confirm, as a second person, that somebody has looked.")
 @click.option("--note", default="", metavar="TEXT", help="What was found.")
 @click.option("--list", "listed", is_flag=True, help="Show who has reviewed it.")
+@identity_option
 @json_option
 @pass_place
-def review(place: Place, session: str, sign_off: bool, note: str, listed: bool, as_json: bool) -> None:
+def review(
+    place: Place, session: str, sign_off: bool, note: str, listed: bool, identities: tuple[str, ...], as_json: bool
+) -> None:
     """
     Say that you have looked at a session, or confirm that somebody has.
 
@@ -56,13 +60,38 @@ def review(place: Place, session: str, sign_off: bool, note: str, listed: bool, 
     """
     if listed and (sign_off or note):
         raise click.UsageError("--list stands alone.")
-    summary = find(place, session).summary
+    path = locate(place, session)
+    name = os.path.basename(path)
+    people = () if listed else _whose(place, path, identities)
     with marksOf(place) as marks:
         if not listed:
-            marks.review(summary.session, str(summary.line()["user"]), sign_off, note)
-            say(f"{summary.session} is {'signed off' if sign_off else 'reviewed'}.")
+            marks.review(name, people, sign_off, note)
+            say(f"{name} is {'signed off' if sign_off else 'reviewed'}.")
             return
-        show([_dated(row, as_json) for row in marks.reviewed(summary.session)], REVIEWS, as_json, "reviews")
+        show([_dated(row, as_json) for row in marks.reviewed(name)], REVIEWS, as_json, "reviews")
+
+
+def _whose(place: Place, path: str, identities: tuple[str, ...]) -> tuple[str, ...]:
+    """
+    @param path: a session's directory.
+    @return: whose session it is, and who has acted in it, as the recording says, or, where that can not be read, the index. Ends the
+        command where nobody can tell: it could be the reviewer's own.
+    """
+    from hoopx.cli.listing import lines
+    from hoopx.cli.stores import fetching
+    from hoopx.index.wanted import Filters
+    from hoopx.recording import catalogue
+
+    session, opener = os.path.basename(path), openerOf(identities)
+    summary = catalogue.summarise(path, fetching(place, opener))
+    if summary is not None and summary.head:
+        found = [summary.line()]
+    else:
+        found = lines(place, Filters(sessions=frozenset([session])), 1, 0, opener)
+    if not found or not found[0]["user"]:
+        more = ": give --identity KEYFILE" if summary is not None and summary.state == "encrypted" else ""
+        fail(f"nobody can tell whose session {session} is, and nobody reviews a session of their own{more}")
+    return tuple(str(found[0][name]) for name in ("user", "actor") if found[0][name])
 
 
 @contextmanager

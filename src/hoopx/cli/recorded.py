@@ -176,6 +176,14 @@ def find(place: Place, session: str, identities: Sequence[str] = (), original: b
     return Recorded(summary, opening, auditors)
 
 
+def named(place: Place, session: str) -> str:
+    """
+    @return: the id of a session that is there, whether it can be read or not.
+    @raise hoopx.recording.catalogue.NotFound: and others: see L{locate}.
+    """
+    return os.path.basename(locate(place, session))
+
+
 @contextmanager
 def progress(title: str, total: int, wanted: bool) -> Iterator[Callable[[Frame], None]]:
     """

@@ -12,6 +12,7 @@ from typing import Any, Callable, Final, Iterator
 
 import click
 
+from hoopx.cli.looking import act
 from hoopx.cli.output import EXIT_NO, fail, harmless, say
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.recorded import identity_option, openerOf
@@ -47,6 +48,7 @@ def command(place: Place, fresh: bool, identities: tuple[str, ...]) -> None:
         fail(f"{away}. Nothing was changed: with --fresh what is only there would be lost from the index. Try again when it is back")
     if away:
         say(f"hoopx: {harmless(away)}: of what is only there the index knows what it knew before")
+    act(place, "index.reindex", "", fresh=fresh)
     fetching = Fetching(opener, stock.store, placed=stock.places.placed)
     total = sum(1 for _ in stock.places.paths())
     try:

@@ -15,7 +15,7 @@ from hoopx.cli.listing import filtered
 from hoopx.cli.marks import marksOf
 from hoopx.cli.output import fail, json_option, say, show
 from hoopx.cli.place import Place, pass_place
-from hoopx.cli.recorded import find
+from hoopx.cli.recorded import named
 
 DONE: Final = ("session", "target", "ended", "kept", "done", "why")
 HOLDS: Final = ("id", "session", "filter", "reason", "by", "at")
@@ -55,7 +55,7 @@ def hold(place: Place, session: str | None, reason: str, **wanted: Any) -> None:
     given = {name: value for name, value in wanted.items() if value not in (None, ())}
     if (session is None) == (not given):
         raise click.UsageError("Give a SESSION, or filters such as --user or --target.")
-    name = None if session is None else find(place, session).summary.session
+    name = None if session is None else named(place, session)
     with marksOf(place) as marks:
         id, _ = marks.hold(reason, name, None if session is not None else given)
     say(f"Hold {id} is set.")

@@ -20,11 +20,14 @@ from hoopx.errors import ConfigurationError
 from hoopx.policy.access import covers
 
 SESSIONS: Final = ("gateway", "max_sessions")
+BRIEF: Final = 3600.0
+"""Seconds: the gateway looks every hour for what is over its time."""
 
 
 def doubts(settings: Settings) -> list[ConfigurationError]:
     """@return: warnings, in the shape of errors, which they are not."""
     found = [*_grants(settings), *_targets(settings), *_listeners(settings), *_secrets(settings), *_store(settings)]
+    found += _retention(settings)
     problem = descriptors(settings.gateway.maxSessions)
     if problem and SESSIONS in settings.lines:
         found.append((SESSIONS, problem))
@@ -76,6 +79,12 @@ def _store(settings: Settings) -> Iterator[tuple[Any, str]]:
         yield ("recording", "s3", "session_token"), "belongs to an access_key, and there is none"
     if (recording.s3.endpoint or "").startswith("http:") and not recording.encryptTo:
         yield ("recording", "s3", "endpoint"), "speaks no TLS, and nothing is encrypted: whoever is on the way reads recordings"
+
+
+def _retention(settings: Settings) -> Iterator[tuple[Any, str]]:
+    for number, rule in enumerate(settings.retention):
+        if rule.keep < BRIEF:
+            yield ("retention", number, "keep"), "is less than an hour: such sessions are erased at the next look after their end"
 
 
 def _listeners(settings: Settings) -> Iterator[tuple[Any, str]]:

@@ -183,6 +183,10 @@ def _store(settings: Settings) -> Iterator[tuple[Place, str]]:
         backend(settings.recording.store, settings, None, None, storageBackends())
     except ConfigurationError as error:
         yield ("recording", "store"), error.message
+    scheme, _, folder = settings.recording.store.partition(":")
+    data = os.path.realpath(settings.gateway.data)
+    if scheme == "file" and os.path.isabs(folder) and f"{os.path.realpath(folder)}/".startswith(f"{data}/"):
+        yield ("recording", "store"), f"lies in the data folder {data}, where its objects could be taken for recordings: name one elsewhere"
 
 
 def _protocols(settings: Settings, protocols: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:

@@ -19,6 +19,9 @@ CROWDED: Final = 0.5
 """Seconds that are waited for each second of a processor, from which on others have need of it."""
 REST: Final = 4.0
 """Seconds of rest for each second of a processor then: it still gets on, and what waits for it does so on the disk."""
+LONGEST: Final = 5.0
+"""Seconds of one rest. Much may have been done since the last look without a pause (an index of an older version brought
+over, a large transaction), and all recordings wait behind this one; who ends the process waits no longer (L{hoopx.curator.apart})."""
 
 
 class Leisure:
@@ -42,6 +45,6 @@ class Leisure:
         if mine < TURN:
             return
         if waited - self._waited >= mine * CROWDED:
-            self._sleep(mine * REST)
+            self._sleep(min(mine * REST, LONGEST))
             ran, waited = self._spent()
         self._ran, self._waited = ran, waited

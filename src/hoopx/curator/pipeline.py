@@ -25,6 +25,8 @@ FIRST: Final = 1.0
 """Seconds before a session whose processing failed for the disk is tried again..."""
 LONGEST: Final = 60.0
 """...twice as long each time, up to this."""
+LATE: Final = 600.0
+"""Seconds that what is sealed may wait for its leaf before there is an alarm: so old, C{verify --strict} wants it in the ledger."""
 
 
 class Pipeline:
@@ -64,6 +66,8 @@ class Pipeline:
         self._pauses: dict[str, float] = {}
         self._later: dict[str, Any] = {}
         self._idle: list[Deferred[None]] = []
+        self._since: dict[str, float] = {}  # when a session has begun to wait: the longest first
+        self._told = False
         self._stopped = False
         self.quarantined: dict[str, str] = {}
         self.done = 0
@@ -75,7 +79,11 @@ class Pipeline:
 
     def look(self, session: str, path: str) -> None:
         """There may be something to do for a session."""
-        if session in self.quarantined or session in self._later or self._stopped:
+        if session in self.quarantined or self._stopped:
+            return
+        self._since.setdefault(session, self._clock.seconds())
+        self._late()
+        if session in self._later:
             return
         if session in self._running:
             self._again[session] = path
@@ -114,11 +122,13 @@ class Pipeline:
         for _ in range(TURN):
             step = yield self._threads.call(self._bench.step, session, path)
             if step is None:
+                self._caughtUp(session)
                 return False
             indexes = yield self._scribe.append(step.leaves)
             yield self._threads.call(self._bench.logged, step, indexes)
             self._pauses.pop(session, None)
             self.done += 1
+            self._late()
             if self._logged is not None:
                 self._logged()
             if self._stopped:
@@ -139,8 +149,25 @@ class Pipeline:
         if not failure.check(ValueError, HoopxError):
             self.log.failure("{session} can not be processed.", failure, session=session)
         self.quarantined[session] = why
+        self._caughtUp(session)
         self._alarm("quarantined", f"the recording {session} can not be processed and is left where it is: {why}")
         return False
+
+    def _caughtUp(self, session: str) -> None:
+        self._since.pop(session, None)
+        self._late()
+
+    def _late(self) -> None:
+        """A busy machine leaves the index little, and all evidence waits behind it: that may go on unseen, for nothing fails."""
+        session = next(iter(self._since), None)
+        waited = 0.0 if session is None else self._clock.seconds() - self._since[session]
+        if waited >= LATE and not self._told:
+            self._told = True
+            why = f"what is sealed has waited for the ledger, and the store, for {waited:.0f} s: the recording {session} first"
+            self._alarm("behind", f"{why}; {self.waiting} sessions wait. The machine is too busy, or the log says what fails")
+        elif waited < LATE / 2 and self._told:
+            self._told = False
+            self.log.info("What is sealed does not wait long for the ledger any more.")
 
     def _retry(self, session: str, path: str) -> None:
         del self._later[session]

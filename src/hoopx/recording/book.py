@@ -114,8 +114,8 @@ class Book:
         if self.attested(session).key is not None or verdict.vouched or self._older(session):
             return verdict  # if it was not opened here: under the ledger before this one
         # That the ledger speaks of it otherwise, such as of a hold, says nothing of what is in the recording.
-        if verdict.state in ("live", "interrupted") and not verdict.connected:
-            return verdict  # its leaf comes before the target is called
+        if not verdict.connected:
+            return verdict  # its leaf comes before the target is called; of one that was refused the others may be on their way
         if self._following and self._younger(session):
             return Verdict(session, "unchecked", [Problem(segmentName(0), None, "it is younger than the ledger here: look again later")])
         verdict.problems = [Problem(OPEN if verdict.state == "live" else segmentName(0), 0, "the ledger does not know this session")]

@@ -166,6 +166,8 @@ def fits(chain: Chain, found: Outline) -> bool:
             connected = connected or _connected(found.last[-2])
     except WRONG:
         return False
+    if not connected and chain.attested is not None and chain.attested.key is None:
+        return False  # the ledger has no opening of it: whether nobody spoke is seen from the frames, and not from what DONE says
     chain.public = public
     chain.connected = connected
     chain.ended = kinds[-2] if len(kinds) > 1 else 0

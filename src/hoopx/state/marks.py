@@ -89,14 +89,14 @@ class Marks:
 
     # Reviews
 
-    def review(self, session: str, owner: str, signOff: bool = False, note: str = "") -> None:
+    def review(self, session: str, people: Iterable[str], signOff: bool = False, note: str = "") -> None:
         """
         Say that one has looked at a session; or, as a second person, confirm that somebody has.
 
-        @param owner: whose session it is: the identity's name.
+        @param people: the names of whose session it is, and of who has acted in it.
         @raise MarkError: it is one's own session, or, for a sign-off, nobody else has reviewed it, or oneself has.
         """
-        if self._own(owner):
+        if any(self._own(person) for person in people):
             raise MarkError("nobody reviews a session of their own")
         with self._store.writing() as connection:
             before = connection.execute(select(reviews).where(reviews.c.session == session)).mappings().all()
@@ -115,9 +115,10 @@ class Marks:
         """@return: C{session, by, what, note, at}, oldest first."""
         return self._rows(select(reviews).where(reviews.c.session == session).order_by(reviews.c.id))
 
-    def _own(self, owner: str) -> bool:
+    def _own(self, person: str) -> bool:
         found = _NAMED.fullmatch(personOf(self._by))
-        return found is not None and found.group(1) in (owner, owner.partition("@")[0])
+        name = person.casefold()  # what an issuer asserts is written as it likes
+        return found is not None and found.group(1).casefold() in (name, name.partition("@")[0])
 
     # Holds
 

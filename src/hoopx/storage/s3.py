@@ -37,6 +37,8 @@ SOON: Final = 60.0
 """Seconds: a lock that ends sooner is not asked for. S3 refuses dates that are past on its own clock."""
 PAGE: Final = 1000
 """Versions of one answer: S3's own limit."""
+DELETED: Final = 204
+"""What S3 says of an object that was deleted: nothing."""
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PLACE: Final = 'expected a bucket, and a prefix if you like, such as "s3:bucket/prefix"'
@@ -141,12 +143,27 @@ class S3Backend:
                 if codeOf(error) != TAKEN:
                     raise
                 return self._taken(s3, name, digest, size, retainUntil if lock else None)
-        if said.get("ChecksumSHA256", _base64(digest)) != _base64(digest):
+        told = said.get("ChecksumSHA256")
+        if told is None:
+            self._look(s3, name, _version(said), digest, size)
+        elif told != _base64(digest):
             raise StorageConflict(f"s3:{self._bucket}: {name} arrived as other bytes")
         receipt = Receipt(name, _version(said), digest, retainUntil if lock else None, size)
         if lock and not self._proved:
             self._prove(self._stat(s3, name, receipt.version))
         return receipt
+
+    def _look(self, s3: Any, name: str, version: str | None, digest: str, size: int) -> None:
+        """An answer without a checksum can be anybody's, such as a proxy's that says yes to everything: what is there is compared."""
+        try:
+            found = self._stat(s3, name, version)
+        except Exception as error:
+            if not isinstance(explained(error, ""), NotStored):
+                raise
+        else:
+            if (found.size, found.checksum) == (size, digest):
+                return
+        raise StorageUnavailable(f"s3:{self._bucket}: {self._prefix}{name} is said to be stored, and is not there")
 
     def _taken(self, s3: Any, name: str, digest: str, size: int, retainUntil: float | None) -> Receipt:
         """The name is taken: by the same bytes, when a try before this one arrived and its answer did not."""
@@ -205,11 +222,17 @@ class S3Backend:
 
     def _delete(self, s3: Any, name: str, receipt: Receipt) -> None:
         # Without a version it would only be hidden, and nobody would know.
+        version = receipt.version or "null"
         try:
-            s3.delete_object(**self._where(name, receipt.version or "null"))
+            said = s3.delete_object(**self._where(name, version))
+            if said.get("ResponseMetadata", {}).get("HTTPStatusCode", DELETED) == DELETED:
+                return
+            s3.head_object(**self._where(name, version))  # a proxy says yes to everything
         except Exception as error:
             if not isinstance(explained(error, ""), NotStored):
                 raise
+        else:
+            raise StorageUnavailable(f"s3:{self._bucket}: {self._prefix}{name} is said to be deleted, and is there")
 
     def _hold(self, s3: Any, name: str, receipt: Receipt, on: bool) -> None:
         if self._locks:
