@@ -9,6 +9,7 @@ import shutil
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hoopx.ledger import reader
+from hoopx.ledger.disk import CHECKPOINT, WITNESSED
 from hoopx.ledger.log import Ledger
 from hoopx.ledger.note import Cosigner, NoteError, Verifier, split
 from hoopx.ledger.reader import MAX_PROBLEMS, LedgerReader
@@ -91,6 +92,25 @@ class RegisterTests(EvidenceBase):
         with open(os.path.join(self.directory, "witnessed"), "wb") as file:
             file.write(keep)
         self.assertProblem(self.verify(), "the file witnessed: the checkpoint has 31 leaves and the ledger 26: it was rolled back")
+
+    def test_grows(self):
+        """A newer checkpoint is witnessed when one of before has been read: that is no ledger that was rolled back."""
+        before = LedgerReader(self.directory).checkpoint([self.key]).note
+        self.world.leaf("audit", audit="00" * 32)
+        read = []
+
+        def file(name):
+            if name == CHECKPOINT:
+                read.append(name)
+                return before
+            if name == WITNESSED and not read:
+                return before
+            return reader.directory(self.directory)(name)
+
+        self.world.sign()
+        register = verifyLedger(file, self.key, None, [self.witness])
+        self.assertEqual((register.state, register.problems), ("consistent", []))
+        self.assertLess(register.size, self.world.ledger.size)
 
     def test_given(self):
         """Checkpoints that are none of this ledger's."""

@@ -103,6 +103,8 @@ class _Inquiry:
         start = self.key or self.reader.first()
         found.origin = start.name
         seen = remembered(start.name)
+        # Before the checkpoint, which is never behind it: the ledger grows while it is read.
+        witnessed = self.file(WITNESSED)
         note = self.file(CHECKPOINT)
         if note is None:
             if callable(self.path):
@@ -112,7 +114,7 @@ class _Inquiry:
                 self.wrong("it has no checkpoint any more: it was rolled back")
             elif self.key is not None:
                 self.wrong("it has no checkpoint: nothing in it is signed by the key given")
-            elif self.file(WITNESSED) is not None:
+            elif witnessed is not None:
                 self.wrong("it has no checkpoint any more, and one was witnessed")
             self.unsigned(start)
             return found
@@ -126,7 +128,7 @@ class _Inquiry:
         found.keys = frozenset(one.public for one in chain)
         self.leaves(signed)
         self.cosigned(signed.note, chain)
-        for name, other in ((f"the file {WITNESSED}", self.file(WITNESSED)), (GIVEN, given), (REMEMBERED, seen)):
+        for name, other in ((f"the file {WITNESSED}", witnessed), (GIVEN, given), (REMEMBERED, seen)):
             if other is not None:
                 self.older(name, other, chain)
         for what in unheard(self.cosigners, found.heard, self.quorum):
