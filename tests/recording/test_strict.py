@@ -6,7 +6,8 @@ import os
 
 from attrs import evolve
 
-from hoopx.frames import DATA
+from hoopx.frames import DATA, EVENT
+from hoopx.frames import pack as canonical
 from hoopx.ledger.note import Cosigner, Verifier
 from hoopx.recording.evidence import Evidence
 from hoopx.recording.register import verifyLedger
@@ -109,6 +110,15 @@ class StrictTests(EvidenceBase):
         self.world.sign()
         self.later = 1400.0
         self.assertEqual(self.judge()[0]["newer"], "its end is not in the ledger")
+
+    def test_refused(self):
+        """It ended before the target was called, while the curator was away: its leaves may take their time, and no longer."""
+        session = self.world.begin("refused", opened=False)
+        session.frame(EVENT, payload=canonical({"event": "refused", "code": "unrecordable", "message": "no"}))
+        session.finish("refused", frames_from_client=0, frames_from_target=0)
+        self.assertEqual(self.judge()[0], {})
+        self.later = 700.0
+        self.assertEqual(self.judge()[0].get("refused"), "it is in no ledger: checked by its own key alone")
 
     def test_older(self):
         """What was recorded before the ledger began."""

@@ -71,8 +71,9 @@ class Strict:
         if book is None or register is None:
             return "no ledger that could be believed has it"
         if last is None:
-            opening = verdict.state in ("live", "interrupted") and not verdict.connected
-            return None if opening and young else "it is in no ledger: checked by its own key alone"
+            # Its opening is logged before the target is called; of one that was refused before that, all is written when it is over.
+            early = verdict.state in ("live", "interrupted", "complete") and not verdict.connected
+            return None if early and young else "it is in no ledger: checked by its own key alone"
         attested = book.attested(verdict.session)
         if verdict.behind and not young:
             return f"{verdict.behind} of its segments are not in the ledger"
