@@ -45,6 +45,14 @@ class SearchTests(GatewayCase):
         _, out, err = await self.search("from\udcffcustomers\udcfe", "--json")
         self.assertEqual(([one["text"] for one in json.loads(out)], err), (["SELECT name FROM customers"], ""))
 
+    async def test_noTextFilters(self) -> None:
+        """Nor does what is no text break a filter: nothing is called that."""
+        for option in ("--user", "--target", "--protocol", "--label"):
+            status, out, err = await self.search("from", option, "*\udcff*")
+            self.assertEqual((status, out, err), (1, "", "hoopx: nothing was found\n"), option)
+            self.assertEqual(await self.hoopx(listed, option, "*\udcff*", "--json"), (0, "[]\n", ""))
+        self.assertEqual(await self.hoopx(listed, "--tag", "a\udcffb", "--json"), (0, "[]\n", ""))
+
     async def test_pointer(self) -> None:
         """What is found is where show and replay begin, by the number in JSON and by the one that people see."""
         _, out, _ = await self.search("orders", "--json")

@@ -203,6 +203,31 @@ class AskTests(SynchronousTestCase):
         self.successResultOf(self.backend().retain(Receipt(NAME, "v1", DIGEST, None), self.now))
         self.assertNotIn("put_object_retention", [operation for operation, _ in self.client.asked])
 
+    def test_held(self) -> None:
+        """Who says that something is held, or not any more, is believed when it is so: a proxy says yes to everything."""
+        receipt = Receipt(NAME, "v1", DIGEST, None)
+        for on, status, good in ((True, "ON", True), (True, "OFF", False), (True, None, False), (False, None, True), (False, "ON", False)):
+            self.client.answers["head_object"] = self.head(**({"ObjectLockLegalHoldStatus": status} if status else {}))
+            asked = self.backend().hold(receipt, on)
+            if good:
+                self.successResultOf(asked)
+            else:
+                self.assertIn("and is not", str(self.failureResultOf(asked, StorageUnavailable).value))
+
+    def test_retained(self) -> None:
+        """Likewise of who says that something is kept for longer."""
+        receipt, day = Receipt(NAME, "v1", DIGEST, None), datetime.fromtimestamp(self.now + DAY, timezone.utc)
+        self.client.answers["head_object"] = [self.head(), self.head(ObjectLockRetainUntilDate=day)]
+        self.successResultOf(self.backend().retain(receipt, self.now + DAY - 0.5))
+        self.client.answers["head_object"] = [self.head(ObjectLockRetainUntilDate=day)] * 2
+        error = self.failureResultOf(self.backend().retain(receipt, self.now + 2 * DAY), StorageUnavailable).value
+        self.assertIn("is said to be kept for longer, and is not", str(error))
+
+    def test_noList(self) -> None:
+        """A page of a proxy's, with status 200, is no empty bucket."""
+        self.client.get_paginator = lambda operation: SimpleNamespace(paginate=lambda **_: [{}])
+        self.assertIn("no list of its objects", str(self.failureResultOf(self.backend().list(""), StorageUnavailable).value))
+
     def test_readingFails(self) -> None:
         class Broken:
             def read(self, size: int) -> bytes:
@@ -260,13 +285,13 @@ class AskTests(SynchronousTestCase):
         """A store for which a marker takes the name, too: what is below it counts; and where nothing is, it is asked again later."""
         self.client.answers["put_object"] = Answered("PreconditionFailed", 412)
         self.client.answers["head_object"] = [Answered("404", 404), self.head()]
-        versions = [{"Versions": [{"Key": "pre/" + NAME, "VersionId": "v1", "Size": len(CONTENT)}]}]
+        versions: list[dict[str, Any]] = [{"IsTruncated": False, "Versions": [{"Key": "pre/" + NAME, "VersionId": "v1", "Size": len(CONTENT)}]}]
         self.client.answers["get_paginator"] = SimpleNamespace(paginate=lambda **_: versions)
         self.client.get_paginator = lambda operation: self.client.answers["get_paginator"]
         self.assertEqual(self.successResultOf(self.put()).version, "v1")
         self.client.answers["head_object"] = [Answered("404", 404), self.head(ContentLength=1)]
         self.failureResultOf(self.put(), StorageConflict)
-        versions[0] = {"DeleteMarkers": [{"Key": "pre/" + NAME, "VersionId": "v2"}]}
+        versions[0] = {"IsTruncated": False, "DeleteMarkers": [{"Key": "pre/" + NAME, "VersionId": "v2"}]}
         self.client.answers["head_object"] = Answered("404", 404)
         self.failureResultOf(self.put(), StorageUnavailable)
 
@@ -275,6 +300,8 @@ class AskTests(SynchronousTestCase):
         one = {"Key": "pre/" + NAME, "VersionId": "v1", "Size": 5}
         marker = {"Key": "pre/" + NAME, "VersionId": "v2"}
         self.client.get_paginator = lambda operation: SimpleNamespace(
-            paginate=lambda **_: [{"Versions": [one], "DeleteMarkers": [marker]}, {"Versions": [one], "DeleteMarkers": [marker]}]
+            paginate=lambda **_: [
+                {"IsTruncated": more, "Versions": [one], "DeleteMarkers": [marker]} for more in (True, False)
+            ]
         )
         self.assertEqual(len(self.successResultOf(self.backend().list(""))), 2)

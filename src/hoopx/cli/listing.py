@@ -6,6 +6,7 @@ C{hoopx sessions list}
 from __future__ import annotations
 
 import os
+import re
 import time
 from datetime import datetime
 from itertools import islice
@@ -52,14 +53,26 @@ class Moment(click.ParamType):
             self.fail(f"{value!r} is no moment such as 2h (ago), 2024-02-29 or 2024-02-29T12:00", param, ctx)
 
 
+_NO_TEXT: Final = re.compile("[\ud800-\udfff]")
+
+
+class Words(click.ParamType):
+    """A text. A terminal, or a script, may send what is none, and no database takes that."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        return _NO_TEXT.sub("\ufffd", str(value))  # a question mark would stand for anything
+
+
 _FILTERS: Final = (
-    click.option("--user", metavar="PATTERN", help="The identity's name; * stands for anything, here and below."),
-    click.option("--target", metavar="PATTERN", help="Name of the target."),
-    click.option("--protocol", metavar="PATTERN", help="Name of the protocol."),
+    click.option("--user", type=Words(), metavar="PATTERN", help="The identity's name; * stands for anything, here and below."),
+    click.option("--target", type=Words(), metavar="PATTERN", help="Name of the target."),
+    click.option("--protocol", type=Words(), metavar="PATTERN", help="Name of the protocol."),
     click.option("--since", type=Moment(), metavar="WHEN", help="Begun at or after: 2h (ago), 2024-02-29, 2024-02-29T12:00."),
     click.option("--until", type=Moment(), metavar="WHEN", help="Begun before."),
     click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Can be repeated."),
-    click.option("--label", "labels", metavar="NAME=PATTERN", multiple=True, help="A run label, such as application=psql."),
+    click.option("--label", "labels", type=Words(), metavar="NAME=PATTERN", multiple=True, help="A run label, such as application=psql."),
 )
 
 
@@ -72,7 +85,9 @@ def filtered(command: Any) -> Any:
 
 @click.command("list")
 @filtered
-@click.option("--tag", "tags", metavar="TAG", multiple=True, help="That somebody has put on it; can be repeated: all of them.")
+@click.option(
+    "--tag", "tags", type=Words(), metavar="TAG", multiple=True, help="That somebody has put on it; can be repeated: all of them."
+)
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help=f"At most so many; else {PAGE}, and all with --json.")
 @click.option("--page", type=click.IntRange(min=1), metavar="N", help=f"The Nth page of --limit, or {PAGE}, sessions.")
 @click.option("--skip", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out the newest N.")

@@ -190,16 +190,24 @@ class S3Backend:
         raise StorageUnavailable(f"s3:{self._bucket}: {self._prefix}{name} was taken, and is not there")
 
     def _prove(self, found: Receipt) -> None:
-        """Some stores take the headers of Object Lock and lock nothing: look once."""
+        """Some stores take the headers of Object Lock and lock nothing."""
         if found.retainUntil is None:
             raise StorageRefused(f"s3:{self._bucket}: the store does not lock what it is told to lock: no Object Lock in this bucket?")
         self._proved = True
 
     def _stat(self, s3: Any, name: str, version: str | None) -> Receipt:
+        receipt = self._head(s3, name, version)
+        if not receipt.checksum:
+            with self._body(s3, receipt) as file:
+                receipt = evolve(receipt, checksum=_digest(file))
+        return receipt
+
+    def _head(self, s3: Any, name: str, version: str | None) -> Receipt:
+        """@return: with C{""} for a checksum that the store has not kept."""
         said = s3.head_object(**self._where(name, version), ChecksumMode="ENABLED")
         until = said.get("ObjectLockRetainUntilDate")
         checksum = said.get("ChecksumSHA256")
-        receipt = Receipt(
+        return Receipt(
             name,
             _version(said) or version,
             b64decode(checksum).hex() if checksum else "",
@@ -207,10 +215,6 @@ class S3Backend:
             said.get("ContentLength"),
             held=said.get("ObjectLockLegalHoldStatus") == "ON",
         )
-        if not receipt.checksum:
-            with self._body(s3, receipt) as file:
-                receipt = evolve(receipt, checksum=_digest(file))
-        return receipt
 
     def _open(self, s3: Any, name: str, receipt: Receipt) -> IO[bytes]:
         return self._body(s3, receipt)
@@ -235,14 +239,21 @@ class S3Backend:
             raise StorageUnavailable(f"s3:{self._bucket}: {self._prefix}{name} is said to be deleted, and is there")
 
     def _hold(self, s3: Any, name: str, receipt: Receipt, on: bool) -> None:
-        if self._locks:
-            s3.put_object_legal_hold(**self._where(name, receipt.version), LegalHold={"Status": "ON" if on else "OFF"})
+        if not self._locks:
+            return
+        s3.put_object_legal_hold(**self._where(name, receipt.version), LegalHold={"Status": "ON" if on else "OFF"})
+        if self._head(s3, name, receipt.version).held != on:  # a proxy says yes to everything, here and below
+            raise StorageUnavailable(f"s3:{self._bucket}: {self._prefix}{name} is said to be {'held' if on else 'let go'}, and is not")
 
     def _retain(self, s3: Any, name: str, receipt: Receipt, until: float) -> None:
-        if not self._locks or (self._stat(s3, name, receipt.version).retainUntil or 0.0) >= until:
+        if not self._locks or (self._head(s3, name, receipt.version).retainUntil or 0.0) >= until:
             return
         retention = {"Mode": self._settings.objectLock, "RetainUntilDate": _date(until)}
         s3.put_object_retention(**self._where(name, receipt.version), Retention=retention)
+        found = self._head(s3, name, receipt.version)
+        self._prove(found)
+        if (found.retainUntil or 0.0) < math.floor(until):
+            raise StorageUnavailable(f"s3:{self._bucket}: {self._prefix}{name} is said to be kept for longer, and is not")
 
     def _list(self, s3: Any, prefix: str) -> Sequence[Receipt]:
         found: dict[tuple[str, str | None], Receipt] = {}  # some stores tell the last one of a page again on the next
@@ -250,6 +261,8 @@ class S3Backend:
             Bucket=self._bucket, Prefix=self._prefix + prefix, PaginationConfig={"PageSize": PAGE}
         )
         for page in pages:
+            if "IsTruncated" not in page:  # S3 always says that. Else a proxy's page would be an empty bucket
+                raise StorageUnavailable(f"s3:{self._bucket}: what came is no list of its objects")
             for each in page.get("Versions", ()):
                 receipt = Receipt(self._name(each["Key"]), _version(each), "", None, each.get("Size"))
                 found[receipt.name, receipt.version] = receipt
