@@ -4,7 +4,6 @@ Tests for L{hoopx.cli.children}: an interruption, whenever it comes, leaves no c
 
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.cli import children
 from hoopx.cli.children import end, finished, interrupt, starting
-
-PATIENCE = 60.0
-"""Seconds for a process to begin or to be gone on a machine that has other things to do."""
+from tests.peers.harness.waiting import until
 
 
 class ChildrenTests(SynchronousTestCase):
@@ -25,13 +22,6 @@ class ChildrenTests(SynchronousTestCase):
 
     def press(self) -> None:
         signal.raise_signal(signal.SIGUSR1)
-
-    def until(self, there: Any) -> Any:
-        deadline = time.monotonic() + PATIENCE
-        while not (found := there()):
-            self.assertLess(time.monotonic(), deadline, "it does not come")
-            time.sleep(0.01)
-        return found
 
     def gone(self, number: int) -> bool:
         """The process has ended; who is to take note of that, and when, is not the demo's."""
@@ -97,14 +87,14 @@ class ChildrenTests(SynchronousTestCase):
         communicate = subprocess.Popen.communicate
 
         def pressed(child: subprocess.Popen, *arguments: Any) -> Any:
-            self.until(self.path.exists)
+            until(self.path.exists, "it to begin")
             self.press()
             return communicate(child, *arguments)
 
         self.patch(subprocess.Popen, "communicate", pressed)
         self.assertRaises(KeyboardInterrupt, finished, ["sh", "-c", script])
         grandchild = int(self.path.read_text())
-        self.until(lambda: self.gone(grandchild))
+        until(lambda: self.gone(grandchild), "what it started to be gone")
 
     def test_end(self) -> None:
         """Of one that has ended by itself, too."""

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 from twisted.internet import reactor
 from twisted.internet.defer import inlineCallbacks
@@ -16,6 +15,7 @@ from hoopx.curator.pipes import spawner
 from hoopx.curator.process import Curator
 from hoopx.curator.settings import CuratorSettings, dump
 from tests.curator.rig import PATIENT
+from tests.peers.harness.waiting import until
 
 
 class ProgramTests(SynchronousTestCase):
@@ -42,10 +42,8 @@ class ProgramTests(SynchronousTestCase):
     def test_signals(self):
         """Ctrl-C reaches the whole process group: the gateway ends its sessions first, and needs the curator for it."""
         child = self.start()
-        until = time.monotonic() + PATIENT
-        while (missing := {"SIGINT", "SIGTERM", "SIGHUP"} - self.ignored(child.pid)) and time.monotonic() < until:
-            time.sleep(0.01)  # where there is one processor, the child needs it
-        self.assertEqual(missing, set())
+        wanted = {"SIGINT", "SIGTERM", "SIGHUP"}
+        until(lambda: wanted <= self.ignored(child.pid), "all of its signals to be ignored", PATIENT)
         child.communicate(timeout=PATIENT)
 
     def ignored(self, pid):

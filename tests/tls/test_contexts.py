@@ -226,6 +226,16 @@ class ServerOptionsTests(Case):
             file.write(content)
         self.touch(self.key)
 
+    def renewedByHalf(self) -> bytes:
+        """A new certificate beside the key of the one before it. @return: the key that belongs to it."""
+        with open(self.key, "rb") as file:
+            key = file.read()
+        self.issue()
+        with open(self.key, "rb") as file:
+            right = file.read()
+        self.write(key)
+        return right
+
     def served(self, options: ServerOptions) -> bytes:
         """The certificate that a client sees."""
         client = ssl.create_default_context()
@@ -247,12 +257,7 @@ class ServerOptionsTests(Case):
         options = ServerOptions(self.certificate, self.key)
         first = self.served(options)
         self.assertEqual(self.served(options), first)
-        with open(self.key, "rb") as file:
-            key = file.read()
-        self.issue()
-        with open(self.key, "rb") as file:
-            right = file.read()
-        self.write(key)
+        right = self.renewedByHalf()
         self.assertEqual(self.served(options), first)
         self.assertFalse(options.refresh())
         os.unlink(self.key)
@@ -264,12 +269,7 @@ class ServerOptionsTests(Case):
     def test_changedWhileRead(self) -> None:
         """The second of two files comes right after both were found not to fit: it is not taken for what was refused."""
         options = ServerOptions(self.certificate, self.key)
-        with open(self.key, "rb") as file:
-            key = file.read()
-        self.issue()
-        with open(self.key, "rb") as file:
-            right = file.read()
-        self.write(key)
+        right = self.renewedByHalf()
         load = options._load
 
         def slow(names: tuple) -> ssl.SSLContext:

@@ -28,7 +28,6 @@ TAIL: Final = 64 * 1024
 """How much of the last segment is read to find DONE: it stands before the seal, and both are short."""
 
 
-
 class NotFound(HoopxError):
     """There is no such session."""
 
