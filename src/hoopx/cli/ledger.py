@@ -39,7 +39,7 @@ ledger_key = click.option(
 witness_key = click.option(
     "--witness-key", "witnesses", multiple=True, metavar="VKEY", callback=_key, help="A witness's key, else those configured."
 )
-directory = click.option("--directory", metavar="DIR", help="A ledger elsewhere, such as a copy.")
+directory = click.option("--directory", type=click.Path(), metavar="DIR", help="A ledger elsewhere, such as a copy.")
 
 
 @command.command()
@@ -139,7 +139,10 @@ def keys_(place: Place, directory: str | None, as_json: bool) -> None:
 
 
 new_key = click.option(
-    "--new-key", metavar="REFERENCE", help="The new key, kept elsewhere: the path of its PEM file, or env:VARIABLE. Never the key itself."
+    "--new-key",
+    type=click.Path(),
+    metavar="REFERENCE",
+    help="The new key, kept elsewhere: the path of its PEM file, or env:VARIABLE. Never the key itself.",
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from hoopx.cli.gateway import client
-from hoopx.cli.listing import filtered
+from hoopx.cli.listing import kept
 from hoopx.cli.marks import marksOf
 from hoopx.cli.output import fail, json_option, say, show
 from hoopx.cli.place import Place, pass_place
@@ -46,7 +46,7 @@ def run(place: Place, dry_run: bool, confirm_clock: bool, as_json: bool) -> None
 
 @command.command()
 @click.argument("session", required=False)
-@filtered
+@kept
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is in the audit.")
 @pass_place
 def hold(place: Place, session: str | None, reason: str, **wanted: Any) -> None:
