@@ -153,3 +153,11 @@ class CommandTests(GatewayCase):
         store = Store.open("sqlite:", self.data)
         self.addCleanup(store.close)
         self.assertEqual(store.auditRows()[0]["details"], {"note": note})
+
+    async def test_namesOfFiles(self) -> None:
+        """A path that is no text, or steers a terminal, is told as one that does neither."""
+        path = self.data / "a\x1b[2J\udcff.csv"
+        status, _, err = await self.hoopx(sessions, "export", self.session, "--format", "csv", "-o", str(path))
+        self.assertEqual(status, 0, err)
+        self.assertIn("a\\x1b[2J\\udcff.csv", err)
+        self.assertTrue(path.exists())
