@@ -64,19 +64,31 @@ class CuratorBase(SynchronousTestCase):
         assert found is not None
         return found
 
-    def settled(self, gateway: Gateway, sessions: int = 0, seconds: float = 2 * PATIENCE) -> list[dict]:
-        """Wait until every session that is over has its last leaf. @return: all leaves."""
+    def settled(self, gateway: Gateway, sessions: int = 0) -> list[dict]:
+        """Wait until every session that is over has its last leaf, as long as something goes on. @return: all leaves."""
+        state: dict[str, Any] = {}
+        moved = [time.monotonic()]
 
         def look() -> list[dict] | None:
             status = self.status(gateway)
-            if status.get("waiting") or status["state"] != "ready" or status["ledger"]["signed"] != status["ledger"]["size"]:
-                return None
-            found = self.leaves(gateway)
-            over = {leaf["session"] for leaf in found if leaf["type"] in ("done", "recovered")}
-            wanted = {one["session"] for one in gateway.sessions() if one["state"] in ("complete", "recovered")}
-            return found if wanted <= over and len(wanted) >= sessions else None
+            ledger = status.get("ledger", {})
+            seen = {"state": status["state"], "starts": status.get("starts"), "waiting": status.get("waiting"), "ledger": ledger}
+            if not status.get("waiting") and status["state"] == "ready" and ledger["signed"] == ledger["size"]:
+                found = self.leaves(gateway)
+                over = {leaf["session"] for leaf in found if leaf["type"] in ("done", "recovered")}
+                wanted = {one["session"] for one in gateway.sessions() if one["state"] in ("complete", "recovered")}
+                if wanted <= over and len(wanted) >= sessions:
+                    return found
+                seen |= {"leaves": len(found), "sessions": len(wanted), "without": sorted(wanted - over)[:5]}
+            if seen != state:
+                state.clear()
+                state.update(seen)
+                moved[0] = time.monotonic()
+            elif time.monotonic() - moved[0] > PATIENCE:
+                raise AssertionError(f"nothing more comes into the ledger: {state}")
+            return None
 
-        found = until(look, "everything to be in the ledger", seconds)
+        found = until(look, "everything to be in the ledger", 20 * PATIENCE)
         assert found is not None
         return found
 
