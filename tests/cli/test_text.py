@@ -137,7 +137,7 @@ class CommandTests(GatewayCase):
 
     async def test_errorsAreHarmless(self) -> None:
         """What was said is repeated in errors, and does nothing to the terminal there."""
-        for command, *arguments in ((verify, "\x1b[2Jx"), (sessions, "\x9b2J"), (sessions, "show", "--\x1b]0;x\x07")):
+        for command, *arguments in ((verify, "\x1b]0;x\x07"), (sessions, "\x9b2J"), (sessions, "show", "--\x1b]0;x\x07")):
             status, _, err = await self.hoopx(command, *arguments)
             self.assertEqual(status, 2)
             self.assertEqual([letter for letter in err if not letter.isprintable() and letter != "\n"], [], arguments)
