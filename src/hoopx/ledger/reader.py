@@ -326,7 +326,7 @@ def directory(path: str) -> Callable[[str], bytes | None]:
 
     def read(name: str) -> bytes | None:
         try:
-            with open(openRegular(os.path.join(path, name)), "rb") as file:
+            with open(openRegular(os.path.join(path, name), follow=False), "rb") as file:
                 return file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
