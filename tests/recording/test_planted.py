@@ -357,11 +357,18 @@ class PlantedTests(TamperingBase):
         return {"ledger": "hashes are not those of the entries"}
 
     def do_olderTiles(self):
-        """Of earlier checkpoints: nobody needs them any more."""
+        """Of earlier checkpoints: nobody needs them any more, and who is given one that is wrong has been lied to."""
         names = [f"tile/{kind}/000.p/{count}" for kind in ("0", "entries") for count in os.listdir(self.ledger("tile/0/000.p")[0]) if count != "31"]
         self.touched = []
         for path in self.ledger(*names):
             self.write(path, b"x")
+        return {"ledger": "of an earlier checkpoint, and not what this tree has there"}
+
+    def do_olderTilesGone(self):
+        for path in self.ledger("tile/0/000.p", "tile/entries/000.p"):
+            for name in os.listdir(path):
+                if name != "31":
+                    os.remove(os.path.join(path, name))
         return OK
 
     def do_otherKeySameName(self):
