@@ -132,7 +132,6 @@ class CommandTests(GatewayCase):
         await self.refused("it is empty", verify, "")
         await self.refused("it is empty", ledger, "show", "--directory", "")
         await self.refused("it is empty", retention, "hold", "--user", "", "--reason", "r")
-        await self.refused("it is empty", sessions, "show", "")
         await self.refused("it is empty", tokens, "revoke", "--user", "")
 
     async def test_errorsAreHarmless(self) -> None:

@@ -72,8 +72,8 @@ class Filled(click.ParamType):
         return self.path.convert(value, param, ctx)
 
 
-MAY_BE_EMPTY: Final = frozenset({"--note", "--reason"})
-"""Options whose text is for people."""
+MAY_BE_EMPTY: Final = frozenset({"--note", "--reason", "session"})
+"""Texts for people; and no session is called nothing, as whoever looks for it is told."""
 
 
 def checked(command: click.Command) -> click.Command:
