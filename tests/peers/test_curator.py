@@ -64,19 +64,33 @@ class CuratorBase(SynchronousTestCase):
         assert found is not None
         return found
 
-    def settled(self, gateway: Gateway, sessions: int = 0, seconds: float = 2 * PATIENCE) -> list[dict]:
-        """Wait until every session that is over has its last leaf. @return: all leaves."""
+    def settled(self, gateway: Gateway, sessions: int = 0) -> list[dict]:
+        """Wait until every session that is over has its last leaf, as long as something goes on. @return: all leaves."""
+        state: dict[str, Any] = {}
+        moved = [time.monotonic()]
 
         def look() -> list[dict] | None:
+            # To ask is an act of which the ledger hears, too: what it holds of the sessions is signed once it has as many as it had then.
             status = self.status(gateway)
-            if status.get("waiting") or status["state"] != "ready" or status["ledger"]["signed"] != status["ledger"]["size"]:
-                return None
-            found = self.leaves(gateway)
-            over = {leaf["session"] for leaf in found if leaf["type"] in ("done", "recovered")}
-            wanted = {one["session"] for one in gateway.sessions() if one["state"] in ("complete", "recovered")}
-            return found if wanted <= over and len(wanted) >= sessions else None
+            seen = {"state": status["state"], "starts": status.get("starts"), "waiting": status.get("waiting")}
+            if status["state"] == "ready" and not status.get("waiting"):
+                size = status["ledger"]["size"]
+                until(lambda: self.checkpoint(gateway)[0] >= size, "everything in the ledger to be signed")
+                found = self.leaves(gateway)
+                over = {leaf["session"] for leaf in found if leaf["type"] in ("done", "recovered")}
+                wanted = {one["session"] for one in gateway.sessions() if one["state"] in ("complete", "recovered")}
+                if wanted <= over and len(wanted) >= sessions:
+                    return found
+                seen |= {"over": len(over), "sessions": len(wanted), "without": sorted(wanted - over)[:5]}
+            if seen != state:
+                state.clear()
+                state.update(seen)
+                moved[0] = time.monotonic()
+            elif time.monotonic() - moved[0] > PATIENCE:
+                raise AssertionError(f"nothing more comes into the ledger: {state}")
+            return None
 
-        found = until(look, "everything to be in the ledger", seconds)
+        found = until(look, "everything to be in the ledger", 20 * PATIENCE)
         assert found is not None
         return found
 
@@ -89,6 +103,14 @@ class CuratorBase(SynchronousTestCase):
         problems = reader.audit(reader.checkpoint([reader.first()]), lambda index, line: found.append(parse(line)))
         self.assertEqual(problems, [])
         return found
+
+    def checkpoint(self, gateway: Gateway) -> tuple[int, str]:
+        """@return: size and root of the checkpoint that lies there now."""
+        try:
+            lines = (gateway.data / "ledger" / "checkpoint").read_text().split("\n")
+        except FileNotFoundError:
+            return 0, ""
+        return int(lines[1]), lines[2]
 
     def consistent(self, gateway: Gateway, leaves: list[dict]) -> None:
         """Every recording verifies; each segment has one leaf, and is packed."""
@@ -236,12 +258,7 @@ class KillTests(CuratorBase):
         """Either of them at random moments, again and again: every checkpoint that was ever there is a prefix of the last ledger."""
         random = Random(7)
         fill()
-        far = Tap(debian().port)
-        self.addCleanup(far.stop)
-        gateway = Gateway(
-            [target("shop", debian(), account("app"), port=far.port, tls=False)], more=RECORDING, name="curator-kill", **PATIENT
-        ).start()
-        self.addCleanup(gateway.stop)
+        gateway = self.gateway(name="curator-kill", **PATIENT)
         token = gateway.token()
         checkpoints: list[tuple[int, str]] = []
         compared = 0
@@ -285,14 +302,6 @@ class KillTests(CuratorBase):
             recorded = gateway.export(name, "to", "client")
             self.assertTrue(recorded.startswith(passage.receivedFromOk()), f"{name}: the client has more than is recorded")
         return len(passages)
-
-    def checkpoint(self, gateway: Gateway) -> tuple[int, str]:
-        """@return: size and root of the checkpoint that lies there now."""
-        try:
-            lines = (gateway.data / "ledger" / "checkpoint").read_text().split("\n")
-        except FileNotFoundError:
-            return 0, ""
-        return int(lines[1]), lines[2]
 
     def grown(self, gateway: Gateway, checkpoints: list[tuple[int, str]]) -> None:
         from base64 import b64encode

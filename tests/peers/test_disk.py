@@ -30,6 +30,8 @@ from tests.peers.harness.wire import ServerError, Wire, fields, keyOf, query
 ANSWERS = (b"T", b"D", b"C", b"Z")
 """Messages of an answer to a query that succeeds."""
 FAULTY = Path(__file__).with_name("programs") / "faulty.py"
+FIRST = 3
+"""Statements of each writer, before they go on together."""
 LIMITS = 'disk_reserve = "4MiB"\ndisk_refuse_below = "8MiB"'
 
 
@@ -39,19 +41,22 @@ class Writer(threading.Thread):
 
     @ivar last: the fields of the last error, or C{None}.
     @ivar statements: how many were answered.
+    @param others: set when all others work, too: until then it waits after its first statements.
     """
 
-    def __init__(self, port: int, token: str, size: int) -> None:
+    def __init__(self, port: int, token: str, size: int, others: threading.Event) -> None:
         super().__init__(daemon=True)
         self.last: dict[str, str] | None = None
         self.statements = 0
-        self._size = size
+        self._size, self._others = size, others
         self.connection = Wire(port).login("app", token, "shop")
         self.start()
 
     def run(self) -> None:
         try:
             for number in itertools.count():
+                if number == FIRST:
+                    self._others.wait()
                 self.connection.send(query(f"SELECT {number}, repeat('w', {self._size})"))
                 for kind, raw in self.connection.untilReady():
                     if kind == b"E":
@@ -92,6 +97,15 @@ class DiskTests(SynchronousTestCase):
             path = catalogue.find(str(self.gateway.data), self.gateway.session(each.address, None)["session"])
             until(lambda path=path: list(readSession(path, openSegment))[-1].kind == CHECK, "its signature")
         return found
+
+    def writers(self, *sizes: int) -> list[Writer]:
+        """@return: clients that have all been answered, and go on from now: a fast one alone would fill the disk before the last has come."""
+        others = threading.Event()
+        self.addCleanup(others.set)
+        writers = [Writer(self.near.port, self.token, size, others) for size in sizes]
+        until(lambda: all(writer.statements == FIRST for writer in writers), "everybody to work")
+        others.set()
+        return writers
 
     def works(self) -> bool:
         try:
@@ -156,8 +170,7 @@ class DiskTests(SynchronousTestCase):
         # Uncompressed: what the curator made smaller meanwhile would give room to sessions that are to be refused.
         self.arrange(disk, f"[recording]\ncompress = false\n{more}")
         idle, asking = self.resting()
-        writers = [Writer(self.near.port, self.token, size) for _ in range(3)]
-        until(lambda: all(writer.statements > 2 for writer in writers), "everybody to work")
+        writers = self.writers(size, size, size)
         disk.fill()
         for writer in writers:
             self.told(writer)
@@ -205,11 +218,10 @@ class DiskTests(SynchronousTestCase):
 
     def test_read_only(self) -> None:
         """The file system breaks under running sessions; when it is mended and the gateway started again, the recordings are whole."""
-        disk = BreakableDisk(96 * MIB)
+        disk = BreakableDisk(384 * MIB)
         self.arrange(disk)
         asking = self.logIn()
-        writers = [Writer(self.near.port, self.token, size) for size in (10, 300_000)]
-        until(lambda: all(writer.statements > 2 for writer in writers), "everybody to work")
+        writers = self.writers(10, 300_000)
         disk.fail()
         for writer in writers:
             self.told(writer)
@@ -240,10 +252,9 @@ class DiskTests(SynchronousTestCase):
     def test_broken(self) -> None:
         """Writing gives EIO: a fault that no file system of ours can be made to give is injected where the gateway writes."""
         mark = folder("broken") / "mark"
-        self.arrange(Disk(64 * MIB), program=[sys.executable, str(FAULTY), str(mark)])
+        self.arrange(Disk(384 * MIB), program=[sys.executable, str(FAULTY), str(mark)])
         idle, asking = self.resting()
-        writers = [Writer(self.near.port, self.token, size) for size in (300, 400_000)]
-        until(lambda: all(writer.statements > 2 for writer in writers), "everybody to work")
+        writers = self.writers(300, 400_000)
         mark.touch()
         for writer in writers:
             self.told(writer)
@@ -264,7 +275,7 @@ class DiskTests(SynchronousTestCase):
         assert self.gateway.process is not None
         limit = 2 * MIB
         resource.prlimit(self.gateway.process.pid, resource.RLIMIT_FSIZE, (limit, limit))
-        writer = Writer(self.near.port, self.token, 30_000)
+        (writer,) = self.writers(30_000)
         self.told(writer)
         self.toldWhoAsks(large)
         self.assertEqual(other.value("SELECT 'goes on'"), "goes on")

@@ -44,16 +44,18 @@ class Disk:
         """
 
         def shrunk() -> bool:
-            status = os.statvfs(self.path)
-            used = (status.f_blocks - status.f_bfree) * status.f_frsize
             # Refused, and nothing changed, when more is used by now.
-            return not subprocess.run(self._resize(used + leave), capture_output=True, timeout=60).returncode
+            return not subprocess.run(self._resize(self._used() + leave), capture_output=True, timeout=60).returncode
 
         until(shrunk, "the file system to shrink")
 
     def free(self) -> None:
-        """Give the room back."""
-        _run(*self._resize(self._size))
+        """As much room as there was in the beginning, whatever has been written since."""
+        _run(*self._resize(self._used() + self._size))
+
+    def _used(self) -> int:
+        status = os.statvfs(self.path)
+        return (status.f_blocks - status.f_bfree) * status.f_frsize
 
     def _once(self, *argv: str) -> None:
         until(lambda: not subprocess.run(argv, capture_output=True, timeout=60).returncode, f"{' '.join(argv)} to be possible")
