@@ -12,7 +12,10 @@ from pathlib import Path
 
 from hoopx.ledger.keys import encodeKey
 from hoopx.ledger.log import Ledger
+from hoopx.ledger.note import NoteError, openNote
 from hoopx.ledger.reader import LedgerReader
+from hoopx.state.store import Store
+from hoopx.witness.client import witnessKey
 from tests.ledger.rig import key
 from tests.peers.harness.gateway import Gateway
 from tests.peers.harness.ports import answers, freePort
@@ -58,6 +61,30 @@ class RotationTests(EvidenceBase):
             [sys.executable, "-c", HOOPX, "verify", "--json", *arguments], env=gateway.environment, capture_output=True, text=True, timeout=PATIENCE
         )
         return run.returncode, json.loads(run.stdout)[-1]
+
+    def finished(self, gateway: Gateway, witness: str) -> bool:
+        """
+        All sessions are over, all that was done is in the ledger, and the witness has signed it: nothing is left for the gateway's end, which
+        waits for a witness, but not for long. Only the files are looked at, for each question to the gateway would be one more leaf.
+        """
+        place = gateway.data / "ledger" / "checkpoint"
+        note = place.read_bytes()
+        try:
+            openNote(note, [witnessKey(witness)])
+        except NoteError:
+            return False
+        leaves = self.leaves(gateway)
+        store = Store.open("sqlite:", gateway.data)
+        try:
+            acts = {row["hash"] for row in store.auditRows(10_000)}
+        finally:
+            store.close()
+        kinds = [leaf["type"] for leaf in leaves]
+        over = kinds.count("opened") == kinds.count("done") + kinds.count("recovered")
+        reader = LedgerReader(str(place.parent))
+        reader.checkpoint([reader.first()])
+        rest = reader.pending()  # of this checkpoint
+        return over and acts <= {leaf.get("audit") for leaf in leaves} and not rest and place.read_bytes() == note
 
     def test_rotated(self) -> None:
         port, cosigned = freePort(), folder("witness")
@@ -107,6 +134,7 @@ class RotationTests(EvidenceBase):
             memory = str(self.secrets / "seen")
             status, register = self.verified(gateway, "--witness-key", vkey, "--ledger-key", last, "--strict", "--remember", memory)
             self.assertEqual((status, register["state"], register["short"]), (0, "consistent", None))
+        until(lambda: self.finished(gateway, vkey), "the witness to sign all that there will be")
         gateway.stop()
 
         for arguments in ([], ["--ledger-key", first.strip()], ["--ledger-key", last]):

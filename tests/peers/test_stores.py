@@ -480,7 +480,10 @@ def ownServer() -> Postgres:
 
 @contextmanager
 def hanging(pid: int) -> Iterator[None]:
-    """A server and all that it has started stand still: it first, then it starts no more of them while we look."""
+    """
+    A server and all that it has started stand still: it first, then it starts no more of them while we look. It is the last to go on,
+    for it takes note of those that were just ending, and there is nobody of their number any more.
+    """
     stopped: list[int] = []
     try:
         for each in itertools.chain([pid], _children(pid)):
@@ -489,7 +492,7 @@ def hanging(pid: int) -> Iterator[None]:
             until(lambda each=each: _stat(each)[0] in "TZ", "the server to stand still")
         yield
     finally:
-        for each in stopped:
+        for each in reversed(stopped):
             os.kill(each, signal.SIGCONT)
 
 
