@@ -43,6 +43,15 @@ class EvidenceBase(CuratorBase):
                 connection.value(f"select 'number {number}'")
         return [one["session"] for one in gateway.sessions()]
 
+    def witnessed(self, gateway: Gateway, least: int) -> None:
+        """
+        Wait until witnesses have signed all that is in the ledger by now: to ask is an act that comes into it, too.
+
+        @param least: leaves.
+        """
+        size = max(least, self.status(gateway)["ledger"]["size"])
+        until(lambda: (self.status(gateway)["ledger"]["published"] or 0) >= size, f"the witness's signature for {size} leaves")
+
     def index(self, gateway: Gateway) -> bytes:
         """@return: all that is in the index's files. The log comes first: what goes from there into the file meanwhile is found there."""
         found = b""
@@ -102,11 +111,7 @@ class WitnessTests(EvidenceBase):
         process.ready(lambda: answers(port), "the witness")
         self.sessions(gateway, 2)
 
-        def witnessed() -> bool:
-            found = self.status(gateway)["ledger"]
-            return found["size"] >= 6 and found["published"] == found["size"]
-
-        until(witnessed, "the witness's signature")
+        self.witnessed(gateway, 6)
 
         def signed() -> int:
             # A checkpoint of newer leaves lies there without a signature for a moment.

@@ -97,12 +97,8 @@ class RotationTests(EvidenceBase):
         first = gateway.hoopx("ledger", "keys")
         witness = self.witness(cosigned, port, first)
 
-        def witnessed() -> bool:
-            found = self.status(gateway)["ledger"]
-            return found["size"] >= 3 and found["published"] == found["size"]
-
         self.sessions(gateway, 1)
-        until(witnessed, "the witness's signature")
+        self.witnessed(gateway, 3)
         with Wire(gateway.port) as connection:
             connection.login("app", gateway.token(), "shop")
             connection.value("select 'cut short'")
@@ -127,7 +123,7 @@ class RotationTests(EvidenceBase):
         until(lambda: "403" in json.dumps(self.status(gateway)["ledger"]["witnesses"]), "the witness to refuse")
         witness.stop()
         self.witness(cosigned, port, gateway.hoopx("ledger", "keys"))
-        until(witnessed, "the witness to follow")
+        self.witnessed(gateway, 3)
         with Wire(gateway.port) as connection:  # one that goes on is no shortcoming
             connection.login("app", gateway.token(), "shop")
             connection.value("select 'still here'")

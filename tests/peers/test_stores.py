@@ -231,7 +231,7 @@ class StateTests(SynchronousTestCase):
     def test_waitsForAnother(self) -> None:
         """However long somebody else's migration takes, and each of its statements: nobody waits to log in yet."""
         where = locate(database(self, embedded()), Path())
-        engine = engines.connect(where, statementSeconds=0.2)
+        engine = engines.connect(where, statementSeconds=2.0)
         self.addCleanup(close, engine)
         failures: list[BaseException] = []
 
@@ -244,7 +244,7 @@ class StateTests(SynchronousTestCase):
 
         thread = threading.Thread(target=work)
         waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = "
-                     "current_database()) AND clock_timestamp() - waitstart > '1 s'")  # fmt: skip
+                     "current_database()) AND clock_timestamp() - waitstart > '3 s'")  # fmt: skip
         other = create_engine(where)
         self.addCleanup(other.dispose)
         with other.begin() as connection:
@@ -255,7 +255,7 @@ class StateTests(SynchronousTestCase):
         self.assertEqual(failures, [])
         with engine.connect() as connection:
             self.assertEqual(revision(connection), HEAD)
-            self.assertEqual(connection.execute(text("SHOW lock_timeout")).scalar(), "200ms")
+            self.assertEqual(connection.execute(text("SHOW lock_timeout")).scalar(), "2s")
 
     def test_interrupted(self) -> None:
 
