@@ -18,7 +18,7 @@ from hoopx.recording.files import Files
 from hoopx.recording.originals import FIELD, Originals
 from hoopx.recording.segment import Segment, begin
 from hoopx.recording.signing import publicHex
-from hoopx.ulid import ulid
+from hoopx.ulid import ulid, ulidTime
 
 
 class Opened(NamedTuple):
@@ -106,7 +106,7 @@ class Opener:
         payload = pack(said)
         if len(payload) > LIMIT:
             raise ValueError("HEAD is too long")
-        path = sessionDirectory(self._data, session, started)
+        path = sessionDirectory(self._data, session, ulidTime(session))  # where it is looked for
         directories.update(self._files.makeDirectories(path))
         frame = encode(0, 1, 0, HEAD, payload=payload)
         began = self._monotonic()
