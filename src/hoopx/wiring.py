@@ -42,6 +42,7 @@ from hoopx.retention.holding import HoldsTold
 from hoopx.retention.running import MYSELF, Retention
 from hoopx.secrets.declared import startSources
 from hoopx.state.alarms import AuditedAlarms
+from hoopx.state.aside import Aside
 from hoopx.state.audit import Audit, FailedLogins
 from hoopx.state.lapse import Lapse
 from hoopx.state.marks import Marks
@@ -118,13 +119,14 @@ class Machine:
         stateThread.stuck = store.interrupt
         self._undo.append(lambda: stateThread.patiently(store.close))
         away = lambda: self.revocations is not None and self.revocations.trouble is not None
-        lapse = Lapse(store, stateThread, reactor, time.time, self._alarm, away)
+        aside = Aside(data, self._alarm)
+        lapse = Lapse(store, stateThread, reactor, time.time, self._alarm, away, aside)
         self._undo.append(lapse.stop)
         self.audit = Audit(store, stateThread, time.time, lapse)
         failures = self._failures = FailedLogins(store, stateThread, reactor, time.time, lapse.failed)
         failures.start()
         self._undo.append(failures.stop)
-        alarms = AuditedAlarms(store, stateThread, reactor, time.time, lapse.failed)
+        alarms = AuditedAlarms(store, stateThread, reactor, time.time, lapse.failed, aside)
         self._undo.append(alarms.stop)
         self.tokens = Tokens(store, stateThread, time.time, settings.identity.tokens.maxAge)
         server = yield threads.call(serverOptions, settings.tls, str(data), [settings.gateway.name])

@@ -53,6 +53,7 @@ class GatewayCase(TestCase):
 
     def runCommand(self, command: Any, arguments: tuple[str, ...]) -> tuple[int, str, str]:
         from hoopx.cli import main as front
+        from hoopx.cli.text import checked
 
         place = Place("my.toml")
         place._settings = self.settings
@@ -61,7 +62,7 @@ class GatewayCase(TestCase):
         def root(context: Any, config: str) -> None:
             context.obj = place
 
-        group = front.click.Group("hoopx", callback=root, params=list(front.cli.params), commands={"it": command})
+        group = front.click.Group("hoopx", callback=root, params=list(front.cli.params), commands={"it": checked(command)})
         original, front.cli = front.cli, group  # type: ignore[assignment]
         out, err = io.StringIO(), io.StringIO()
         try:

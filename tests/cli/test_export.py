@@ -7,8 +7,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import nullcontext
 
 from hoopx.cli import export
+from hoopx.frames import pack
 from tests.cli.recordings import record
 from tests.cli.test_sessions import STEPS, Case
 
@@ -40,3 +42,18 @@ class FormatTests(Case):
         self.patch(export, "onTerminal", lambda: True)
         status, out, err = await self.sessions("export", session, "--format", "pcapng")
         self.assertEqual((status, out), (2, ""))
+
+    async def test_csvOnTerminal(self) -> None:
+        """In a file everything stays as it was said; on a terminal it does nothing."""
+        session = record(self.data, [(0, 0, pack({"event": "x", "said": "a\x1b[2J\x9b\rb\u202e"}))])
+        _, out, _ = await self.sessions("export", session, "--format", "csv", "-o", str(self.data / "x.csv"))
+        self.assertIn("a\x1b[2J\x9b", (self.data / "x.csv").read_text().replace("\\u001b", "\x1b").replace("\\u009b", "\x9b"))
+        self.patch(export, "onTerminal", lambda: True)
+        shown = io.BytesIO()
+        self.patch(export, "_opened", lambda path: nullcontext(shown))
+        status, _, err = await self.sessions("export", session, "--format", "csv")
+        self.assertEqual(status, 0, err)
+        out = shown.getvalue().decode()
+        self.assertIn("\\x1b[2J\\x9b", out.replace("\\u001b", "\\x1b").replace("\\u009b", "\\x9b"))
+        self.assertEqual([letter for letter in out if not letter.isprintable() and letter != "\n"], [])
+        self.assertEqual(len(out.splitlines()), len((self.data / "x.csv").read_text().splitlines()))

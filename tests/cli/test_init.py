@@ -56,6 +56,15 @@ class InitTests(SynchronousTestCase):
         self.assertIn(str(self.folder), result.output)
         self.assertNotIn("Traceback", result.output)
 
+    def test_strangePath(self) -> None:
+        """What is printed does nothing to a terminal, and no locale stands in its way."""
+        path = self.folder / "a\x1b[2J b\udcff" / "hoopx.toml"
+        path.parent.mkdir(parents=True)
+        result = CliRunner().invoke(cli, ["--config", str(path), "init"])
+        self.assertEqual(result.exit_code, 0, result.output)
+        self.assertEqual([letter for letter in result.output if not letter.isprintable() and letter != "\n"], [])
+        self.assertTrue(path.exists())
+
     def test_comments(self) -> None:
         """The example in the comments is right, too: with its signs of comment taken away it loads."""
         lines = []

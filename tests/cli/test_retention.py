@@ -50,3 +50,6 @@ class HoldTests(GatewayCase):
     async def test_usage(self) -> None:
         self.assertEqual((await self.hoopx(retention.command, "hold", "--reason", "r"))[0], 2)
         self.assertEqual((await self.hoopx(retention.command, "hold", "--target", "x"))[0], 2)
+        status, _, err = await self.hoopx(retention.command, "hold", "--target", "x", "--state", "live", "--reason", "r")
+        self.assertEqual(status, 2)
+        self.assertIn("leave --state out", err)  # it was left out in silence, and held more than was asked for

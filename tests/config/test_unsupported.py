@@ -237,6 +237,13 @@ class UnreadableTests(SynchronousTestCase):
             self.assertEqual([error.message.rpartition(": ")[2].partition(" (")[0] for error in errors], found, text)
             self.assertEqual({error.key for error in errors}, {"targets.o.accounts.a.certificate"} if found else set())
 
+    def test_whatToDo(self) -> None:
+        """A secret that is not there yet is what everybody meets first."""
+        text = "[targets.o]\nprotocol='postgres'\nendpoint='tcp:db:1'\n[targets.o.accounts.a]\nusername='a'\npassword={{ {} }}\n"
+        for reference, todo in (("file='gone'", "put the secret alone into it"), ("env='GONE'", "set it where hoopx runs")):
+            (error,) = unreadable(parse(text.format(reference), os.path.abspath("x.toml")), {})
+            self.assertIn(todo, error.message)
+
     def test_references(self) -> None:
         found = dict(references(parse(ALLOWED, "/x.toml")))
         self.assertEqual(

@@ -207,7 +207,8 @@ class DeadTests(SynchronousTestCase):
     def test_secrets(self):
         """It is told the index's secret, and no other one."""
         settings = CuratorSettings("/d", "gw", indexUrl="postgresql://u:p@h/d", signingKey=b"k", secrets={"s3.secret_key": b"s"})
-        told = load(Apart(settings)._settings)
+        told = load(Apart(settings, now=lambda: 7.5)._settings)
+        self.assertEqual(told.since, 7.5)
         self.assertEqual((told.indexUrl, told.signingKey, dict(told.secrets)), (settings.indexUrl, None, {}))
 
 

@@ -16,6 +16,7 @@ from hoopx.errors import ConfigurationError
 from hoopx.frames import segmentName
 from hoopx.index.days import strangers
 from hoopx.registry import protocols
+from hoopx.ulid import ulidTime
 from tests.curator.rig import PATIENT, Recorded
 
 
@@ -102,6 +103,16 @@ class IndexingTests(SynchronousTestCase):
             if not os.path.exists(os.path.join(data, "recordings")):
                 Recorded(data).session(1)
                 os.unlink(os.path.join(data, "index.sqlite"))
+
+    def test_fresh(self):
+        """Sessions of a new data directory may begin before its index is made: none was lost. Of those before this start, it was."""
+        for later, lost in ((-1, False), (1, True)):
+            data, said = self.mktemp(), []
+            recording = Recorded(data).session(1)
+            indexing = Indexing(CuratorSettings(data, "gw", since=ulidTime(recording.session) + later), protocols(), said.append)
+            indexing.segment(recording.session, os.path.join(recording.path, segmentName(0)), 0)
+            indexing.close()
+            self.assertEqual("hoopx reindex" in "".join(said), lost)
 
     def test_clean(self):
         """Step by step, until nothing is left."""

@@ -132,6 +132,15 @@ class ActsTests(SynchronousTestCase):
             acts = verifyServer(lambda gone=gone: away(gone), vouched, book.trail)
             self.assertEqual((acts.state, acts.problems, acts.sound), (state, [said], False))
 
+    def test_pipe(self) -> None:
+        """In a folder from elsewhere: nobody waits for what comes out of it."""
+        self.store.close()
+        path = self.data / "state.sqlite"
+        path.unlink()
+        os.mkfifo(path)
+        acts = self.verified()
+        self.assertEqual((acts.state, acts.problems), ("unchecked", ["state.sqlite can not be read: not a regular file, but a named pipe"]))
+
     def test_nothingWritten(self) -> None:
         """A store that nobody has open is read as it is, and stays so."""
         self.store.close()

@@ -71,6 +71,15 @@ class ElsewhereTests(EvidenceBase):
                 self.assertEqual({found[name].state for name in ("plain", "compressed", "encrypted")}, {"complete"})
         self.assertEqual(os.listdir(tempfile.tempdir), [])
 
+    def test_linked(self):
+        """A link that somebody has put into the directory is not followed, whatever is fetched beside it."""
+        path = os.path.join(self.path("plain"), "000000.hxr")
+        self.move("plain", keep=("000000.hxr",))
+        os.rename(path, os.path.join(self.folder, "kept"))
+        os.symlink(os.path.join(self.folder, "kept"), path)
+        for store in self.stores():
+            self.assertWrong(self.judged(store), plain="000000.hxr: not a regular file, but a symbolic link")
+
     def test_tampered(self):
         """In the store: an object that is not there, is another one, is changed."""
         objects = self.move("plain")

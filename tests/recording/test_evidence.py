@@ -199,6 +199,32 @@ class AgainstTests(EvidenceBase):
         os.mkfifo(path)
         self.assertWrong(self.look(), plain="not a regular file")
 
+    def test_pipeForKey(self):
+        shutil.rmtree(os.path.join(self.data, "ledger"))
+        path = os.path.join(self.data, "keys", "ledger.pub")
+        os.remove(path)
+        os.mkfifo(path)
+        (verdict, *_) = Evidence(self.data).run()
+        self.assertEqual((verdict.state, verdict.problems[0].reason), ("unchecked", "can not be read: not a regular file"))
+
+    def test_linkedFolders(self):
+        """A data directory that is reached over links, with recordings and a ledger that are on another disk, is one like others."""
+        away = os.path.join(self.folder, "away")
+        os.mkdir(away)
+        for name in ("recordings", "ledger"):
+            os.rename(os.path.join(self.data, name), os.path.join(away, name))
+            os.symlink(os.path.join(away, name), os.path.join(self.data, name))
+        link = os.path.join(self.folder, "link")
+        os.symlink(self.data, link)
+        names = sorted(self.look())
+        for path in (self.data, link, os.path.join(link, "recordings")):
+            found = self.look(path)
+            self.assertWrong(found)
+            self.assertEqual(sorted(found), names)
+        one = os.path.join(self.folder, self.world.sessions["plain"])
+        os.symlink(self.path("plain"), one)
+        self.assertEqual(self.look(one)["plain"].state, "complete")
+
     def test_strangeNames(self):
         """What is a digit elsewhere is no number of a segment, and no segment is called so; other files are nobody's business."""
         for name in ("00000\u00b2.hxr", "\u0661\u0662\u0663\u0664\u0665\u0666.hxr", "0000005.hxr", "evil.hxr"):

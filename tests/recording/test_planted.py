@@ -142,30 +142,82 @@ class PlantedTests(TamperingBase):
         os.link(self.at("plain", 0), self.at("plain", 1))
         return {"plain": ("000001.hxr", "missing")}
 
-    def do_linkElsewhere(self):
-        path = self.at("plain", 1)
+    def linked(self, path):
+        """What was there is elsewhere, whole, and a link leads to it."""
         self.touched.append("elsewhere")
         os.rename(path, os.path.join(self.data, "elsewhere"))
         os.symlink(os.path.join(self.data, "elsewhere"), path)
+
+    def do_linkElsewhere(self):
+        self.linked(self.at("plain", 1))
+        return {"plain": ("000001.hxr", "symbolic link, which is not followed")}
+
+    def do_linkOfOpen(self):
+        self.linked(self.at("live", OPEN))
+        return {"live": (OPEN, "symbolic link, which is not followed")}
+
+    def do_linkOfMarker(self):
+        """Everything is there, but what the marker tells is not what was written."""
+        self.write(self.at("plain", MARKER), json.dumps({"store": "s3:x", "objects": {}}).encode())
+        self.linked(self.at("plain", MARKER))
+        return {"plain": (MARKER, "symbolic link, which is not followed")}
+
+    def do_linkOfDirectory(self):
+        self.linked(self.at("plain"))
+        return {"plain": ("", "its directory is a symbolic link, which is not followed")}
+
+    def do_linkOfDirectoryNowhere(self):
+        self.linked(self.at("plain"))
+        shutil.rmtree(os.path.join(self.data, "elsewhere"))
+        return {"plain": ("000000.hxr", "it is not there")}
+
+    def do_linkOfDirectoryInside(self):
+        """It is found where it is."""
+        path = self.at("plain")
+        os.symlink(self.moved(False), path)
         return OK
+
+    def do_linkOfErased(self):
+        self.touched.append("recordings/1999")
+        folder = os.path.join(self.data, "recordings", "1999", self.world.sessions["erased"])
+        os.makedirs(folder)
+        os.symlink(os.path.join(self.at("plain"), segmentName(0)), os.path.join(folder, segmentName(0)))
+        return {"erased": ("", "symbolic link, which is not followed")}
+
+    def do_pipe(self):
+        path = self.at("plain", 1)
+        os.remove(path)
+        os.mkfifo(path)
+        return {"plain": ("000001.hxr", "not a regular file, but a named pipe")}
+
+    def do_pipeForOpen(self):
+        """Nobody waits whether it is locked, either."""
+        path = self.at("live", OPEN)
+        os.remove(path)
+        os.mkfifo(path)
+        return {"live": (OPEN, "a named pipe")}
+
+    def do_pipeForMarker(self):
+        os.mkfifo(self.at("plain", MARKER))
+        return {"plain": (MARKER, "a named pipe")}
 
     def do_linkNowhere(self):
         path = self.at("plain", 1)
         os.remove(path)
         os.symlink("nowhere", path)
-        return {"plain": ("000001.hxr", "missing")}
+        return {"plain": ("000001.hxr", "missing: where it was is a symbolic link")}
 
     def do_linkZero(self):
         path = self.at("plain", 1)
         os.remove(path)
         os.symlink("/dev/zero", path)
-        return {"plain": ("000001.hxr", "not a regular file")}
+        return {"plain": ("000001.hxr", "not a regular file, but a symbolic link")}
 
     def do_segmentIsDirectory(self):
         path = self.at("plain", 1)
         os.remove(path)
         os.mkdir(path)
-        return {"plain": ("000001.hxr", "not a regular file")}
+        return {"plain": ("000001.hxr", "not a regular file, but a directory")}
 
     def do_sparse(self):
         """4 GB of zeros that take no room."""
@@ -255,6 +307,16 @@ class PlantedTests(TamperingBase):
 
     # -- the ledger
 
+    def do_ledgerLinked(self):
+        (path,) = self.ledger("tile/entries/000.p/31")
+        self.linked(path)
+        return {"ledger": "tile/entries/000.p/31: not a regular file, but a symbolic link, which is not followed"}
+
+    def do_checkpointLinked(self):
+        (path,) = self.ledger("checkpoint")
+        self.linked(path)
+        return {"ledger": "checkpoint: not a regular file, but a symbolic link, which is not followed"}
+
     def checkpoint(self, change):
         (path,) = self.ledger("checkpoint")
         self.write(path, change(self.read(path)))
@@ -295,11 +357,18 @@ class PlantedTests(TamperingBase):
         return {"ledger": "hashes are not those of the entries"}
 
     def do_olderTiles(self):
-        """Of earlier checkpoints: nobody needs them any more."""
+        """Of earlier checkpoints: nobody needs them any more, and who is given one that is wrong has been lied to."""
         names = [f"tile/{kind}/000.p/{count}" for kind in ("0", "entries") for count in os.listdir(self.ledger("tile/0/000.p")[0]) if count != "31"]
         self.touched = []
         for path in self.ledger(*names):
             self.write(path, b"x")
+        return {"ledger": "of an earlier checkpoint, and not what this tree has there"}
+
+    def do_olderTilesGone(self):
+        for path in self.ledger("tile/0/000.p", "tile/entries/000.p"):
+            for name in os.listdir(path):
+                if name != "31":
+                    os.remove(os.path.join(path, name))
         return OK
 
     def do_otherKeySameName(self):

@@ -196,7 +196,7 @@ class RegisterTests(EvidenceBase):
 
     def test_mayNotBeRead(self):
         """That is nobody's tampering."""
-        def refuse(path):
+        def refuse(path, follow):
             raise PermissionError(errno.EACCES, "Permission denied", path)
 
         self.patch(reader, "openRegular", refuse)

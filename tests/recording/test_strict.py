@@ -8,8 +8,13 @@ from attrs import evolve
 
 from hoopx.frames import DATA, EVENT
 from hoopx.frames import pack as canonical
+from hoopx.ledger.keys import keyring
+from hoopx.ledger.log import Ledger
 from hoopx.ledger.note import Cosigner, Verifier
+from hoopx.ledger.reader import LedgerReader
+from hoopx.ledger.renewal import renew
 from hoopx.recording.evidence import Evidence
+from hoopx.recording.files import Files
 from hoopx.recording.register import verifyLedger
 from hoopx.recording.stored import opener
 from hoopx.recording.strict import Strict
@@ -127,7 +132,29 @@ class StrictTests(EvidenceBase):
         session.say(self.world.words)
         session.finish()
         self.world.now += 10**6
-        self.assertEqual(self.judge()[0], {"older": "it is in no ledger: checked by its own key alone"})
+        self.assertEqual(self.judge()[0], {"older": "it is older than the ledger, which can not have it: checked by its own key alone"})
+
+    def test_renewed(self):
+        """A ledger in another one's place has nothing of the sessions before it, and says where that is: strictly they are not proven."""
+        self.world.ledger.close()
+        self.world.now += 10_000
+        vkey = renew(self.data, "gw", wall=lambda: self.world.now)
+        self.key, self.later = Verifier.parse(vkey), 60.0
+        before = Verifier.parse(self.world.vkey).name
+        place = f"the ledger, which was begun in place of {before} (its sessions are in that one: ledger.old-{before})"
+        self.assertTrue(os.path.isdir(os.path.join(self.data, f"ledger.old-{before}")))
+        found, _ = self.judge(witnesses=[], quorum=0)
+        said = f"it is older than {place}, which can not have it: checked by its own key alone"
+        self.assertEqual(found.pop("plain"), said)
+        self.assertEqual(set(found.values()), {said})
+        ledger = self.world.ledger = Ledger.open(os.path.join(self.data, "ledger"), keyring(os.path.join(self.data, "keys"), Files()), "gw")
+        old = LedgerReader(os.path.join(self.data, f"ledger.old-{before}"))
+        old.checkpoint()
+        said = {each["segment"]: each for _, each in old.find(self.world.sessions["plain"]) if each["type"] == "sealed"}
+        ledger.append([canonical(said[2])])  # what is done with it later is in the new one
+        ledger.checkpoint()
+        found, _ = self.judge(witnesses=[], quorum=0)
+        self.assertEqual(found["plain"], f"2 of its segments are not in the ledger, for it is older than {place}")
 
     def test_quorum(self):
         """Of three witnesses two have to have signed; the second newest counts."""

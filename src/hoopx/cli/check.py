@@ -43,9 +43,9 @@ def command(place: Place, as_json: bool) -> None:
         for severity, each in found:
             say(f"{severity}: {harmless(str(each))}")
         if not errors:
-            click.echo(f"{place.path}: no errors" + (f", {_count(warnings, 'warning')}" if warnings else ""))
+            click.echo(f"{harmless(place.path)}: no errors" + (f", {_count(warnings, 'warning')}" if warnings else ""))
         else:
-            click.echo(f"{place.path}: {_count(errors, 'error')}" + (f", {_count(warnings, 'warning')}" if warnings else ""))
+            click.echo(f"{harmless(place.path)}: {_count(errors, 'error')}" + (f", {_count(warnings, 'warning')}" if warnings else ""))
     if errors:
         raise click.exceptions.Exit(EXIT_NO)
 

@@ -41,12 +41,14 @@ MAX_TOKEN: Final = 64 * 1024
 @click.argument("target")
 @click.option("--account", metavar="A", help="The account to use at the target; else the first that the grant allows.")
 @click.option("--database", metavar="D", help="Another database of the target than its own.")
-@click.option("--token-file", envvar="HOOPX_TOKEN_FILE", metavar="FILE", help="Holds the access token; else $HOOPX_TOKEN_FILE.")
+@click.option(
+    "--token-file", type=click.Path(), envvar="HOOPX_TOKEN_FILE", metavar="FILE", help="Holds the access token; else $HOOPX_TOKEN_FILE."
+)
 @click.option("--user", metavar="U", help="Without a token: whose name a fresh one bears; else yours on this machine.")
 @click.option("--group", "groups", multiple=True, metavar="G", help="Without a token: a group of the fresh one. Can be repeated.")
 @click.option("--gateway", metavar="HOST:PORT", help="Where the gateway is; else as its configuration says.")
 @click.option("--authorities", metavar="FILE", type=click.Path(exists=True), help="Verify the gateway with these.")
-@click.option("--client", "program", metavar="PSQL", default="psql", show_default=True, help="The client to start.")
+@click.option("--client", "program", type=click.Path(), metavar="PSQL", default="psql", show_default=True, help="The client to start.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @pass_place
 def command(

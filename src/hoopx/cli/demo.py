@@ -20,7 +20,9 @@ from hoopx.cli.output import fail
 
 @click.command("demo")
 @click.option("--once", is_flag=True, help="End after the tour, with status 0 if every step did what it said.")
-@click.option("--folder", metavar="DIR", help="Where everything goes: new or empty. Else a fresh one for temporary files.")
+@click.option(
+    "--folder", type=click.Path(), metavar="DIR", help="Where everything goes: new or empty. Else a fresh one for temporary files."
+)
 def command(once: bool, folder: str | None) -> None:
     """
     Show everything on one machine, with a real PostgreSQL and stock psql.

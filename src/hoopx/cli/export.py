@@ -13,6 +13,7 @@ from typing import IO, Any, Final, Iterator, Mapping
 import click
 
 from hoopx import __version__
+from hoopx.cli.harmless import harmless
 from hoopx.cli.looking import asked, look
 from hoopx.cli.output import dump, fail, onTerminal, say
 from hoopx.cli.place import Place, pass_place
@@ -94,6 +95,7 @@ def command(
         chunks = _raw(recorded, SENT[source] if source else RECEIVED[str(destination)])
     else:
         chunks = _made(recorded, exporter(form, recorded))
+    seen = form == "csv" and output is None and onTerminal()  # what was said in it would steer the terminal
     written = 0
     with (
         _opened(output) as file,
@@ -101,6 +103,8 @@ def command(
     ):
         try:
             for frame, chunk in chunks:
+                if chunk and seen:
+                    chunk = harmless(chunk.decode().replace("\r\n", "\n"), "\n").encode()
                 if chunk:
                     file.write(chunk)
                     written += len(chunk)

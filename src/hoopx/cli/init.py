@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 import click
 
+from hoopx.cli.harmless import harmless
 from hoopx.cli.output import fail, say
 from hoopx.cli.place import Place, pass_place
 
@@ -80,15 +82,16 @@ def command(place: Place, force: bool) -> None:
         fail(f"{path} is there already; --force replaces it")
     except OSError as error:
         fail(f"{error.filename or path}: {error.strerror}")
-    click.echo(f"{path} is written; recordings and state go to {path.parent / 'data'}, secrets to {path.parent / 'secrets'}.")
+    click.echo(harmless(f"{path} is written; recordings and state go to {path.parent / 'data'}, secrets to {path.parent / 'secrets'}."))
     problem = descriptors(place.settings.gateway.maxSessions)
     if problem:
         say(f"warning: {problem}")
-    shown = "" if place.path == "hoopx.toml" else f"--config {place.path} "
+    quoted = harmless(quote(place.path))
+    shown = "" if place.path == "hoopx.toml" else f"--config {quoted} "
     click.echo("Next: add a target and a grant, then")
     click.echo(f"    hoopx {shown}check")
     click.echo(f"    hoopx {shown}tokens issue --user alice@example.com --group analysts")
-    click.echo(f"    twistd -n hoopx --config {place.path}")
+    click.echo(f"    twistd -n hoopx --config {quoted}")
 
 
 def _write(path: Path, force: bool) -> None:

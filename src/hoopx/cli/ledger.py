@@ -39,7 +39,7 @@ ledger_key = click.option(
 witness_key = click.option(
     "--witness-key", "witnesses", multiple=True, metavar="VKEY", callback=_key, help="A witness's key, else those configured."
 )
-directory = click.option("--directory", metavar="DIR", help="A ledger elsewhere, such as a copy.")
+directory = click.option("--directory", type=click.Path(), metavar="DIR", help="A ledger elsewhere, such as a copy.")
 
 
 @command.command()
@@ -84,7 +84,7 @@ def show(
         say("No witness whose key is known has cosigned: who holds the ledger's key can roll it back.")
 
 
-@command.command()
+@command.command(short_help="Prove each leaf of a session.")
 @click.argument("session")
 @ledger_key
 @witness_key
@@ -123,7 +123,7 @@ def proof(place: Place, session: str, keys: list[Any], witnesses: list[Any], dir
         click.echo("\n".join(text.decode("utf-8") for _, _, text in proofs), nl=False)
 
 
-@command.command("keys")
+@command.command("keys", short_help="Show every key that has signed the ledger.")
 @directory
 @json_option
 @pass_place
@@ -139,7 +139,10 @@ def keys_(place: Place, directory: str | None, as_json: bool) -> None:
 
 
 new_key = click.option(
-    "--new-key", metavar="REFERENCE", help="The new key, kept elsewhere: the path of its PEM file, or env:VARIABLE. Never the key itself."
+    "--new-key",
+    type=click.Path(),
+    metavar="REFERENCE",
+    help="The new key, kept elsewhere: the path of its PEM file, or env:VARIABLE. Never the key itself.",
 )
 
 
@@ -169,7 +172,7 @@ def rotate(place: Place, new_key: str | None) -> None:
     _name(new_key)
 
 
-@command.command()
+@command.command(short_help="Begin a new ledger where the old one can not go on.")
 @new_key
 @pass_place
 def renew(place: Place, new_key: str | None) -> None:

@@ -6,7 +6,6 @@ C{hoopx sessions list}
 from __future__ import annotations
 
 import os
-import re
 import time
 from datetime import datetime
 from itertools import islice
@@ -19,6 +18,7 @@ from hoopx.cli.output import complain, json_option, say, show
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.recorded import identity_option, openerOf
 from hoopx.cli.rendering import lasting, quantity
+from hoopx.cli.text import Text, Words
 from hoopx.config.amounts import duration
 from hoopx.errors import ConfigurationError
 from hoopx.index.wanted import Filters, begun, matches
@@ -53,34 +53,32 @@ class Moment(click.ParamType):
             self.fail(f"{value!r} is no moment such as 2h (ago), 2024-02-29 or 2024-02-29T12:00", param, ctx)
 
 
-_NO_TEXT: Final = re.compile("[\ud800-\udfff]")
+def _filters(kind: click.ParamType) -> Any:
+    def filtered(command: Any) -> Any:
+        for option in reversed(
+            (
+                click.option("--user", type=kind, metavar="PATTERN", help="The identity's name; * stands for anything, here and below."),
+                click.option("--target", type=kind, metavar="PATTERN", help="Name of the target."),
+                click.option("--protocol", type=kind, metavar="PATTERN", help="Name of the protocol."),
+                click.option("--since", type=Moment(), metavar="WHEN", help="Begun at or after: 2h (ago), 2024-02-29, 2024-02-29T12:00."),
+                click.option("--until", type=Moment(), metavar="WHEN", help="Begun before."),
+                click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Can be repeated."),
+                click.option(
+                    "--label", "labels", type=kind, metavar="NAME=PATTERN", multiple=True, help="A run label, such as application=psql."
+                ),
+            )
+        ):
+            command = option(command)
+        return command
+
+    return filtered
 
 
-class Words(click.ParamType):
-    """A text. A terminal, or a script, may send what is none, and no database takes that."""
+filtered: Final = _filters(Words())
+"""Adds the filters: C{user}, C{target}, C{protocol}, C{since}, C{until}, C{states}, C{labels}."""
 
-    name = "text"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        return _NO_TEXT.sub("\ufffd", str(value))  # a question mark would stand for anything
-
-
-_FILTERS: Final = (
-    click.option("--user", type=Words(), metavar="PATTERN", help="The identity's name; * stands for anything, here and below."),
-    click.option("--target", type=Words(), metavar="PATTERN", help="Name of the target."),
-    click.option("--protocol", type=Words(), metavar="PATTERN", help="Name of the protocol."),
-    click.option("--since", type=Moment(), metavar="WHEN", help="Begun at or after: 2h (ago), 2024-02-29, 2024-02-29T12:00."),
-    click.option("--until", type=Moment(), metavar="WHEN", help="Begun before."),
-    click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Can be repeated."),
-    click.option("--label", "labels", type=Words(), metavar="NAME=PATTERN", multiple=True, help="A run label, such as application=psql."),
-)
-
-
-def filtered(command: Any) -> Any:
-    """Adds the filters: C{user}, C{target}, C{protocol}, C{since}, C{until}, C{states}, C{labels}."""
-    for option in reversed(_FILTERS):
-        command = option(command)
-    return command
+kept: Final = _filters(Text(empty=False))
+"""The same for what is kept: a filter that nothing can ever match is a mistake there."""
 
 
 @click.command("list")

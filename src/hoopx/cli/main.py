@@ -13,8 +13,10 @@ from typing import Any, Final, NamedTuple
 import click
 
 import hoopx
+from hoopx.cli.harmless import harmless
 from hoopx.cli.output import EXIT_NO, EXIT_USAGE, complain, say
 from hoopx.cli.place import Place
+from hoopx.cli.text import checked
 from hoopx.errors import ConfigurationError, HoopxError, told
 
 
@@ -61,7 +63,7 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = found.where.partition(":")
         loaded: click.Command = getattr(import_module(module), attribute)
-        return loaded
+        return checked(loaded)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
@@ -88,6 +90,7 @@ class LazyGroup(click.Group):
 )
 @click.option(
     "--config",
+    type=click.Path(),
     metavar="FILE",
     envvar="HOOPX_CONFIG",
     default="hoopx.toml",
@@ -97,6 +100,9 @@ class LazyGroup(click.Group):
 @click.pass_context
 def cli(context: click.Context, config: str) -> None:
     context.obj = Place(config)
+
+
+checked(cli)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -111,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("Aborted.", err=True)
         sys.exit(EXIT_NO)
     except click.ClickException as error:
+        error.message = harmless(error.message, "\n")  # it repeats what was said
         error.show()
         sys.exit(EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_NO)
     except ConfigurationError as error:

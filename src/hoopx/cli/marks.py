@@ -84,14 +84,16 @@ def _whose(place: Place, path: str, identities: tuple[str, ...]) -> tuple[str, .
 
     session, opener = os.path.basename(path), openerOf(identities)
     summary = catalogue.summarise(path, fetching(place, opener))
+    more: list[Any] = []
     if summary is not None and summary.head:
         found = [summary.line()]
+        more = [(summary.head.get("identity") or {}).get("subject")]
     else:
         found = lines(place, Filters(sessions=frozenset([session])), 1, 0, opener)
     if not found or not found[0]["user"]:
-        more = ": give --identity KEYFILE" if summary is not None and summary.state == "encrypted" else ""
-        fail(f"nobody can tell whose session {session} is, and nobody reviews a session of their own{more}")
-    return tuple(str(found[0][name]) for name in ("user", "actor") if found[0][name])
+        hint = ": give --identity KEYFILE" if summary is not None and summary.state == "encrypted" else ""
+        fail(f"nobody can tell whose session {session} is, and nobody reviews a session of their own{hint}")
+    return tuple(str(name) for name in (found[0]["user"], found[0]["actor"], *more) if name)
 
 
 @contextmanager

@@ -29,8 +29,8 @@ def onTerminal() -> bool:
 
 
 def say(text: str) -> None:
-    """One line for people, on standard error: standard output is for results."""
-    click.echo(text, err=True)
+    """Lines for people, on standard error: standard output is for results. Names of files and the like do nothing to the terminal."""
+    click.echo(harmless(text, "\n"), err=True)
 
 
 def dump(value: Any) -> str:

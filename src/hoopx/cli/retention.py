@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from hoopx.cli.gateway import client
-from hoopx.cli.listing import filtered
+from hoopx.cli.listing import kept
 from hoopx.cli.marks import marksOf
 from hoopx.cli.output import fail, json_option, say, show
 from hoopx.cli.place import Place, pass_place
@@ -27,7 +27,7 @@ def command() -> None:
     """Erase what need not be kept any longer, and hold what must be."""
 
 
-@command.command()
+@command.command(short_help="Erase the sessions whose time is over.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be erased.")
 @click.option("--confirm-clock", is_flag=True, help="This machine's clock is right: go on although it has jumped.")
 @json_option
@@ -44,14 +44,15 @@ def run(place: Place, dry_run: bool, confirm_clock: bool, as_json: bool) -> None
         raise click.exceptions.Exit(1)
 
 
-@command.command()
+@command.command(short_help="Keep sessions from being erased.")
 @click.argument("session", required=False)
-@filtered
+@kept
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is in the audit.")
 @pass_place
 def hold(place: Place, session: str | None, reason: str, **wanted: Any) -> None:
     """Keep SESSION, or all sessions that the filters name, also those to come, from being erased, until the hold is released."""
-    wanted.pop("states", None)
+    if wanted.pop("states"):
+        raise click.UsageError("Sessions change their state, and a hold is on what stays: leave --state out, and use other filters.")
     given = {name: value for name, value in wanted.items() if value not in (None, ())}
     if (session is None) == (not given):
         raise click.UsageError("Give a SESSION, or filters such as --user or --target.")

@@ -17,6 +17,7 @@ from hoopx.cli.looking import look
 from hoopx.cli.output import EXIT_NO, dump, fail, json_option, say
 from hoopx.cli.place import Place, pass_place
 from hoopx.cli.rendering import moment
+from hoopx.cli.text import Words
 from hoopx.index.entries import KINDS, storable
 
 LIMIT: Final = 50
@@ -28,7 +29,7 @@ UNSAID: Final = "; what is said is not indexed here, only who was where and when
 
 
 @click.command("search")
-@click.argument("query", nargs=-1, required=True)
+@click.argument("query", nargs=-1, required=True, type=Words())
 @filtered
 @click.option("--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only such things. Can be repeated.")
 @click.option("--limit", type=click.IntRange(min=1), default=LIMIT, show_default=True, metavar="N", help="At most so many.")

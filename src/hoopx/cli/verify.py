@@ -36,12 +36,17 @@ MAX_CHECKPOINT: Final = 1 << 20
 
 
 @click.command("verify")
-@click.argument("path", required=False)
+@click.argument("path", required=False, type=click.Path())
 @click.option("--checkpoint", metavar="FILE", type=click.Path(dir_okay=False), help="Kept elsewhere: the ledger must contain it.")
 @click.option("--witness-key", "witnesses", metavar="VKEY", multiple=True, help="A witness that must have signed. Can be repeated.")
 @click.option("--ledger-key", metavar="VKEY", help="The ledger's key, written down elsewhere; else the one it names itself.")
 @click.option("--ledger", metavar="DIR", type=click.Path(file_okay=False), help="Where the ledger is; else in PATH.")
-@click.option("--store", metavar="STORE", help="What has no local copy: a folder of stored objects, or s3:BUCKET/PREFIX as configured.")
+@click.option(
+    "--store",
+    type=click.Path(),
+    metavar="STORE",
+    help="What has no local copy: a folder of stored objects, or s3:BUCKET/PREFIX as configured.",
+)
 @click.option("--quorum", metavar="N", type=click.IntRange(min=1), help="How many of the witnesses must have signed; else all.")
 @click.option("--remember", metavar="FILE", type=click.Path(), help="Keeps the newest checkpoint for the next time: must contain that.")
 @click.option("--strict", is_flag=True, help="What is in order, and not logged, sealed, signed and witnessed, is a failure, too.")

@@ -17,11 +17,15 @@ DEFAULT: Final = "tcp:8464:interface=127.0.0.1"
 
 
 @click.command("witness")
-@click.option("--data", default="witness", metavar="DIR", show_default=True, help="What the witness remembers, and its key.")
+@click.option(
+    "--data", type=click.Path(), default="witness", metavar="DIR", show_default=True, help="What the witness remembers, and its key."
+)
 @click.option("--name", metavar="NAME", help="Its name for ever, such as witness.example.com; needed at the first start.")
 @click.option("--listen", "endpoint", default=DEFAULT, metavar="ENDPOINT", show_default=True, help="A Twisted endpoint.")
 @click.option("--ledger", "vkeys", multiple=True, metavar="VKEY", help="Key of a ledger to witness. Can be repeated.")
-@click.option("--ledgers", "files", multiple=True, metavar="FILE", help="A file of such keys, one a line. Can be repeated.")
+@click.option(
+    "--ledgers", "files", type=click.Path(), multiple=True, metavar="FILE", help="A file of such keys, one a line. Can be repeated."
+)
 @click.option("--vkey", "only", is_flag=True, help="Print the witness's own key (made at its first use), and end.")
 def command(data: str, name: str | None, endpoint: str, vkeys: tuple[str, ...], files: tuple[str, ...], only: bool) -> None:
     """

@@ -56,9 +56,9 @@ def unreadable(settings: Settings, environ: Mapping[str, str] = os.environ) -> l
         if reference.scheme == "file":
             problem = _fileProblem(reference.name)
             if problem:
-                found.append((place, f"{reference.name}: {problem}"))
+                found.append((place, f"{reference.name}: {problem} (put the secret alone into it, for the gateway's user only)"))
         elif reference.scheme == "env" and not environ.get(reference.name):
-            found.append((place, f"the environment variable {reference.name} is not set"))
+            found.append((place, f"the environment variable {reference.name} is not set (set it where hoopx runs, or name a file)"))
     found += _certificates(settings)
     return [ConfigurationError(message, settings.path, dotted(place), lineOf(settings.lines, place)) for place, message in found]
 

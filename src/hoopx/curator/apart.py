@@ -13,6 +13,7 @@ import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from threading import Lock, Thread
 from typing import Any, Final
@@ -53,15 +54,20 @@ class Apart:
 
     @param spawn: callable() -> L{subprocess.Popen}, see L{start}.
     @param watch: callable(L{subprocess.Popen}) -> L{Overseer}.
+    @param now: the wall clock, in seconds since the epoch.
     """
 
     log = Logger()
 
     def __init__(
-        self, settings: CuratorSettings, spawn: Callable[[], Any] | None = None, watch: Callable[[Any], Overseer] = Overseer
+        self,
+        settings: CuratorSettings,
+        spawn: Callable[[], Any] | None = None,
+        watch: Callable[[Any], Overseer] = Overseer,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        # It needs none of the secrets but the index's own.
-        self._settings = dump(evolve(settings, signingKey=None, secrets={}, s3=None))
+        # It needs none of the secrets but the index's own. It is started later than we: a session may have begun by then.
+        self._settings = dump(evolve(settings, signingKey=None, secrets={}, s3=None, since=now()))
         self._spawn = start if spawn is None else spawn
         self._lock = Lock()
         self._watch = watch

@@ -24,6 +24,7 @@ from hoopx.recording.catalogue import find, paths
 from hoopx.recording.stored import openSegment
 from hoopx.state.address import server
 from hoopx.state.engine import close
+from hoopx.ulid import ulidTime
 from hoopx.values import Frame
 
 SWEEP: Final = 0.5
@@ -125,7 +126,7 @@ class Indexing:
         if self._engine is None:
             url, data = self._settings.indexUrl, Path(self._settings.data)
             where = address(url, data) if url == "sqlite:" else server(url, "index.url")
-            lost = where.drivername == "sqlite" and not os.path.exists(str(where.database)) and any(paths(self._settings.data))
+            lost = where.drivername == "sqlite" and not os.path.exists(str(where.database)) and self._recorded()
             self._engine = openForWriting(where)
             if lost:
                 self._told("there was no index, and there are recordings: what they say is found after hoopx reindex")
@@ -133,8 +134,21 @@ class Indexing:
         writer.pause = lambda: self.pause()
         return writer
 
+    def _recorded(self) -> bool:
+        """Are there recordings from before this start? Sessions of a new data directory may begin before its index is made."""
+        since = self._settings.since
+        return any(since is None or _began(path) < since for path in paths(self._settings.data))
+
     def _read(self, session: str, number: int) -> Iterator[Frame]:
         self.progress()
         name = os.path.join(find(self._settings.data, session), segmentName(number))
         with openSegment(name) as file:
             yield from readSegment(file, os.path.basename(name))
+
+
+def _began(path: str) -> float:
+    """Seconds since the epoch at which a session began, by its directory's name; of what is none, long ago."""
+    try:
+        return ulidTime(os.path.basename(path))
+    except ValueError:
+        return 0.0

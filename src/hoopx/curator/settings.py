@@ -38,6 +38,7 @@ class CuratorSettings:
     @ivar quorum: witnesses that must have signed.
     @ivar labels: target -> its labels.
     @ivar signingKey: the ledger key, or C{None}: the one under C{data/keys}.
+    @ivar since: seconds since the epoch of the curator's start, for the index's process; C{None}: not told.
     @ivar secrets: what else the gateway has fetched: C{s3.access_key}, C{s3.secret_key}.
     """
 
@@ -55,6 +56,7 @@ class CuratorSettings:
     rules: tuple[Rule, ...] = ()
     labels: Mapping[str, Mapping[str, str]] = Factory(dict)
     signingKey: bytes | None = attrs.field(default=None, repr=False)
+    since: float | None = None
     secrets: dict[str, bytes] = attrs.field(factory=dict, repr=False)
 
     @property

@@ -176,7 +176,7 @@ class Tokens:
                 raise TokenError(f"a token can have at most {MAX_NAMES} {what}s")
             for name in names:
                 if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME or not name.isprintable():
-                    raise TokenError(f"a {what} is a name of 1 to {MAX_NAME} printable characters")
+                    raise TokenError(f"the name of {'an' if what == 'actor' else 'a'} {what} has 1 to {MAX_NAME} printable characters")
         if len(note) > MAX_NAME or not (note == "" or note.isprintable()):
             raise TokenError(f"a note has at most {MAX_NAME} printable characters")
         if user.startswith(SERVICE) and kind != "service":

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from hoopx.ledger.errors import WrongKey
-from hoopx.recording.files import Files
+from hoopx.recording.files import Files, openRegular
 
 PRIVATE: Final = "ledger.key"
 PUBLIC: Final = "ledger.pub"
@@ -67,7 +67,7 @@ def loadKey(
 def publicKey(data: str) -> bytes | None:
     """The public half of a data directory's ledger key, or C{None}. Needs no gateway and no private key."""
     try:
-        with open(os.path.join(data, "keys", PUBLIC), "rb") as file:
+        with open(openRegular(os.path.join(data, "keys", PUBLIC)), "rb") as file:
             return bytes.fromhex(file.read().decode("ascii").strip())
     except (FileNotFoundError, ValueError):
         return None

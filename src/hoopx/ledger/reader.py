@@ -14,11 +14,12 @@ from hoopx.ledger import tree
 from hoopx.ledger.disk import CHECKPOINT, ORIGIN, WITNESSED
 from hoopx.ledger.errors import LedgerDamaged, LedgerError
 from hoopx.ledger.leaf import ROTATED, parse
+from hoopx.ledger.leftover import widths, wrong
 from hoopx.ledger.note import COSIGNATURE, ED25519, Checkpoint, NoteError, Signature, Verifier, openNote, parseCheckpoint, split
 from hoopx.ledger.proof import Proof
 from hoopx.ledger.succession import following, former
 from hoopx.ledger.tail import TAIL, readTail
-from hoopx.ledger.tiles import ENTRIES, HEIGHT, WIDTH, Edge, Tiles, decodeBundle, tilePath, tilesOf, widthOf
+from hoopx.ledger.tiles import ENTRIES, HEIGHT, WIDTH, Edge, Tiles, decodeBundle, encodeBundle, tilePath, tilesOf, widthOf
 from hoopx.ledger.tree import HASH, ProofError, leafHash
 from hoopx.recording.files import openRegular
 
@@ -59,6 +60,7 @@ class LedgerReader:
 
     def __init__(self, source: str | Callable[[str], bytes | None]) -> None:
         self._read = source if callable(source) else directory(source)
+        self._path = None if callable(source) else source
         self._size = 0
         self._tiles = Tiles(self._tile, lambda: self._size)
 
@@ -244,6 +246,7 @@ class LedgerReader:
                     each(at, line)
                 for level, which, data in edge.add(leafHash(line)):
                     self._compareTile(level, which, data, problems)
+            self._leftovers(ENTRIES, number, lambda width: encodeBundle(leaves[:width]), len(leaves), problems)  # noqa: B023
             if len(problems) >= MAX_PROBLEMS:
                 return problems
         for level, number, _ in tilesOf(size):
@@ -254,6 +257,7 @@ class LedgerReader:
 
     def _compareTile(self, level: int, number: int, expected: bytes, problems: list[Problem]) -> None:
         width = len(expected) // HASH
+        self._leftovers(level, number, lambda wide: expected[: wide * HASH], width, problems)
         try:
             data = self._tile(level, number, width)[: width * HASH]
         except LedgerDamaged as error:
@@ -264,6 +268,11 @@ class LedgerReader:
             first = (number * WIDTH + differ[0]) << HEIGHT * level
             what = f"{len(differ)} of its hashes are not those of the entries, from leaf {first}"
             problems.append(Problem(tilePath(level, number, width), what))
+
+    def _leftovers(self, level: int | str, number: int, expected: Callable[[int], bytes], known: int, problems: list[Problem]) -> None:
+        """Those of earlier checkpoints; of a source that can not be listed none are known."""
+        if self._path is not None and (found := widths(self._path, level, number)):
+            problems += [Problem(*each) for each in wrong(self._read, level, number, found, expected, known)]
 
     def _tile(self, level: int, number: int, width: int) -> bytes:
         data, full = self._either(level, number, width)
@@ -326,7 +335,7 @@ def directory(path: str) -> Callable[[str], bytes | None]:
 
     def read(name: str) -> bytes | None:
         try:
-            with open(openRegular(os.path.join(path, name)), "rb") as file:
+            with open(openRegular(os.path.join(path, name), follow=False), "rb") as file:
                 return file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from attrs import Factory, define
 
+from hoopx.recording.files import irregular
 from hoopx.state.rows import AuditAway, auditHash
 
 STATE: Final = "state.sqlite"
@@ -66,6 +67,8 @@ def verifyAudit(data: str, vouched: Collection[str], trail: Collection[str], exp
             return Acts(state="missing", problems=[f"{STATE} is not here, and the ledger has {len(vouched)} rows of it"])
         return absent(vouched, "this folder")
     try:
+        if (what := irregular(os.stat(path).st_mode)) is not None:  # nobody waits for what comes out of a named pipe
+            return Acts(state="unchecked", problems=[f"{STATE} can not be read: {what}"])
         return _judged(_read(path), vouched, trail)
     except (OSError, sqlite3.Error) as error:
         return Acts(state="unchecked", problems=[f"{STATE} can not be read: {error}"])

@@ -33,6 +33,7 @@ class Book:
     @param following: the ledger is a copy that follows, as in a store: what is younger than its last leaf is on its way, and of a
         session without a sealed segment nothing is to be there yet.
     @ivar since: seconds since the epoch of the first leaf; C{None} in an empty ledger.
+    @ivar before: name of the ledger in whose place this one was begun (L{hoopx.ledger.renewal}), or C{None}.
     @ivar times: seconds since the epoch of each leaf.
     @ivar last: session -> index of the last leaf that speaks of its recording.
     @ivar vouched: digests of rows of the audit of which signed leaves speak.
@@ -44,6 +45,7 @@ class Book:
         self.until = 0.0
         self.sessions: dict[str, Attested] = {}
         self.since: float | None = None
+        self.before: str | None = None
         self.times = array("d")
         self.last: dict[str, int] = {}
         self.vouched: set[str] = set()
@@ -65,6 +67,8 @@ class Book:
     def _add(self, line: bytes) -> None:
         leaf = unpack(line)
         self._seen(leaf)
+        if leaf["type"] == "continued" and len(self.times) == 1:
+            self.before = str(leaf["origin"])
         if "audit" in leaf:  # of an erasure before its turn: the row itself has another leaf
             (self.vouched if leaf["type"] == "erased" else self.trail).add(leaf["audit"])
         if "session" in leaf:
@@ -111,7 +115,7 @@ class Book:
             verdict.state, verdict.problems = "live", []  # what comes next is not stored yet
         if verdict.state not in ("complete", "recovered", "live", "interrupted"):
             return verdict
-        if self.attested(session).key is not None or verdict.vouched or self._older(session):
+        if self.attested(session).key is not None or verdict.vouched or self.older(session):
             return verdict  # if it was not opened here: under the ledger before this one
         # That the ledger speaks of it otherwise, such as of a hold, says nothing of what is in the recording.
         if not verdict.connected:
@@ -122,7 +126,8 @@ class Book:
         verdict.state = "TAMPERED"
         return verdict
 
-    def _older(self, session: str) -> bool:
+    def older(self, session: str) -> bool:
+        """Did a session begin before the ledger did?"""
         try:
             return self.since is not None and ulidTime(session) < self.since
         except ValueError:

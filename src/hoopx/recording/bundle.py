@@ -227,7 +227,7 @@ def _proofs(folder: str) -> Iterator[tuple[str, Proof]]:
 
 def _text(folder: str, name: str) -> bytes:
     try:
-        with open(openRegular(os.path.join(folder, name)), "rb") as file:
+        with open(openRegular(os.path.join(folder, name), follow=False), "rb") as file:
             return file.read(LARGEST)
     except OSError as error:
         raise ValueError(f"{name}: {error.strerror}") from None

@@ -58,7 +58,7 @@ def placed(path: str) -> Place:
     """
     session = os.path.basename(os.path.abspath(path))
     try:
-        with open(openRegular(os.path.join(path, MARKER)), "rb") as file:
+        with open(openRegular(os.path.join(path, MARKER), follow=False), "rb") as file:
             said = json.loads(file.read(LARGEST))
     except FileNotFoundError:
         return Place(session, path)

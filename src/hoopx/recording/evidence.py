@@ -18,7 +18,7 @@ from hoopx.ledger.keys import publicKey
 from hoopx.reading import Opener
 from hoopx.recording.book import Book
 from hoopx.recording.elsewhere import MARKER, Place, away, inStore, placed, together
-from hoopx.recording.files import openRegular
+from hoopx.recording.files import irregular, openRegular
 from hoopx.recording.folder import isData, sessionsBelow
 from hoopx.recording.register import Register
 from hoopx.recording.segment import NEXT
@@ -88,6 +88,11 @@ class Evidence:
     def _judge(self, place: Place, register: Register | None) -> Verdict:
         book = register.book if register is not None else None
         try:
+            if place.path is not None and place.path != self.path and os.path.islink(place.path):
+                why = "its directory is a symbolic link, which is not followed"
+                return Verdict(place.session, "unchecked", [Problem("", None, why)])
+            if (what := _marker(place)) is not None:
+                return Verdict(place.session, "unchecked", [Problem(MARKER, None, what)])
             if book is not None and book.erased(place.session):
                 return self._left(place, book)
             if book is not None and (why := _more(place, book)):
@@ -96,7 +101,7 @@ class Evidence:
                 why = f"it is in the store {place.store}, and no longer here: say where that is with --store"
                 return Verdict(place.session, "unchecked", [Problem(gone[0], None, why)])
             with together(place, self.store) as path:
-                return self._read(path, register, book)
+                return self._read(path, register, book, path != place.path)
         except (OSError, HoopxError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
             return Verdict(place.session, "unchecked", [Problem("", None, f"can not be read: {why}")])
@@ -118,26 +123,36 @@ class Evidence:
     def _sealed(self, path: str, name: str, sealed: Mapping[int, tuple[str, str]]) -> bool:
         sha = sha256()
         try:
-            with open(openRegular(path), "rb") as file:
+            with open(openRegular(path, follow=False), "rb") as file:
                 while data := file.read(1 << 20):
                     sha.update(data)
         except FileNotFoundError:
             return True  # gone meanwhile
         return any(segmentName(number) == name and said[1] == sha.hexdigest() for number, said in sealed.items())
 
-    def _read(self, path: str, register: Register | None, book: Book | None) -> Verdict:
+    def _read(self, path: str, register: Register | None, book: Book | None, linked: bool) -> Verdict:
         keys = register.keys if register is not None and register.keys else None
         if book is not None:
             session = os.path.basename(path)
-            return book.judged(verifySession(path, keys, attested=book.attested(session), opener=self.opener))
+            return book.judged(verifySession(path, keys, attested=book.attested(session), opener=self.opener, linked=linked))
         if register is None and self.objects is None and isData(self.path):
-            return verifySession(path, publicKey(self.path), opener=self.opener)
-        return verifySession(path, keys, opener=self.opener)
+            return verifySession(path, publicKey(self.path), opener=self.opener, linked=linked)
+        return verifySession(path, keys, opener=self.opener, linked=linked)
 
     def _missing(self, register: Register | None, seen: set[str]) -> list[Verdict]:
         if register is None or register.book is None or (self.objects is None and isLone(self.path)):
             return []
         return list(register.book.missing(seen))
+
+
+def _marker(place: Place) -> str | None:
+    """@return: what stands where a session's marker should be, if that is no file."""
+    if place.path is None:
+        return None
+    try:
+        return irregular(os.lstat(os.path.join(place.path, MARKER)).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _more(place: Place, book: Book) -> str:

@@ -13,17 +13,36 @@ from typing import Final
 from hoopx.recording.locks import tryLock
 
 APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+_KINDS: Final = {
+    stat.S_IFLNK: "a symbolic link, which is not followed",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def openRegular(path: str | os.PathLike[str]) -> int:
+def irregular(mode: int) -> str | None:
+    """
+    @param mode: C{st_mode}, of lstat(2).
+    @return: what it is, in words, when it is no regular file; else C{None}.
+    """
+    return None if stat.S_ISREG(mode) else f"not a regular file, but {_KINDS.get(stat.S_IFMT(mode), 'something else')}"
+
+
+def openRegular(path: str | os.PathLike[str], follow: bool = True) -> int:
     """
     Open a file of a folder that may come from anywhere: opening a named pipe would wait for ever.
 
+    @param follow: a symbolic link is what it leads to.
     @return: a descriptor to read from.
     @raise OSError: it can not be opened, or is no regular file.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not follow and (what := irregular(os.lstat(path).st_mode)) is not None:
+        raise OSError(errno.EINVAL, what, os.fspath(path))
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))

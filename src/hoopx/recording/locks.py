@@ -125,7 +125,7 @@ def _hasOpen(pid: int, status: os.stat_result) -> bool:
 def isLocked(path: str) -> bool:
     """@return: C{True} when somebody holds the lock of a file; C{False} too when there is no file."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # of a named pipe, too
     except FileNotFoundError:
         return False
     try:

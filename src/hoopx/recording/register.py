@@ -211,7 +211,7 @@ class _Inquiry:
 
 
 def isLedger(path: str) -> bool:
-    return any(os.path.exists(os.path.join(path, name)) for name in (ORIGIN, CHECKPOINT, TAIL))
+    return any(os.path.lexists(os.path.join(path, name)) for name in (ORIGIN, CHECKPOINT, TAIL))
 
 
 def verifyLedger(

@@ -11,6 +11,7 @@ from typing import Final
 from attrs import frozen
 
 from hoopx.ledger.note import Verifier
+from hoopx.recording.book import Book
 from hoopx.recording.evidence import GOOD
 from hoopx.recording.register import Register
 from hoopx.recording.verify import Verdict
@@ -73,10 +74,15 @@ class Strict:
         if last is None:
             # Its opening is logged before the target is called; of one that was refused before that, all is written when it is over.
             early = verdict.state in ("live", "interrupted", "complete") and not verdict.connected
-            return None if early and young else "it is in no ledger: checked by its own key alone"
+            if early and young:
+                return None
+            if book.older(verdict.session):
+                return f"it is {_older(book)}, which can not have it: checked by its own key alone"
+            return "it is in no ledger: checked by its own key alone"
         attested = book.attested(verdict.session)
         if verdict.behind and not young:
-            return f"{verdict.behind} of its segments are not in the ledger"
+            more = f", for it is {_older(book)}" if book.older(verdict.session) and attested.key is None else ""
+            return f"{verdict.behind} of its segments are not in the ledger{more}"
         if verdict.state in ("complete", "recovered") and attested.ended is None and not young:
             return "its end is not in the ledger"
         if verdict.tail and not young:
@@ -97,6 +103,12 @@ class Strict:
 
     def _young(self, at: float) -> bool:
         return self.now - self.grace < at <= self.now + self.grace
+
+
+def _older(book: Book) -> str:
+    if book.before is None:
+        return "older than the ledger"
+    return f"older than the ledger, which was begun in place of {book.before} (its sessions are in that one: ledger.old-{book.before})"
 
 
 def _began(session: str) -> float:

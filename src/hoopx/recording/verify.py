@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Collection
 from hashlib import sha256
+from stat import S_ISLNK
 from typing import IO, Final
 
 from attrs import Factory, define, frozen
@@ -16,6 +17,7 @@ from attrs import Factory, define, frozen
 from hoopx.frames import DONE, OPEN, RECOVERED, FrameError, segmentName, segmentNumber
 from hoopx.reading import Opener, Unreadable, readSegment
 from hoopx.recording.chain import WRONG, Attested, Chain
+from hoopx.recording.files import irregular
 from hoopx.recording.locks import isLocked
 from hoopx.recording.outline import fits, outline
 from hoopx.recording.segment import NEXT
@@ -82,8 +84,9 @@ class Verdict:
 class _Reader:
     """One session, segment by segment, once."""
 
-    def __init__(self, path: str, opener: Opener, chain: Chain) -> None:
+    def __init__(self, path: str, opener: Opener, chain: Chain, linked: bool) -> None:
         self.path = path
+        self.linked = linked
         self.opener = opener
         self.chain = chain
         self.verdict = Verdict(chain.session, logged=chain.attested is not None and chain.attested.key is not None)
@@ -98,12 +101,19 @@ class _Reader:
     def run(self) -> Verdict:
         chain = self.chain
         while True:
-            self.name, path, here = self.find(chain.number)
-            if here is None or here == self.last:
+            self.name, path, status = self.find(chain.number)
+            here = (status.st_dev, status.st_ino) if status is not None else None
+            if status is None or here == self.last:
                 break
             if chain.ended:
                 self.wrong("a segment stands behind the end of the session")
                 break
+            if (what := irregular(status.st_mode)) is not None:
+                if os.path.islink(path) and not os.path.exists(path):
+                    self.wrong("the segment is missing: where it was is a symbolic link that leads nowhere")
+                    break
+                self.unchecked.append(Problem(self.name, None, what))
+                return self.end()
             self.open = self.name == OPEN
             self.verdict.bytes += os.path.getsize(path)
             try:
@@ -121,15 +131,17 @@ class _Reader:
             self.whole()
         return self.end()
 
-    def find(self, number: int) -> tuple[str, str, tuple[int, int] | None]:
-        """Segment C{number} under whichever name it has; (device, inode) is C{None} when there is none."""
+    def find(self, number: int) -> tuple[str, str, os.stat_result | None]:
+        """Segment C{number} under whichever name it has; of lstat(2) C{None} when there is none."""
         for name in (segmentName(number), OPEN, segmentName(number)):
             path = os.path.join(self.path, name)
             try:
-                status = os.stat(path)
+                status = os.lstat(path)
+                if self.linked and S_ISLNK(status.st_mode):
+                    status = os.lstat(os.readlink(path))
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            return name, path, (status.st_dev, status.st_ino)
+            return name, path, status
         return OPEN, os.path.join(self.path, OPEN), None
 
     def segment(self, path: str) -> bool:
@@ -293,6 +305,7 @@ def verifySession(
     public: bytes | None = None,
     attested: Attested | None = None,
     opener: Opener = openSegment,
+    linked: bool = False,
 ) -> Verdict:
     """
     Read a recording and check everything that can be checked offline. A session that goes on meanwhile is no trouble.
@@ -302,6 +315,7 @@ def verifySession(
     @param public: the session's public key from elsewhere; without it HEAD's own is believed.
     @param attested: what the ledger says of the session.
     @param opener: opens segments, with the auditor's identities where they are encrypted.
+    @param linked: the directory is the reader's own, of links to the files (L{hoopx.recording.elsewhere.together}); else none is followed.
     @raise OSError: the directory can not be read.
     """
     session = os.path.basename(os.path.abspath(path))
@@ -313,7 +327,7 @@ def verifySession(
     for left in range(AGAIN, -1, -1):
         chain = Chain(session, keys, attested, public, pinned)
         try:
-            verdict = _Reader(path, opener, chain).run()
+            verdict = _Reader(path, opener, chain, linked).run()
         except FileNotFoundError:
             verdict = Verdict(session, "TAMPERED", [Problem(OPEN, None, "a segment vanished while it was read")])
         if verdict.state in ("complete", "recovered", "never connected", "live"):

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hoopx.state.aside import Aside
 from hoopx.state.rows import auditRow
 from hoopx.state.store import Store
 from hoopx.state.thread import Threads
@@ -44,6 +45,7 @@ class AuditedAlarms:
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
     @param now: the wall clock, in seconds since the epoch.
     @param failed: callable(failure), told when they can not be written.
+    @param aside: where those are kept that the store refuses.
     """
 
     log = Logger()
@@ -55,12 +57,13 @@ class AuditedAlarms:
         clock: Any,
         now: Callable[[], float],
         failed: Callable[[Failure], Any] = lambda failure: None,
+        aside: Aside | None = None,
     ) -> None:
         self._clock = clock
         self._now = now
         self._failed = failed
         self._minutes: dict[str, tuple[_Minute, Any]] = {}
-        self._waiting = Waiting(store, threads, clock, PAGE, self._last, lambda: None, self._notWritten)
+        self._waiting = Waiting(store, threads, clock, PAGE, self._last, lambda: None, self._notWritten, aside)
 
     def emit(self, kind: str, fields: dict[str, Any]) -> None:
         """Something happened; of alarms a row is written."""

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hoopx.state.aside import Aside, reason
 from hoopx.state.rows import auditRow
 from hoopx.state.store import Store
 from hoopx.state.thread import Threads
@@ -21,8 +22,6 @@ DELAY: Final = 2.0
 """Seconds until the alarm: whether the store answers at all is asked every second by somebody else, whose alarm says more."""
 MINUTE: Final = 60.0
 """Seconds between two alarms, at least: a disk that is full to the last page fails every other row."""
-LONGEST: Final = 300
-"""Characters of a reason."""
 
 
 class Lapse:
@@ -32,6 +31,7 @@ class Lapse:
     @param now: the wall clock, in seconds since the epoch.
     @param alarm: callable(alarm, fields).
     @param known: callable(): somebody has told already that the store does not answer at all.
+    @param aside: where rows are kept that the store refuses.
     @ivar trouble: why rows can not be written, or C{None}.
     """
 
@@ -45,11 +45,12 @@ class Lapse:
         now: Callable[[], float],
         alarm: Callable[[str, dict[str, Any]], Any],
         known: Callable[[], bool] = lambda: False,
+        aside: Aside | None = None,
     ) -> None:
         self._clock = clock
         self._now = now
         self._alarm = alarm
-        self._waiting = Waiting(store, threads, clock, WAITING + 1, self._last, self._over, self.failed)
+        self._waiting = Waiting(store, threads, clock, WAITING + 1, self._last, self._over, self.failed, aside)
         self._since = 0.0
         self._known = known
         self._told: float | None = None
@@ -62,7 +63,7 @@ class Lapse:
         """A row could not be written."""
         if self.trouble is None:
             self._since = self._now()
-            self.trouble = f"the audit can not be written: {_why(failure.value)}"
+            self.trouble = f"the audit can not be written: {reason(failure.value)}"
             self.log.failure("The audit can not be written; it is tried again every few seconds.", failure)
             self._silent = True
             if self._telling is None and not self._stopped:
@@ -99,8 +100,3 @@ class Lapse:
     def _over(self) -> None:
         self.trouble = None
         self.log.info("The audit can be written again.")
-
-
-def _why(error: BaseException) -> str:
-    """Without the statement, and what was to be written."""
-    return str(getattr(error, "orig", None) or error).strip()[:LONGEST] or type(error).__name__

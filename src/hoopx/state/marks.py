@@ -12,7 +12,8 @@ from typing import Any, Callable, Final, Iterable
 from sqlalchemy import delete, func, insert, select, update
 
 from hoopx.errors import HoopxError
-from hoopx.state.rows import auditRow, perhapsOne, personOf
+from hoopx.state.persons import actors, isOwn, perhapsOne
+from hoopx.state.rows import auditRow
 from hoopx.state.store import Row, Store
 from hoopx.state.tables import holds, reviews, tags
 
@@ -24,7 +25,6 @@ REVIEWED: Final = "reviewed"
 SIGNED: Final = "signed-off"
 
 _TAG: Final = re.compile(r"[\w.:/@-]{1,64}")
-_NAMED: Final = re.compile(r"uid \d+ \((.*)\)")
 
 
 class MarkError(HoopxError):
@@ -93,11 +93,16 @@ class Marks:
         """
         Say that one has looked at a session; or, as a second person, confirm that somebody has.
 
-        @param people: the names of whose session it is, and of who has acted in it.
+        @param people: the names of whose session it is, and of who has acted in it, as their issuers write them.
         @raise MarkError: it is one's own session, or, for a sign-off, nobody else has reviewed it, or oneself has.
         """
-        if any(self._own(person) for person in people):
-            raise MarkError("nobody reviews a session of their own")
+        owners = list(people)
+        if actors(self._by) is None:
+            raise MarkError(f"nobody can tell who {self._by} is, whose session it could be: review it as a user that has a name here")
+        if not owners:
+            raise MarkError("nobody can tell whose session it is, and nobody reviews a session of their own")
+        if any(isOwn(self._by, person) for person in owners):
+            raise MarkError("nobody reviews a session of their own: somebody else has to")
         with self._store.writing() as connection:
             before = connection.execute(select(reviews).where(reviews.c.session == session)).mappings().all()
             if signOff:
@@ -114,11 +119,6 @@ class Marks:
     def reviewed(self, session: str) -> list[Row]:
         """@return: C{session, by, what, note, at}, oldest first."""
         return self._rows(select(reviews).where(reviews.c.session == session).order_by(reviews.c.id))
-
-    def _own(self, person: str) -> bool:
-        found = _NAMED.fullmatch(personOf(self._by))
-        name = person.casefold()  # what an issuer asserts is written as it likes
-        return found is not None and found.group(1).casefold() in (name, name.partition("@")[0])
 
     # Holds
 

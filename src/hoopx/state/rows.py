@@ -33,14 +33,6 @@ def personOf(actor: str) -> str:
     return actor.partition(AS)[0]
 
 
-def perhapsOne(one: str, other: str) -> bool:
-    """
-    @return: whether two actors may be the same person. A user that no login is known of may be whoever has become that user: who has
-        logged in can start commands of which the kernel does not know it, such as by a service manager.
-    """
-    return personOf(one) in other.split(AS) or personOf(other) in one.split(AS)
-
-
 def auditRow(at: float, actor: str, action: str, subject: str, details: Mapping[str, Any]) -> dict[str, Any]:
     """
     What L{hoopx.state.store.Store.addAudit} takes.

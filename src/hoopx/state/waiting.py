@@ -13,6 +13,7 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from hoopx.state.aside import Aside, isRefused, reason
 from hoopx.state.store import Store
 from hoopx.state.thread import Threads
 
@@ -20,11 +21,14 @@ AGAIN: Final = 5.0
 """Seconds before a state store that failed is tried again."""
 WAITING: Final = 1000
 """Rows that wait: hours of alarms of several kinds, more acts than somebody asks for meanwhile. Further ones are counted."""
+REFUSED: Final = 3
+"""Times that the store refuses a row by itself before that is put aside: were it for ever, nothing behind it would be written."""
 
 
 class Waiting:
     """
-    They are written in their order, one page at a time, and again until it works.
+    They are written in their order, one page at a time, and again until it works. Where the store does not take a value, they are written
+    one by one until the row that has it is found; that is put aside, and those behind it go on.
 
     @param threads: where the store's calls run.
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
@@ -33,6 +37,7 @@ class Waiting:
         At most one row, and one when any is lost.
     @param written: callable(), when a page is.
     @param failed: callable(failure), when one can not be. It is tried again, unless this has stopped.
+    @param aside: where rows are kept that are refused; C{None}: they are tried for ever.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class Waiting:
         last: Callable[[int, int], list[dict[str, Any]]],
         written: Callable[[], Any],
         failed: Callable[[Failure], Any],
+        aside: Aside | None = None,
     ) -> None:
         self._store = store
         self._threads = threads
@@ -52,6 +58,9 @@ class Waiting:
         self._last = last
         self._written = written
         self._failed = failed
+        self._aside = aside
+        self._single = 0  # rows to be written one by one
+        self._refused = 0  # times that the first of them was
         self._rows: deque[dict[str, Any]] = deque()
         self._lost = 0
         self._busy: Deferred[None] | None = None
@@ -89,9 +98,10 @@ class Waiting:
     def _again(self) -> None:
         self._call = None
         busy = self._busy = Deferred() if self._busy is None else self._busy
-        rows = list(islice(self._rows, self._page))
+        page = 1 if self._single else self._page
+        rows = list(islice(self._rows, page))
         count, lost = len(rows), 0
-        if count < self._page:
+        if count < page:
             lost = self._lost
             rows += self._last(count, lost)
 
@@ -99,6 +109,11 @@ class Waiting:
             for _ in range(count):
                 self._rows.popleft()
             self._lost -= lost
+            if self._single:
+                self._single -= 1
+                self._refused = 0
+                self._again()  # also when it was the last one: L{last} has still to be written
+                return
             self._written()
             if self._rows or self._lost:
                 self._again()
@@ -107,6 +122,17 @@ class Waiting:
                 busy.callback(None)
 
         def failed(failure: Failure) -> None:
+            if self._aside is not None and count and isRefused(failure):
+                self._refused += self._single > 0
+                self._single = self._single or count
+                if self._refused >= REFUSED:
+                    aside = self._aside
+                    kept = self._threads.call(aside.keep, rows[0], reason(failure.value))
+                    kept.addCallback(lambda _: aside.told(rows[0])).addCallbacks(written, away)
+                    return
+            away(failure)
+
+        def away(failure: Failure) -> None:
             self._failed(failure)  # may add a row, which is none to try at once
             self._busy = None
             self.later()

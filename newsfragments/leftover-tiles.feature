@@ -1,0 +1,1 @@
+``hoopx verify`` names partial tiles of earlier checkpoints that contradict the ledger.
