@@ -15,6 +15,11 @@ class UlidTests(SynchronousTestCase):
         self.assertEqual(ulidTime(name), 1469918176.385)
         self.assertEqual(ulid(0, b"\xff" * 10)[10:], "Z" * 16)
 
+    def test_impossible(self):
+        """Clocks that stand before 1970, or beyond what an id can say: it is one all the same."""
+        for now, said in ((-1.0, 0.0), (-4e7, 0.0), (2**48 / 1000 + 5, (2**48 - 1) / 1000)):
+            self.assertEqual(ulidTime(ulid(now)), said)
+
     def test_distinct(self):
         self.assertEqual(len({ulid(1) for _ in range(1000)}), 1000)
 

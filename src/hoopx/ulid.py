@@ -9,6 +9,8 @@ import os
 from typing import Final
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+LATEST: Final = (1 << 48) - 1
+"""Milliseconds that an id can say. A clock that says more, or less than 1970, must not make one that nobody finds a session by."""
 
 
 def ulid(now: float, random: bytes | None = None) -> str:
@@ -18,7 +20,8 @@ def ulid(now: float, random: bytes | None = None) -> str:
     @param now: seconds since the epoch.
     @param random: 10 bytes, or C{None} for the system's.
     """
-    number = int(now * 1000) << 80 | int.from_bytes(os.urandom(10) if random is None else random, "big")
+    moment = min(max(int(now * 1000), 0), LATEST)
+    number = moment << 80 | int.from_bytes(os.urandom(10) if random is None else random, "big")
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 
+from attrs import evolve
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -19,6 +20,7 @@ from hoopx.recording.bucket import inStore
 from hoopx.recording.remembered import Remembered
 from hoopx.recording.stored import openSegment
 from hoopx.storage.folder import FolderBackend
+from hoopx.storage.memory import MemoryBackend
 from hoopx.storage.reading import Here, StoredObjects
 from tests.curator.rig import WALL, Now, book
 
@@ -122,6 +124,23 @@ class BucketTests(SynchronousTestCase):
             return self.gateway("gw9", 3)
         finally:
             self.backend = backend
+
+    def test_foreign(self):
+        """What others put beside it, whatever they call it, keeps nobody from verifying."""
+        self.gateway("one", 2)
+        before = self.found()
+        for name in (" x/ledger/y", "one/ledger/we ird\n", "\u202e/ledger/checkpoint", ".DS_Store", "one/.nfs0001", "-/ledger/y"):
+            path = os.path.join(self.root, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(b"x")
+        os.symlink("nowhere", os.path.join(self.root, "link"))
+        self.assertEqual(self.found(), before)
+        memory = MemoryBackend()  # tells of all that is there, as S3 does
+        for name in ("one/ledger/x", " x/ledger/y", "-/ledger/y"):
+            memory.hide(name)
+            memory._names[name][-1].receipt = evolve(memory._names[name][-1].receipt, deleted=False)
+        self.assertEqual(StoredObjects(memory).names(), ["one/ledger/x"])
 
     def test_sameName(self):
         """Two gateways of one name: the first has it, the second's ledger is not mixed with it, and a person is told."""

@@ -13,12 +13,13 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from hoopx.errors import RecordingFailed
-from hoopx.frames import OPEN, segmentName
+from hoopx.frames import OPEN, pack, segmentName
 from hoopx.interfaces import IRecordings
 from hoopx.recording import store as storeModule
 from hoopx.recording.locks import Locked, isLocked
 from hoopx.recording.threads import Threads
 from hoopx.recording.verify import verifySession
+from hoopx.ulid import ulidTime
 from hoopx.values import CLIENT, PASSED
 from tests.recording.rig import Later, Rig
 from tests.recording.test_writer import Base
@@ -27,6 +28,16 @@ from tests.recording.test_writer import Base
 class OpenTests(Base):
     def test_seam(self):
         verifyObject(IRecordings, self.rig().store)
+
+    def test_before1970(self):
+        """A clock that stands before 1970: the session is one all the same, and has a time."""
+        rig = self.rig()
+        rig.skew = -1e10
+        recording = self.open(rig)
+        self.assertEqual(ulidTime(recording.session), 0.0)
+        self.assertTrue(recording.path.endswith(os.path.join("recordings", "1970", "01", "01", recording.session)), recording.path)
+        with open(os.path.join(recording.path, OPEN), "rb") as file:
+            self.assertIn(pack({"started": 0.0})[1:-1], file.read())
 
     def test_notBeforeItIsSafe(self):
         """HEAD, its directory and every new directory above are synced before anybody gets the recording."""

@@ -166,6 +166,10 @@ class InPlaceTests(SynchronousTestCase):
         for name in ("open.hxr", "next.hxr", "000000.seal", "000001.hxr.new"):
             with open(os.path.join(self.folder, name), "wb"):
                 pass
+        os.mkdir(os.path.join(self.folder, "we ird"))
+        with open(os.path.join(self.folder, "we ird", "000000.hxr"), "wb"):
+            pass
+        os.symlink("nowhere", os.path.join(self.folder, "000009.hxr"))
         for prefix, names in (("", [NAME]), ("gw1/", [NAME]), ("gw1/2026/01/02/", [NAME]), ("gw1/2027", []), ("gw2/", [])):
             self.assertEqual([each.name for each in self.successResultOf(self.backend.list(prefix))], names)
         (found,) = self.successResultOf(self.backend.list(""))

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hoopx.frames import FORMAT, HEAD, LIMIT, OPEN, encode, pack
+from hoopx.heading import within
 from hoopx.recording.files import Files
 from hoopx.recording.originals import FIELD, Originals
 from hoopx.recording.segment import Segment, begin
 from hoopx.recording.signing import publicHex
-from hoopx.ulid import ulid
+from hoopx.ulid import ulid, ulidTime
 
 
 class Opened(NamedTuple):
@@ -95,7 +96,7 @@ class Opener:
         return outcomes
 
     def _begin(self, head: dict[str, Any], directories: set[str]) -> Opened:
-        started = self._wall()
+        started = within(self._wall())  # of a session without a time nobody could be told
         session = ulid(started)
         key = Ed25519PrivateKey.generate()
         said = dict(head, **self._about, session=session, format=FORMAT, started=started, key=publicHex(key))
@@ -106,7 +107,7 @@ class Opener:
         payload = pack(said)
         if len(payload) > LIMIT:
             raise ValueError("HEAD is too long")
-        path = sessionDirectory(self._data, session, started)
+        path = sessionDirectory(self._data, session, ulidTime(session))  # where it is looked for
         directories.update(self._files.makeDirectories(path))
         frame = encode(0, 1, 0, HEAD, payload=payload)
         began = self._monotonic()

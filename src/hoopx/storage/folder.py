@@ -9,7 +9,7 @@ import errno
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import IO, Any, Final
 
@@ -23,7 +23,7 @@ from hoopx.interfaces import IStorageBackend
 from hoopx.reading import CHUNK
 from hoopx.recording.files import Files
 from hoopx.storage.errors import NotStored, StorageConflict, StorageError, StorageRefused, StorageUnavailable
-from hoopx.storage.names import checked
+from hoopx.storage.names import checked, isName
 from hoopx.values import Receipt
 
 META: Final = ".meta"
@@ -165,7 +165,16 @@ class FolderBackend:
             self._files.syncDirectory(os.path.dirname(self._path(name)))
 
     def _list(self, prefix: str) -> Sequence[Receipt]:
-        return [self._described(name) for name in sorted(self._walk(self._root, "", prefix))]
+        return self._those(self._walk(self._root, "", prefix))
+
+    def _those(self, names: Iterable[str]) -> Sequence[Receipt]:
+        found = []
+        for name in sorted(filter(isName, names)):
+            try:
+                found.append(self._described(name))
+            except FileNotFoundError:  # gone meanwhile, or a link that leads nowhere
+                continue
+        return found
 
     def _walk(self, folder: str, above: str, prefix: str) -> Iterator[str]:
         with os.scandir(folder) as entries:
@@ -240,7 +249,7 @@ class InPlace(FolderBackend):
         if not os.path.isdir(top):
             return []
         names = self._walk(top, f"{self._node}/", prefix)
-        return [self._described(name) for name in sorted(names) if _SEALED.search(name)]
+        return self._those(filter(_SEALED.search, names))
 
 
 def _later(one: float | None, other: float | None) -> float | None:

@@ -20,9 +20,14 @@ def checked(name: str) -> str:
 
     @raise ValueError:
     """
-    if len(name) > LONGEST or not _NAME.fullmatch(name):
+    if not isName(name):
         raise ValueError(f"not a name of a stored object: {name[:LONGEST]!r}")
     return name
+
+
+def isName(name: str) -> bool:
+    """@return: can it be an object of ours? Others may write into the same store, and call theirs what they like."""
+    return len(name) <= LONGEST and _NAME.fullmatch(name) is not None
 
 
 def objectName(node: str, path: str) -> str:

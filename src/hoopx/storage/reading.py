@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
 from hoopx.storage.errors import StorageError, StorageRefused, StorageUnavailable
-from hoopx.storage.names import checked, ledgerName
+from hoopx.storage.names import checked, isName, ledgerName
 from hoopx.values import Receipt
 
 COPY: Final = 1 << 20
@@ -47,12 +47,12 @@ class StoredObjects:
 
     def names(self, prefix: str = "") -> list[str]:
         """
-        @return: of all objects that begin so. Of one with several versions the oldest is read afterwards: it is the one that was
-            written first.
+        @return: of all objects that begin so and can be a gateway's. Of one with several versions the oldest is read afterwards: it is
+            the one that was written first.
         @raise hoopx.storage.errors.StorageError:
         """
         # A marker hides what is below it, which is there.
-        found = {receipt.name: receipt for receipt in _now(self._backend.list(prefix)) if not receipt.deleted}
+        found = {receipt.name: receipt for receipt in _now(self._backend.list(prefix)) if not receipt.deleted and isName(receipt.name)}
         for name in [name for name in self._oldest if name.startswith(prefix)]:
             del self._oldest[name]  # what is gone by now is not told again
         self._oldest.update(found)
