@@ -40,8 +40,12 @@ class _Quiet(Site):
         """Requests are no news."""
 
 
-class _Bounded(Request):
-    """twisted.web takes bodies of any length, and keeps them on the disk."""
+class BoundedRequest(Request):
+    """
+    twisted.web takes bodies of any length, and keeps them on the disk. This one ends the connection.
+
+    The site says how many bytes: C{longest}.
+    """
 
     _taken = 0
 
@@ -84,7 +88,7 @@ class BoundedSite(WrappingFactory):
     protocol = _Mortal
 
     def __init__(self, resource: Any, bounds: Bounds, reactor: Any) -> None:
-        site = _Quiet(resource, requestFactory=_Bounded, timeout=bounds.idle, reactor=reactor)
+        site = _Quiet(resource, requestFactory=BoundedRequest, timeout=bounds.idle, reactor=reactor)
         site.longest = bounds.body
         super().__init__(site)
         self.bounds = bounds

@@ -241,6 +241,26 @@ class RoutesTests(SocketCase):
             self.assertIn(b" 400 ", answer.splitlines()[0])
             self.assertIn("error", json.loads(answer.split(b"\r\n\r\n", 1)[1]))
 
+    async def test_endless(self) -> None:
+        """A body that is a little too long is answered; one that does not end is not kept on the disk, and its connection ends."""
+
+        def send(pieces: int) -> bytes:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(60)
+                client.connect(str(self.data / "control.sock"))
+                length = 1 << 32 if pieces > 2 else pieces << 16
+                client.sendall(f"POST /tokens HTTP/1.0\r\nHost: gw\r\nContent-Length: {length}\r\n\r\n".encode())
+                try:
+                    for _ in range(pieces):
+                        client.sendall(bytes(1 << 16))
+                    return client.recv(100) if pieces == 2 else b"taken"
+                except (BrokenPipeError, ConnectionResetError):
+                    return b"cut"
+
+        self.assertIn(b" 413 ", await deferToThread(send, 2))
+        self.assertEqual(await deferToThread(send, 1 << 12), b"cut")
+        self.assertEqual(self.gateway.audited, [])
+
 
 class TailTests(SocketCase):
     def setUp(self) -> None:

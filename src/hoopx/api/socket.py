@@ -119,11 +119,15 @@ def _peer(request: Any) -> Peer:
 def _site(resource: Any, reactor: Any) -> Any:
     from twisted.web.server import Site
 
+    from hoopx.api.app import MAX_BODY
+    from hoopx.site import BoundedRequest
+
     class ControlSite(Site):
         displayTracebacks = False
         noisy = False
+        longest = 16 * MAX_BODY  # whoever sends a little too much is told so
 
         def log(self, request: Any) -> None:
             """The audit says it."""
 
-    return ControlSite(resource, reactor=reactor)
+    return ControlSite(resource, requestFactory=BoundedRequest, reactor=reactor)
