@@ -77,7 +77,6 @@ def gateway() -> Gateway:
             target("forbidden", bare, account("app")),
         ],
         GRANTS,
-        gateway='login_timeout = "120s"',  # a machine may stop for a while; nobody here waits for it to be over
         name="badinput",
     ).start()
 
