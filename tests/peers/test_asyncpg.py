@@ -9,6 +9,7 @@ import datetime
 import io
 import ipaddress
 import ssl
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -18,18 +19,18 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.peers.harness.finding import DIRECT, requireModule
 from tests.peers.harness.routes import Directly, Through
-from tests.peers.harness.waiting import PATIENCE
+from tests.peers.harness.waiting import PATIENCE, until
 
 
 class AsyncpgTests(Through):
-    def run_(self, work: Callable[[Any], Awaitable[None]], **more: Any) -> None:
-        """Run C{work(connection)} in a loop of its own."""
+    def run_(self, work: Callable[[Any], Awaitable[None]], seconds: float = 2 * PATIENCE, **more: Any) -> None:
+        """Run C{work(connection)} in a loop of its own, which it has so many seconds of."""
         asyncpg = requireModule("asyncpg")
 
         async def main() -> None:
             connection = await asyncpg.connect(**self.route().parameters(), **{"ssl": False, "timeout": PATIENCE, **more})
             try:
-                await asyncio.wait_for(work(connection), 2 * PATIENCE)
+                await asyncio.wait_for(work(connection), seconds)
             finally:
                 await connection.close(timeout=PATIENCE)
 
@@ -115,11 +116,24 @@ class AsyncpgTests(Through):
         """A time-out makes asyncpg send a CancelRequest."""
 
         async def work(connection: Any) -> None:
-            # Prepared before: a request that comes before the server has begun to sleep finds nothing to cancel.
             statement = await connection.prepare("SELECT pg_sleep(1000)")
+            server, process = self.route().server, connection.get_server_pid()
+            loop, clock, passed = asyncio.get_running_loop(), time.monotonic, [0.0]
+            loop.time = lambda: clock() + passed[0]  # type: ignore[method-assign]
+
+            def sleeps() -> object:
+                return server.look("SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'", process)
+
+            async def pass_() -> None:
+                # A request that comes before the server has begun to sleep finds nothing to cancel: only then is the time over.
+                await asyncio.to_thread(until, sleeps, "the server to sleep")
+                passed[0] += PATIENCE
+
             for _ in range(3):
+                passing = asyncio.ensure_future(pass_())
                 with self.assertRaises(asyncio.TimeoutError):
-                    await statement.fetchval(timeout=1.5)
+                    await statement.fetchval(timeout=PATIENCE)
+                await passing
                 self.assertEqual(await connection.fetchval("SELECT 1"), 1)
             task = asyncio.ensure_future(connection.fetchval("SELECT pg_sleep(1001)"))
             await asyncio.sleep(0)
@@ -128,7 +142,7 @@ class AsyncpgTests(Through):
                 await task
             self.assertEqual(await connection.fetchval("SELECT 2"), 2)
 
-        self.run_(work)
+        self.run_(work, 6 * PATIENCE)  # three times as much passes at once
 
     def test_notify(self) -> None:
         async def work(connection: Any) -> None:

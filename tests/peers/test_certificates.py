@@ -53,6 +53,7 @@ targets = ["*"]
 accounts = ["*"]
 """
 ITERATIONS = 2_000_000
+ROUNDS = 10
 
 
 def shown(name: str, username: str, certificate: Path, key: Path) -> str:
@@ -294,15 +295,32 @@ class IterationTests(SynchronousTestCase):
         """A password that is hashed two million times holds up nobody else, and is hashed once."""
         server = embedded()
         with server.connect("postgres") as control:
-            control.execute(f"SET scram_iterations = {ITERATIONS}")
-            control.execute("CREATE ROLE counter LOGIN PASSWORD 'pw-counter'")
+            control.execute("CREATE ROLE counter LOGIN")
             self.addCleanup(drop, server)
-        gateway, _ = house()
-        assert gateway.process is not None
-        process = gateway.process.pid
         began = time.thread_time()
         hashlib.pbkdf2_hmac("sha256", b"pw-counter", b"0123456789abcdef", ITERATIONS)
         cost = time.thread_time() - began
+        # Who asks may get no processor himself while the hash is made, and then has seen nothing: it is made again.
+        for _ in range(ROUNDS):
+            with server.connect("postgres") as control:
+                control.execute(f"SET scram_iterations = {ITERATIONS}")
+                control.execute("ALTER ROLE counter PASSWORD 'pw-counter'")  # with another salt
+            if self.hashed(cost) > 2:
+                break
+        else:
+            self.fail("nobody else is answered while a password is hashed")
+
+    def hashed(self, cost: float) -> int:
+        """
+        Logins whose password is hashed, which is not made a second time: told by the work that is done, for how long it takes is the
+        machine's affair.
+
+        @param cost: of the hash, in seconds of a processor.
+        @return: queries of another session that were asked and answered while the one hash was under way.
+        """
+        gateway, _ = house()
+        assert gateway.process is not None
+        process = gateway.process.pid
         served: list[Any] = []
 
         def login() -> None:
@@ -321,14 +339,13 @@ class IterationTests(SynchronousTestCase):
                 after = besideReactor(process)
                 during += start + cost * 0.1 < before and after < start + cost * 0.9
                 before = after
+            self.assertGreater(besideReactor(process) - start, cost / 2)
             before = besideReactor(process)
             login()
             again = besideReactor(process) - before
         self.assertEqual(served, [[(1,)]] * 5)
-        # Queries of the other session are asked and answered while one hash is under way, and the hash is not made a second time: told by
-        # the work that is done, for how long it takes is the machine's affair.
-        self.assertGreater(during, 2)
         self.assertLess(again, cost / 2)
+        return during
 
 
 def besideReactor(process: int) -> float:

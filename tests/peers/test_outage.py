@@ -21,7 +21,8 @@ class OutageTests(SynchronousTestCase):
         self.server = ownServer()
         url = database(self, self.server)
         more = f'\n[state]\nurl = {{ file = "{os.path.abspath(url.name)}" }}\n'
-        self.gateway = Gateway([target("shop", embedded(), account("app"))], more=more, name="outage").start()
+        limits = 'login_timeout = "10s"'
+        self.gateway = Gateway([target("shop", embedded(), account("app"))], more=more, gateway=limits, name="outage").start()
         self.addCleanup(self.gateway.stop)
         self.token = self.gateway.token()
 

@@ -333,7 +333,7 @@ class RefusalTests(TestCase):
         done = self.talk(talk)
         _, answer = yield asked
         # cancel() would keep the interpreter's lock, and the gateway runs in this process.
-        yield deferToThread(self.connection.cancel_safe)
+        yield deferToThread(self.connection.cancel_safe, timeout=PATIENCE)
         row = yield done
         self.assertEqual((row, self.rows()), ((1,), []))
 

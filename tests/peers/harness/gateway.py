@@ -104,6 +104,8 @@ class Gateway:
     def write(self, grants: str | None = None) -> None:
         """Write the configuration; C{grants} replaces those from the start."""
         targets, usual, more, gateway, listener = self._texts
+        if "login_timeout" not in gateway:
+            gateway = f'login_timeout = "{PATIENCE:g}s"\n{gateway}'  # a machine may stop in the middle of a login
         self.path.write_text(
             f'[gateway]\nname = "peers"\ndata = "{self.data}"\n{gateway}\n'
             f'[[listeners]]\nprotocol = "postgres"\nendpoint = "tcp:{self.port}:interface=127.0.0.1"\n{listener}\n'
