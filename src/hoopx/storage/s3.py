@@ -26,6 +26,7 @@ from hoopx.interfaces import IStorageBackend
 from hoopx.reading import CHUNK
 from hoopx.storage.errors import CredentialsRefused, NotStored, StorageConflict, StorageRefused, StorageUnavailable
 from hoopx.storage.names import checked
+from hoopx.storage.reading import HUGE
 from hoopx.storage.s3errors import DIGEST, TAKEN, codeOf, explained
 from hoopx.storage.s3login import Login, Without, client
 from hoopx.values import Receipt
@@ -37,6 +38,8 @@ SOON: Final = 60.0
 """Seconds: a lock that ends sooner is not asked for. S3 refuses dates that are past on its own clock."""
 PAGE: Final = 1000
 """Versions of one answer: S3's own limit."""
+STALE: Final = 1000
+"""Pages on end in which nothing is new: none of a list that comes to its end."""
 DELETED: Final = 204
 """What S3 says of an object that was deleted: nothing."""
 
@@ -198,8 +201,11 @@ class S3Backend:
     def _stat(self, s3: Any, name: str, version: str | None) -> Receipt:
         receipt = self._head(s3, name, version)
         if not receipt.checksum:
+            size = HUGE if receipt.size is None else receipt.size
+            if size > HUGE:
+                raise StorageConflict(f"s3:{self._bucket}: {self._prefix}{name} is larger than any of ours")
             with self._body(s3, receipt) as file:
-                receipt = evolve(receipt, checksum=_digest(file))
+                receipt = evolve(receipt, checksum=_digest(file, size))
         return receipt
 
     def _head(self, s3: Any, name: str, version: str | None) -> Receipt:
@@ -260,7 +266,9 @@ class S3Backend:
         pages = s3.get_paginator("list_object_versions").paginate(
             Bucket=self._bucket, Prefix=self._prefix + prefix, PaginationConfig={"PageSize": PAGE}
         )
+        stale = 0
         for page in pages:
+            before = len(found)
             if "IsTruncated" not in page:  # S3 always says that. Else a proxy's page would be an empty bucket
                 raise StorageUnavailable(f"s3:{self._bucket}: what came is no list of its objects")
             for each in page.get("Versions", ()):
@@ -269,6 +277,9 @@ class S3Backend:
             for each in page.get("DeleteMarkers", ()):
                 receipt = Receipt(self._name(each["Key"]), _version(each), "", None, deleted=True)
                 found[receipt.name, receipt.version] = receipt
+            stale = stale + 1 if len(found) == before else 0
+            if stale > STALE:
+                raise StorageUnavailable(f"s3:{self._bucket}: the list of its objects goes round in a circle")
         return sorted(found.values(), key=lambda receipt: receipt.name)
 
     def _name(self, key: str) -> str:
@@ -314,14 +325,23 @@ def _local(path: str) -> IO[bytes]:
         raise StorageConflict(f"{path} can not be read: {error.strerror}") from None
 
 
-def _digest(file: IO[bytes]) -> str:
-    """Of all of a file; it is at its beginning again afterwards, where it can be."""
+def _digest(file: IO[bytes], limit: int | None = None) -> str:
+    """
+    Of all of a file; it is at its beginning again afterwards, where it can be.
+
+    @param limit: bytes that it is said to have.
+    @raise StorageUnavailable: it has more.
+    """
     seekable = file.seekable()
     if seekable:
         file.seek(0)
     digest = sha256()
     while data := file.read(CHUNK):
         digest.update(data)
+        if limit is not None:
+            limit -= len(data)
+            if limit < 0:
+                raise StorageUnavailable("the store sends more than the object is said to have")
     if seekable:
         file.seek(0)
     return digest.hexdigest()
