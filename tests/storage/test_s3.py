@@ -104,6 +104,20 @@ class AskTests(SynchronousTestCase):
             self.assertEqual(receipt.retainUntil, None)
             self.assertNotIn("ObjectLockMode", self.client.asked[-1][1])
 
+    def test_forEver(self) -> None:
+        """S3 can say no date after the year 9999: who keeps things for longer, such as 8000 years, gets the last one."""
+        last = datetime(9999, 12, 31, tzinfo=timezone.utc)
+        for until in (last.timestamp() + 2 * DAY, 1e12, 1e300):
+            self.client.answers["head_object"] = self.head(ObjectLockRetainUntilDate=last)
+            receipt = self.successResultOf(self.put(until))
+            self.assertEqual(receipt.retainUntil, last.timestamp())
+            asked = dict(self.client.asked)["put_object"]
+            self.assertEqual(asked["ObjectLockRetainUntilDate"], last)
+            self.client.answers["head_object"] = [self.head(), self.head(ObjectLockRetainUntilDate=last)]
+            self.successResultOf(self.backend().retain(receipt, until))
+            retention = dict(self.client.asked)["put_object_retention"]["Retention"]
+            self.assertEqual(retention["RetainUntilDate"], last)
+
     def test_listWithoutEnd(self) -> None:
         """A list that says the same again and again has no end: the store is not well. One that tells a few things twice has one."""
 

@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hoopx.errors import ConfigurationError
+from hoopx.heading import LAST
 from hoopx.interfaces import IStorageBackend
 from hoopx.reading import CHUNK
 from hoopx.storage.errors import CredentialsRefused, NotStored, StorageConflict, StorageRefused, StorageUnavailable
@@ -50,7 +51,8 @@ _PLACE: Final = 'expected a bucket, and a prefix if you like, such as "s3:bucket
 @implementer(IStorageBackend)
 class S3Backend:
     """
-    The credentials are fetched at the first call, and again when the store has refused them: rotated ones need no restart.
+    The credentials are fetched at the first call, and again when the store has refused them: rotated ones need no restart. Who keeps
+    something beyond the year 9999 gets the last date that S3 can say.
 
     @param prefix: C{""}, or what stands before each name, with a slash at its end.
     @param settings: L{hoopx.config.settings.S3Settings}.
@@ -81,7 +83,8 @@ class S3Backend:
         self._proved = False
 
     def put(self, name: str, path: str, retainUntil: float | None, checksum: str | None = None) -> Deferred[Receipt]:
-        return self._call("put", self._put, checked(name), path, retainUntil, checksum)
+        until = None if retainUntil is None else min(retainUntil, LAST)
+        return self._call("put", self._put, checked(name), path, until, checksum)
 
     def open(self, receipt: Receipt) -> Deferred[IO[bytes]]:
         return self._call("read", self._open, receipt.name, receipt)
@@ -96,7 +99,7 @@ class S3Backend:
         return self._call("hold", self._hold, receipt.name, receipt, on)
 
     def retain(self, receipt: Receipt, until: float) -> Deferred[None]:
-        return self._call("retain", self._retain, receipt.name, receipt, until)
+        return self._call("retain", self._retain, receipt.name, receipt, min(until, LAST))
 
     def list(self, prefix: str) -> Deferred[list[Receipt]]:
         return self._call("list", self._list, prefix)
