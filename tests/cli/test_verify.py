@@ -503,6 +503,19 @@ class BundleTests(VerifyCase):
         status, found, _ = await self.verified(other, *self.keys[:4])
         self.assertEqual((status, sorted(line["state"] for line in found)), (1, ["TAMPERED", "complete", "consistent"]))
 
+    async def test_noFile(self) -> None:
+        """A pipe that nobody writes to, or a device without an end: neither is waited for nor read."""
+        pipe = str(self.folder / "pipe")
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDWR)  # who opened it as well would not wait for a writer, but for what he has to say
+        self.addCleanup(os.close, reader)
+        os.write(reader, b"no zip")
+        for path in (pipe, "/dev/null"):
+            status, out, err = await self.hoopx(command, path)
+            self.assertEqual((status, out), (1, ""))
+            self.assertIn("not a regular file", err)
+        self.assertEqual(os.read(reader, 100), b"no zip")
+
     async def test_bomb(self) -> None:
         """Entries that claim more than there is, or stand in it twice: nothing is unpacked."""
         path = await self.bundle("plain")
