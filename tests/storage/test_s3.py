@@ -335,6 +335,25 @@ class AskTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(backend.stat(receipt)).checksum, DIGEST)
         self.assertEqual(made, [("a1", "s1", "t1"), ("a2", "s2", "t2")])
 
+    def test_otherAccount(self) -> None:
+        """The files have held the credentials of somebody who may not write: when they hold the right ones again, these are taken."""
+        known = [b"reader"]
+
+        class Secrets:
+            def fetch(self, reference: Reference, identity: Any, target: Any) -> Any:
+                return succeed(known[0])
+
+        reader = Client(head_object=self.head(), put_object=Answered("AccessDenied", 403))
+        clients = {"reader": reader, "writer": self.client}
+        settings = Without(accessKey=Reference("file", "a"), secretKey=Reference("file", "s"))
+        backend = S3Backend("bucket", "pre/", settings, Now(), Secrets(), lambda _, access, secret, token: clients[access])
+        self.successResultOf(backend.stat(Receipt(NAME, "v1", DIGEST, None)))
+        for _ in range(2):
+            self.failureResultOf(backend.put(NAME, self.path, None, DIGEST), StorageRefused)
+        self.assertEqual([operation for operation, _ in reader.asked].count("put_object"), 2)
+        known[0] = b"writer"
+        self.assertEqual(self.successResultOf(backend.put(NAME, self.path, None, DIGEST)).checksum, DIGEST)
+
     def test_hiddenAndTaken(self) -> None:
         """A store for which a marker takes the name, too: what is below it counts; and where nothing is, it is asked again later."""
         self.client.answers["put_object"] = Answered("PreconditionFailed", 412)

@@ -25,7 +25,7 @@ from hoopx.errors import ConfigurationError
 from hoopx.heading import LAST
 from hoopx.interfaces import IStorageBackend
 from hoopx.reading import CHUNK
-from hoopx.storage.errors import CredentialsRefused, NotStored, StorageConflict, StorageRefused, StorageUnavailable
+from hoopx.storage.errors import NotStored, StorageConflict, StorageRefused, StorageUnavailable
 from hoopx.storage.names import checked
 from hoopx.storage.reading import HUGE
 from hoopx.storage.s3errors import DIGEST, TAKEN, codeOf, explained
@@ -112,8 +112,11 @@ class S3Backend:
             return asked
 
         def refused(failure: Failure, s3: Any) -> Any:
-            """Temporary credentials end every hour or so: that is no alarm, as long as there are others then. Asked once."""
-            failure.trap(CredentialsRefused)
+            """
+            Temporary credentials end every hour or so: that is no alarm, as long as there are others then. Asked once. And credentials
+            that are good, of somebody who may not do this, may have been a slip that is mended by now.
+            """
+            failure.trap(StorageRefused)
             other = self._login.renewed(s3).addErrback(lambda _: None)
             return other.addCallback(lambda found: failure if found is None else ask(found))
 
