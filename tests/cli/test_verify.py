@@ -22,7 +22,7 @@ from hoopx.cli.sessions import command as sessions
 from hoopx.cli.verdicts import Report
 from hoopx.cli.verify import command
 from hoopx.config.settings import GatewaySettings, StoreSettings
-from hoopx.ledger.note import Cosigner
+from hoopx.ledger.note import Cosigner, parseCheckpoint, split
 from hoopx.state.store import Store
 from hoopx.storage.names import checkpointName
 from hoopx.values import Reference
@@ -321,6 +321,17 @@ class VerifyTests(VerifyCase):
         self.assertEqual((status, found[-1]["state"]), (1, "TAMPERED"))
         self.assertIn("1 of the witnesses given", found[-1]["problem"])
 
+    async def test_noTime(self) -> None:
+        """What a witness takes for the time may be no time: its signature counts all the same, and says so."""
+        late = Cosigner("late.example", key(9))
+        checkpoint = self.data / "ledger" / "checkpoint"
+        note = checkpoint.read_bytes()
+        for at, said in ((1 << 62, "at no time"), (253402300799, "at no time"), (0, "1970-01-01T00:00:00+00:00")):
+            checkpoint.write_bytes(note + late.cosign(split(note)[0], at))
+            status, out, err = await self.hoopx(command, "--witness-key", late.vkey)
+            self.assertEqual(status, 0, err)
+            self.assertIn(f"witnessed by late.example up to leaf {parseCheckpoint(split(note)[0]).size}, {said}", out + err)
+
     async def test_remember(self) -> None:
         """An auditor without witnesses: the newest sessions go, and the ledger with them back to where they were not."""
         memory = str(self.folder / "seen")
@@ -491,6 +502,19 @@ class BundleTests(VerifyCase):
             other = self.changed(path, {name.replace(session.id, older.id): file.read()})
         status, found, _ = await self.verified(other, *self.keys[:4])
         self.assertEqual((status, sorted(line["state"] for line in found)), (1, ["TAMPERED", "complete", "consistent"]))
+
+    async def test_noFile(self) -> None:
+        """A pipe that nobody writes to, or a device without an end: neither is waited for nor read."""
+        pipe = str(self.folder / "pipe")
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDWR)  # who opened it as well would not wait for a writer, but for what he has to say
+        self.addCleanup(os.close, reader)
+        os.write(reader, b"no zip")
+        for path in (pipe, "/dev/null"):
+            status, out, err = await self.hoopx(command, path)
+            self.assertEqual((status, out), (1, ""))
+            self.assertIn("not a regular file", err)
+        self.assertEqual(os.read(reader, 100), b"no zip")
 
     async def test_bomb(self) -> None:
         """Entries that claim more than there is, or stand in it twice: nothing is unpacked."""

@@ -3,11 +3,11 @@
 import json
 import os
 
-from twisted.internet.defer import fail, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from hoopx.curator.storing import AWAY, FIRST, LONGEST, MARKER, SWEEP, Storing
+from hoopx.curator.storing import AWAY, FIRST, LONGEST, MARKER, STUCK, SWEEP, Storing
 from hoopx.curator.tail import Ends
 from hoopx.frames import segmentName
 from hoopx.recording.files import Files
@@ -93,6 +93,34 @@ class StoringTests(StoringBase):
         self.clock.pump([1] * int(LONGEST))
         self.assertEqual(self.backend.puts, self.names(one, 3))
         self.assertEqual((storing.state, self.book.backlog()[0]), ("ok", 0))
+
+    def test_stuck(self):
+        """A store that neither takes nor refuses, for ever: a person is told, once; when it takes something after all, all is well."""
+        self.recorded(2)
+        put, answers = self.backend.put, []
+
+        def slow(*arguments):
+            answers.append((Deferred(), arguments))
+            return answers[-1][0]
+
+        self.backend.put = slow
+        storing = self.storing()
+        storing.start()
+        self.clock.advance(STUCK - 1)
+        self.assertEqual((self.alarms, storing.state), ([], "ok"))
+        put(*answers[0][1]).chainDeferred(answers[0][0])  # one that takes its time
+        self.clock.advance(STUCK - 1)
+        self.assertEqual((self.alarms, storing.state), ([], "ok"))
+        self.clock.advance(1)
+        self.assertEqual(self.alarms, ["store-away"])
+        self.assertIn("nothing has arrived", storing.state)
+        self.clock.advance(2 * STUCK)
+        self.assertEqual(self.alarms, ["store-away"])
+        put(*answers[1][1]).chainDeferred(answers[1][0])
+        self.clock.advance(2 * STUCK)
+        self.assertEqual((self.alarms, storing.state, self.book.backlog()[0]), (["store-away"], "ok", 0))
+        storing.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_refused(self):
         """Wrong credentials: a person is told at once, and it goes on asking."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from base64 import b64encode
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -102,6 +103,59 @@ class AskTests(SynchronousTestCase):
             receipt = self.successResultOf(self.put(until, objectLock=lock))
             self.assertEqual(receipt.retainUntil, None)
             self.assertNotIn("ObjectLockMode", self.client.asked[-1][1])
+
+    def test_forEver(self) -> None:
+        """S3 can say no date after the year 9999: who keeps things for longer, such as 8000 years, gets the last one."""
+        last = datetime(9999, 12, 31, tzinfo=timezone.utc)
+        for until in (last.timestamp() + 2 * DAY, 1e12, 1e300):
+            self.client.answers["head_object"] = self.head(ObjectLockRetainUntilDate=last)
+            receipt = self.successResultOf(self.put(until))
+            self.assertEqual(receipt.retainUntil, last.timestamp())
+            asked = dict(self.client.asked)["put_object"]
+            self.assertEqual(asked["ObjectLockRetainUntilDate"], last)
+            self.client.answers["head_object"] = [self.head(), self.head(ObjectLockRetainUntilDate=last)]
+            self.successResultOf(self.backend().retain(receipt, until))
+            retention = dict(self.client.asked)["put_object_retention"]["Retention"]
+            self.assertEqual(retention["RetainUntilDate"], last)
+
+    def test_listWithoutEnd(self) -> None:
+        """A list that says the same again and again has no end: the store is not well. One that tells a few things twice has one."""
+
+        def pages(count: int, fresh: bool) -> Iterator[dict[str, Any]]:
+            for number in range(count):
+                yield {"IsTruncated": True, "Versions": [{"Key": f"pre/n/{number if fresh else number % 3}", "VersionId": "v"}]}
+            yield {"IsTruncated": False}
+
+        def listed(count: int, fresh: bool) -> Any:
+            backend = self.backend()
+            self.patch(self.client, "get_paginator", lambda _: SimpleNamespace(paginate=lambda **_: pages(count, fresh)))
+            return backend.list("n/")
+
+        self.assertIn("in a circle", str(self.failureResultOf(listed(10 * s3.STALE, False), StorageUnavailable).value))
+        self.assertEqual(len(self.successResultOf(listed(s3.STALE, False))), 3)
+        self.assertEqual(len(self.successResultOf(listed(2 * s3.STALE, True))), 2 * s3.STALE)
+
+    def test_moreThanSaid(self) -> None:
+        """An object without a checksum is read to compare it: as much as there is said to be. What is larger than any of ours is not."""
+
+        class Endless(Body):
+            taken = 0
+
+            def read(self, size: int | None = -1) -> bytes:
+                self.taken += 1 << 16
+                assert self.taken <= 1 << 24, "nobody stops reading"
+                return bytes(1 << 16)
+
+        self.client.answers["get_object"] = {"Body": Endless()}
+        self.client.answers["head_object"] = {"ContentLength": len(CONTENT)}
+        receipt = Receipt(NAME, None, "", None)
+        self.failureResultOf(self.backend().stat(receipt), StorageUnavailable)
+        self.patch(s3, "HUGE", 1 << 20)
+        self.client.answers["head_object"] = {}
+        self.failureResultOf(self.backend().stat(receipt), StorageUnavailable)
+        self.client.answers["head_object"] = {"ContentLength": (1 << 20) + 1}
+        self.client.answers["get_object"] = AssertionError("read")
+        self.failureResultOf(self.backend().stat(receipt), StorageConflict)
 
     def test_notHashedTwice(self) -> None:
         """The digest that packing has made is believed; the server checks it against what comes."""
@@ -280,6 +334,25 @@ class AskTests(SynchronousTestCase):
         known[0] = b"2"
         self.assertEqual(self.successResultOf(backend.stat(receipt)).checksum, DIGEST)
         self.assertEqual(made, [("a1", "s1", "t1"), ("a2", "s2", "t2")])
+
+    def test_otherAccount(self) -> None:
+        """The files have held the credentials of somebody who may not write: when they hold the right ones again, these are taken."""
+        known = [b"reader"]
+
+        class Secrets:
+            def fetch(self, reference: Reference, identity: Any, target: Any) -> Any:
+                return succeed(known[0])
+
+        reader = Client(head_object=self.head(), put_object=Answered("AccessDenied", 403))
+        clients = {"reader": reader, "writer": self.client}
+        settings = Without(accessKey=Reference("file", "a"), secretKey=Reference("file", "s"))
+        backend = S3Backend("bucket", "pre/", settings, Now(), Secrets(), lambda _, access, secret, token: clients[access])
+        self.successResultOf(backend.stat(Receipt(NAME, "v1", DIGEST, None)))
+        for _ in range(2):
+            self.failureResultOf(backend.put(NAME, self.path, None, DIGEST), StorageRefused)
+        self.assertEqual([operation for operation, _ in reader.asked].count("put_object"), 2)
+        known[0] = b"writer"
+        self.assertEqual(self.successResultOf(backend.put(NAME, self.path, None, DIGEST)).checksum, DIGEST)
 
     def test_hiddenAndTaken(self) -> None:
         """A store for which a marker takes the name, too: what is below it counts; and where nothing is, it is asked again later."""

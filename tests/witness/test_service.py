@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from threading import Event
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import Agent
@@ -32,7 +34,8 @@ class ServiceTests(TestCase):
         threads = Threads(reactor, reactor.getThreadPool())
         resource = makeResource(self.here.witness, "w.example", self.here.vkey, threads)
         endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
-        self.service = WitnessService(endpoint, makeSite(resource, reactor))
+        self.site = makeSite(resource, reactor)
+        self.service = WitnessService(endpoint, self.site)
         self.service.startService()
         self.addCleanup(self.service.stopService)
         self.port = (await self.service.listening).getHost().port
@@ -93,6 +96,50 @@ class ServiceTests(TestCase):
         self.assertTrue(answer.startswith(b"HTTP/1.1 500 "), answer)
         self.assertNotIn(b"Traceback", answer)
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+
+
+    async def test_full(self):
+        """A disk that takes nothing more is told in a line; when it takes something again, all goes on."""
+        keep, told = self.here.state.keep, []
+
+        def full(origin, note):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        self.here.state.keep = full
+        self.patch(service.log, "critical", lambda text, **fields: told.append(text.format(**fields)))
+        answer = await self.say(self.http(b"POST", b"/add-checkpoint", request(0, 5)))
+        self.assertTrue(answer.startswith(b"HTTP/1.1 500 "), answer)
+        self.assertEqual(len(told), 1)
+        self.assertIn("ALARM: a checkpoint can not be kept, so it is not cosigned: [Errno 28] No space", told[0])
+        self.here.state.keep = keep
+        await self.submit(5)
+
+    async def test_gone(self):
+        """Who asks and hangs up before there is an answer is no news; what was begun is ended."""
+        add, begun, go = self.here.witness.add, Deferred(), Event()
+        ended = Deferred()
+
+        def slow(body):
+            reactor.callFromThread(begun.callback, None)
+            go.wait()
+            try:
+                return add(body)
+            finally:
+                reactor.callFromThread(ended.callback, None)
+
+        self.here.witness.add = slow
+        self.addCleanup(go.set)
+        client = await TCP4ClientEndpoint(reactor, "127.0.0.1", self.port).connect(Factory.forProtocol(Protocol))
+        client.transport.write(self.http(b"POST", b"/add-checkpoint", request(0, 5)))
+        await begun
+        client.transport.abortConnection()
+        while self.site.protocols:
+            await deferLater(reactor, 0.01)
+        go.set()
+        await ended
+        self.here.witness.add = add
+        self.assertIn(b"409", (await self.say(self.http(b"POST", b"/add-checkpoint", request(0, 7))))[:20])
+        self.assertEqual(self.flushLoggedErrors(), [])
 
 
 class SiteTests(SynchronousTestCase):

@@ -15,6 +15,7 @@ import click
 
 from hoopx.cli.harmless import harmless
 from hoopx.cli.output import dump, say
+from hoopx.heading import LAST
 from hoopx.recording.register import GIVEN, REMEMBERED, Register
 from hoopx.recording.strict import Strict
 from hoopx.recording.verify import Verdict
@@ -186,14 +187,20 @@ def ledgerSaid(register: Register) -> Iterator[str]:
         for problem in register.problems:
             yield f"    {problem}"
     for name, (size, at) in register.witnesses.items():
-        from datetime import datetime, timezone
-
-        when = datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds")
-        yield f"    witnessed by {name} up to leaf {size}, {when}"
+        yield f"    witnessed by {name} up to leaf {size}, {_when(at)}"
     acts = register.acts
     if acts is not None:
         yield f"audit: {f'{acts.rows} rows, {acts.logged} of them in the ledger' if acts.state == 'consistent' else acts.state}"
         yield from (f"    {problem}" for problem in acts.problems)
+
+
+def _when(at: int) -> str:
+    """@param at: what a witness says, and it may say anything."""
+    from datetime import datetime, timezone
+
+    if at > LAST:
+        return "at no time"
+    return datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds")
 
 
 @contextmanager

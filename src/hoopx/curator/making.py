@@ -131,10 +131,9 @@ class Maker:
         return Apart(settings)
 
     def _submit(self, url: str, vkey: str, checkpoint: bytes, proofFor: Any, old: int) -> Any:
-        from twisted.web.client import Agent, HTTPConnectionPool
-
+        from hoopx.witness.calling import agent
         from hoopx.witness.client import submit
 
         if not hasattr(self, "_agent"):
-            self._agent = Agent(self._reactor, connectTimeout=5.0, pool=HTTPConnectionPool(self._reactor))
+            self._agent = agent(self._reactor)
         return submit(self._agent, url, vkey, checkpoint, proofFor, clock=self._reactor, old=old)

@@ -35,6 +35,9 @@ LONGEST: Final = 60.0
 """...twice as long each time, up to this."""
 AWAY: Final = 60.0
 """Seconds without a success before there is an alarm. Refused credentials are told at once."""
+STUCK: Final = 900.0
+"""Seconds in which nothing arrives and nothing is refused, until there is an alarm: who answers a byte now and then is never too slow for a
+socket's patience. The largest segment there is takes as long at 0.6 MB/s."""
 SWEEP: Final = 60.0
 """Seconds between two looks for local copies that may go."""
 TOLD: Final = ("identity", "actor", "target", "account", "protocol", "client", "labels")
@@ -91,6 +94,7 @@ class Storing:
         self._more = False
         self._call: Any = None
         self._sweeping: Any = None
+        self._waiting: Any = None
         self._pause = FIRST
         self._since: float | None = None
         self._told = ""
@@ -115,12 +119,13 @@ class Storing:
             return
         self._busy = True
         self._more = False
+        self._watch()
         self._round().addErrback(self._broke).addCallback(self._over)
 
     def stop(self) -> Deferred[None]:
         """Begin nothing new. @return: Deferred[None], when nothing is under way."""
         self._stopped = True
-        for call in (self._call, self._sweeping):
+        for call in (self._call, self._sweeping, self._waiting):
             if call is not None and call.active():
                 call.cancel()
         if not self._busy:
@@ -200,7 +205,19 @@ class Storing:
                     return receipt
         raise FileNotFoundError(2, "neither here nor in the store", name)
 
+    def _watch(self, on: bool = True) -> None:
+        if self._waiting is not None and self._waiting.active():
+            self._waiting.cancel()
+        self._waiting = self._clock.callLater(STUCK, self._stuck) if on and not self._stopped else None
+
+    def _stuck(self) -> None:
+        self.state = f"for {STUCK:.0f} s nothing has arrived, and nothing was refused"
+        if not self._told:
+            self._told = "away"
+            self._alarm("store-away", f"the store {self._store} can not be had: {self.state}")
+
     def _well(self) -> None:
+        self._watch()
         self._pause = FIRST
         self._since = None
         if self.state != "ok":
@@ -237,6 +254,7 @@ class Storing:
 
     def _over(self, more: bool) -> None:
         self._busy = False
+        self._watch(False)
         idle, self._idle = self._idle, []
         for each in idle:
             each.callback(None)

@@ -143,7 +143,8 @@ def opened(
 def _unpack(path: str, folder: str) -> None:
     """@raise OSError: it is no bundle. What does not belong into one stays inside."""
     try:
-        with zipfile.ZipFile(path) as bundle:
+        # Neither a pipe that nobody writes to, nor a device that has no end.
+        with open(openRegular(path), "rb") as file, zipfile.ZipFile(file) as bundle:
             entries = bundle.infolist()
             # Nothing is compressed: entries that lie over each other, or are said to be bigger than they are, could fill a disk.
             if sum(entry.file_size for entry in entries) > os.path.getsize(path):

@@ -22,10 +22,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hoopx.errors import ConfigurationError
+from hoopx.heading import LAST
 from hoopx.interfaces import IStorageBackend
 from hoopx.reading import CHUNK
-from hoopx.storage.errors import CredentialsRefused, NotStored, StorageConflict, StorageRefused, StorageUnavailable
+from hoopx.storage.errors import NotStored, StorageConflict, StorageRefused, StorageUnavailable
 from hoopx.storage.names import checked
+from hoopx.storage.reading import HUGE
 from hoopx.storage.s3errors import DIGEST, TAKEN, codeOf, explained
 from hoopx.storage.s3login import Login, Without, client
 from hoopx.values import Receipt
@@ -37,6 +39,8 @@ SOON: Final = 60.0
 """Seconds: a lock that ends sooner is not asked for. S3 refuses dates that are past on its own clock."""
 PAGE: Final = 1000
 """Versions of one answer: S3's own limit."""
+STALE: Final = 1000
+"""Pages on end in which nothing is new: none of a list that comes to its end."""
 DELETED: Final = 204
 """What S3 says of an object that was deleted: nothing."""
 
@@ -47,7 +51,8 @@ _PLACE: Final = 'expected a bucket, and a prefix if you like, such as "s3:bucket
 @implementer(IStorageBackend)
 class S3Backend:
     """
-    The credentials are fetched at the first call, and again when the store has refused them: rotated ones need no restart.
+    The credentials are fetched at the first call, and again when the store has refused them: rotated ones need no restart. Who keeps
+    something beyond the year 9999 gets the last date that S3 can say.
 
     @param prefix: C{""}, or what stands before each name, with a slash at its end.
     @param settings: L{hoopx.config.settings.S3Settings}.
@@ -78,7 +83,8 @@ class S3Backend:
         self._proved = False
 
     def put(self, name: str, path: str, retainUntil: float | None, checksum: str | None = None) -> Deferred[Receipt]:
-        return self._call("put", self._put, checked(name), path, retainUntil, checksum)
+        until = None if retainUntil is None else min(retainUntil, LAST)
+        return self._call("put", self._put, checked(name), path, until, checksum)
 
     def open(self, receipt: Receipt) -> Deferred[IO[bytes]]:
         return self._call("read", self._open, receipt.name, receipt)
@@ -93,7 +99,7 @@ class S3Backend:
         return self._call("hold", self._hold, receipt.name, receipt, on)
 
     def retain(self, receipt: Receipt, until: float) -> Deferred[None]:
-        return self._call("retain", self._retain, receipt.name, receipt, until)
+        return self._call("retain", self._retain, receipt.name, receipt, min(until, LAST))
 
     def list(self, prefix: str) -> Deferred[list[Receipt]]:
         return self._call("list", self._list, prefix)
@@ -106,8 +112,11 @@ class S3Backend:
             return asked
 
         def refused(failure: Failure, s3: Any) -> Any:
-            """Temporary credentials end every hour or so: that is no alarm, as long as there are others then. Asked once."""
-            failure.trap(CredentialsRefused)
+            """
+            Temporary credentials end every hour or so: that is no alarm, as long as there are others then. Asked once. And credentials
+            that are good, of somebody who may not do this, may have been a slip that is mended by now.
+            """
+            failure.trap(StorageRefused)
             other = self._login.renewed(s3).addErrback(lambda _: None)
             return other.addCallback(lambda found: failure if found is None else ask(found))
 
@@ -198,8 +207,11 @@ class S3Backend:
     def _stat(self, s3: Any, name: str, version: str | None) -> Receipt:
         receipt = self._head(s3, name, version)
         if not receipt.checksum:
+            size = HUGE if receipt.size is None else receipt.size
+            if size > HUGE:
+                raise StorageConflict(f"s3:{self._bucket}: {self._prefix}{name} is larger than any of ours")
             with self._body(s3, receipt) as file:
-                receipt = evolve(receipt, checksum=_digest(file))
+                receipt = evolve(receipt, checksum=_digest(file, size))
         return receipt
 
     def _head(self, s3: Any, name: str, version: str | None) -> Receipt:
@@ -260,7 +272,9 @@ class S3Backend:
         pages = s3.get_paginator("list_object_versions").paginate(
             Bucket=self._bucket, Prefix=self._prefix + prefix, PaginationConfig={"PageSize": PAGE}
         )
+        stale = 0
         for page in pages:
+            before = len(found)
             if "IsTruncated" not in page:  # S3 always says that. Else a proxy's page would be an empty bucket
                 raise StorageUnavailable(f"s3:{self._bucket}: what came is no list of its objects")
             for each in page.get("Versions", ()):
@@ -269,6 +283,9 @@ class S3Backend:
             for each in page.get("DeleteMarkers", ()):
                 receipt = Receipt(self._name(each["Key"]), _version(each), "", None, deleted=True)
                 found[receipt.name, receipt.version] = receipt
+            stale = stale + 1 if len(found) == before else 0
+            if stale > STALE:
+                raise StorageUnavailable(f"s3:{self._bucket}: the list of its objects goes round in a circle")
         return sorted(found.values(), key=lambda receipt: receipt.name)
 
     def _name(self, key: str) -> str:
@@ -314,14 +331,23 @@ def _local(path: str) -> IO[bytes]:
         raise StorageConflict(f"{path} can not be read: {error.strerror}") from None
 
 
-def _digest(file: IO[bytes]) -> str:
-    """Of all of a file; it is at its beginning again afterwards, where it can be."""
+def _digest(file: IO[bytes], limit: int | None = None) -> str:
+    """
+    Of all of a file; it is at its beginning again afterwards, where it can be.
+
+    @param limit: bytes that it is said to have.
+    @raise StorageUnavailable: it has more.
+    """
     seekable = file.seekable()
     if seekable:
         file.seek(0)
     digest = sha256()
     while data := file.read(CHUNK):
         digest.update(data)
+        if limit is not None:
+            limit -= len(data)
+            if limit < 0:
+                raise StorageUnavailable("the store sends more than the object is said to have")
     if seekable:
         file.seek(0)
     return digest.hexdigest()

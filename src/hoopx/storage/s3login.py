@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from hoopx.errors import Refusal
 from hoopx.storage.errors import StorageRefused
+from hoopx.storage.s3answers import bound
 from hoopx.storage.s3errors import explained
 from hoopx.values import Reference
 
@@ -131,7 +132,7 @@ def client(settings: Any, access: str | None, secret: str | None, token: str | N
     from botocore.config import Config
 
     trusted = ssl.get_default_verify_paths().cafile
-    return boto3.session.Session().client(
+    made = boto3.session.Session().client(
         "s3",
         endpoint_url=settings.endpoint,
         region_name=settings.region or ("us-east-1" if settings.endpoint else None),
@@ -148,3 +149,4 @@ def client(settings: Any, access: str | None, secret: str | None, token: str | N
             s3={"addressing_style": "path" if settings.endpoint else "auto"},
         ),
     )
+    return bound(made)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import Logger
 
 from hoopx.site import BoundedSite, Bounds
@@ -52,6 +52,11 @@ def makeResource(witness: Witness, name: str, vkey: str, threads: Any) -> Any:
         body = request.content.read(MAX_REQUEST + 1)
         try:
             answer = await threads.call(witness.add, body)
+        except CancelledError:
+            raise  # who asked is gone; what was begun is ended all the same. Anybody can do that as often as he likes: no news
+        except OSError as error:
+            log.critical("ALARM: a checkpoint can not be kept, so it is not cosigned: {why}", why=str(error))
+            answer = Answer(500, b"the witness can not keep what it cosigns\n")
         except Exception:
             log.failure("a checkpoint could not be witnessed")
             answer = Answer(500, b"the witness has a fault: its log says more\n")
