@@ -118,6 +118,9 @@ class ShippingTests(SynchronousTestCase):
             self.clock.advance(EVERY)
         self.assertEqual(self.alarms, ["ledger-store"])
         self.assertIn("gw/ledger/checkpoint/000000000009", self.backend.puts)
+        found = self.verified()
+        self.assertEqual(found.state, "TAMPERED")
+        self.assertEqual([what[:44] for what in found.problems], ["gw/ledger/checkpoint/000000000005 is signed "])
 
     def test_olderLedger(self):
         """The data directory was restored from a backup: the store has leaves that are not here. Who goes on where he was has them all."""
@@ -143,6 +146,13 @@ class ShippingTests(SynchronousTestCase):
         self.grow(3)
         self.clock.advance(EVERY)
         self.assertEqual((self.alarms, self.verified().size), ([], 3))
+        for at, data in enumerate((b"", b"\0" * 100, Ledger.open(self.mktemp(), Ed25519PrivateKey.generate(), "gw").checkpoint()), 1):
+            path = os.path.join(self.root, "gw", "ledger", "checkpoint", f"{at:012d}")
+            with open(path, "wb") as file:
+                file.write(data)
+        self.grow(1)
+        self.clock.advance(EVERY)
+        self.assertEqual((self.verified().problems, self.verified().size), ([], 4))
 
     def test_tampered(self):
         """Each object is needed: changed or gone, it is named, or the store has no ledger."""
