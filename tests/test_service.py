@@ -62,7 +62,7 @@ class Echo(Protocol):
 class Full:
     """A state store on a disk that is full."""
 
-    def addAudit(self, rows):
+    def addAudit(self, rows, again=False):
         raise OSError(28, "No space left on device")
 
 

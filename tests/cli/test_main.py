@@ -36,6 +36,13 @@ def down() -> None:
 
 
 @click.command()
+def unwritable() -> None:
+    from sqlalchemy.exc import InternalError
+
+    raise InternalError("INSERT INTO audit", {"note": "hunter2"}, Exception("a read-only transaction\nDETAIL: hunter2"))
+
+
+@click.command()
 def denied() -> None:
     raise click.exceptions.Exit(1)
 
@@ -52,7 +59,7 @@ def closed() -> None:
 
 class FrontTests(SynchronousTestCase):
     def setUp(self) -> None:
-        trials = {name: Lazy(f"tests.cli.test_main:{name}", "") for name in ("where", "wrong", "down", "denied", "piped", "closed")}
+        trials = {name: Lazy(f"tests.cli.test_main:{name}", "") for name in ("where", "wrong", "down", "denied", "piped", "closed", "unwritable")}
         self.patch(cli, "_lazy", {**COMMANDS, **trials})
 
     def end(self, *arguments: str) -> object:
@@ -95,6 +102,13 @@ class FrontTests(SynchronousTestCase):
         self.assertEqual(self.end("wrong"), 2)
         self.assertEqual(self.end("--nonsense"), 2)
         self.assertEqual(self.end("where", "superfluous"), 2)
+
+    def test_database(self) -> None:
+        """Whatever it is that a database refuses, people are told what it says, and not what was to be written."""
+        with contextlib.redirect_stderr(io.StringIO()) as err, self.assertRaises(SystemExit) as ended:
+            front.main(["unwritable"])
+        self.assertEqual(ended.exception.code, 1)
+        self.assertEqual(err.getvalue(), "hoopx: the database can not be used: a read-only transaction\n")
 
     def test_closed(self) -> None:
         """Somebody else's files are no traceback."""

@@ -1,15 +1,17 @@
 """The ledger in the store: what is there verifies with nothing else, and nothing is written twice over."""
 
 import os
+import shutil
 import tempfile
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from twisted.internet.defer import fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hoopx.curator.parts import Parts
 from hoopx.curator.scribe import Scribe
-from hoopx.curator.shipping import AWAY, BEHIND, EVERY, Shipping
+from hoopx.curator.shipping import AWAY, BEHIND, EVERY, Shipping, _width
 from hoopx.curator.tail import Ends
 from hoopx.ledger.leaf import leaf
 from hoopx.ledger.log import Ledger
@@ -43,7 +45,8 @@ class ShippingTests(SynchronousTestCase):
         self.clock = Clock()
         self.data = self.mktemp()
         os.mkdir(self.data)
-        self.ledger = Ledger.open(os.path.join(self.data, "ledger"), Ed25519PrivateKey.generate(), "gw", wall=lambda: WALL)
+        self.key = Ed25519PrivateKey.generate()
+        self.ledger = Ledger.open(os.path.join(self.data, "ledger"), self.key, "gw", wall=lambda: WALL)
         self.addCleanup(self.ledger.close)
         self.book = book()
         self.addCleanup(self.book.close)
@@ -92,6 +95,64 @@ class ShippingTests(SynchronousTestCase):
         before = len(self.backend.puts)
         self.clock.pump([EVERY] * 3)
         self.assertEqual((len(self.backend.puts), self.alarms), (before, []))
+
+    def of(self, data):
+        """Another gateway's ledger, of the same key and name."""
+        self.ledger, self.data = Ledger.open(os.path.join(data, "ledger"), self.key, "gw", wall=lambda: WALL), data
+        self.addCleanup(self.ledger.close)
+        self.shipping = self.made()
+
+    def test_twin(self):
+        """A copy of the data directory is at work: its leaves are not ours. Told once; what is ours still goes there."""
+        copy = tempfile.mkdtemp(dir=self.data)
+        self.grow(3)
+        shutil.copytree(os.path.join(self.data, "ledger"), os.path.join(copy, "ledger"))
+        self.clock.advance(EVERY)
+        self.grow(2)
+        self.clock.advance(EVERY)
+        self.assertEqual(self.alarms, [])
+        self.of(copy)
+        self.count = 1000
+        for _ in range(2):
+            self.grow(3)
+            self.clock.advance(EVERY)
+        self.assertEqual(self.alarms, ["ledger-store"])
+        self.assertIn("gw/ledger/checkpoint/000000000009", self.backend.puts)
+        found = self.verified()
+        self.assertEqual(found.state, "TAMPERED")
+        self.assertEqual([what[:44] for what in found.problems], ["gw/ledger/checkpoint/000000000005 is signed "])
+
+    def test_olderLedger(self):
+        """The data directory was restored from a backup: the store has leaves that are not here. Who goes on where he was has them all."""
+        for count in (3, 4):
+            self.grow(count)
+            self.clock.advance(EVERY)
+        self.shipping = self.made()
+        self.grow(1)
+        self.clock.advance(EVERY)
+        self.assertEqual(self.alarms, [])
+        self.of(tempfile.mkdtemp(dir=self.data))
+        self.count = 0
+        self.grow(2)
+        self.clock.advance(EVERY)
+        self.assertEqual(self.alarms, ["ledger-store"])
+
+    def test_foreign(self):
+        """What somebody has put there, or that nobody may look, keeps the ledger from nothing."""
+        for name in ("\u0662", "0", "256", "9" * 5000, "x/1", ""):
+            self.assertEqual(_width(name), 0)
+        self.assertEqual((_width("1"), _width("255")), (1, 255))
+        self.patch(self.backend, "list", lambda prefix: fail(StorageUnavailable("no")))
+        self.grow(3)
+        self.clock.advance(EVERY)
+        self.assertEqual((self.alarms, self.verified().size), ([], 3))
+        for at, data in enumerate((b"", b"\0" * 100, Ledger.open(self.mktemp(), Ed25519PrivateKey.generate(), "gw").checkpoint()), 1):
+            path = os.path.join(self.root, "gw", "ledger", "checkpoint", f"{at:012d}")
+            with open(path, "wb") as file:
+                file.write(data)
+        self.grow(1)
+        self.clock.advance(EVERY)
+        self.assertEqual((self.verified().problems, self.verified().size), ([], 4))
 
     def test_tampered(self):
         """Each object is needed: changed or gone, it is named, or the store has no ledger."""

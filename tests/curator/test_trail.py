@@ -97,6 +97,18 @@ class TrailTests(SynchronousTestCase):
             again.start()
             self.assertEqual(self.said, [(f"h{number}", number) for number in range(1, 6)])
 
+    def test_olderCopyMeanwhile(self):
+        """The same while it runs: fewer rows than were told, or as many of which the last is another one."""
+        self.known = {"audit": 0}
+        self.clock.advance(EVERY)
+        for rows in (self.rows[:2], [self.row(1), dict(self.row(2), hash="another")]):
+            del self.said[:]
+            self.rows = list(rows)
+            self.clock.advance(EVERY)
+            self.assertEqual(self.said, [(each["hash"], each["id"]) for each in rows])
+            self.clock.advance(EVERY)
+            self.assertEqual(len(self.said), len(rows))
+
     def test_atOnce(self):
         """Not only after the curator has been asked how it is."""
         self.known = {"audit": 0}

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import text
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -101,6 +102,23 @@ class RevocationsTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertEqual(self.told, [[id]])
         self.assertIsNone(self.revocations.trouble)
+
+    def test_olderCopy(self) -> None:
+        """The store was restored from a backup while we run: its numbers have begun again, and nothing revoked since is missed."""
+        self.start()
+        ids = [self.issue() for _ in range(4)]
+        for id in ids[:3]:
+            self.successResultOf(self.other.revoke(id=id))
+        self.clock.pump([1] * 61)
+        for back, id in ((2, ids[3]), (3, ids[0])):  # fewer than we know; as many, of which the last is another one
+            with self.store.writing() as connection:
+                connection.execute(text("DELETE FROM revocations WHERE sequence >= :back"), {"back": back})
+                connection.execute(text("UPDATE sqlite_sequence SET seq = :seq WHERE name = 'revocations'"), {"seq": back - 1})
+                connection.execute(text("UPDATE tokens SET revoked = NULL WHERE id = :id"), {"id": id})
+            self.told.clear()
+            self.successResultOf(self.other.revoke(id=id))
+            self.clock.advance(1)
+            self.assertIn(id, self.told[-1])
 
     def test_faultyListener(self) -> None:
         """One session that can not be ended does not stop the questions."""

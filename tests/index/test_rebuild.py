@@ -237,6 +237,20 @@ class RebuildTests(SynchronousTestCase):
         for word in ("lost", "good", "gone"):
             self.assertEqual(len(search(self.engine, word)), 1)
 
+    def test_anothers(self) -> None:
+        """Another session's recording under a name of its own, or in place of a later segment: there is no such session, and nothing of it."""
+        true = record(self.data, CUT)
+        other = record(self.data, [asked("SELECT 'other'"), asked("SELECT 'more'")], started=BEGAN + 1)
+        false = f"{true[:-4]}0000"
+        shutil.copytree(folder(self.data, other), os.path.join(os.path.dirname(folder(self.data, true)), false))
+        shutil.copy(f"{folder(self.data, other)}/000001.hxr", f"{folder(self.data, true)}/000001.hxr")
+        rebuild = self.rebuild()
+        rebuild.run()
+        self.assertEqual(sorted(rebuild.failed), sorted([false, true]))
+        self.assertIn(f"the segment is of another session: {other}", str(rebuild.failed[false]))
+        self.engine.dispose()
+        self.assertEqual({found["session"] for found in search(self.engine, "other")}, {other})
+
     def test_packed(self) -> None:
         """Compressed segments are read as they are, encrypted ones with an auditor's key."""
         auditor = pyrage.x25519.Identity.generate()

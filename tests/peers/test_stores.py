@@ -340,12 +340,15 @@ class StateTests(SynchronousTestCase):
         self.assertEqual((state, why[:18]), ("TAMPERED", "3 rows are missing"))
         forge("INSERT INTO audit SELECT -7, at, actor, action, subject, details, repeat('0', 64) FROM audit WHERE id = 1")
         self.assertIn("row -7", verified()[2])
+        for deep in ("(repeat('[', 5000) || repeat(']', 5000))", "repeat('9', 5000)"):  # what nobody's parser takes
+            forge(f"UPDATE audit SET details = {deep}::json WHERE id = 2")
+            self.assertIn("row 2 (x by uid 0) is not what it was", verified()[2])
         forge("DROP TABLE audit")
         self.assertEqual(verified()[0], "missing")
 
     def test_auditIsOnlyRead(self) -> None:
         """In a transaction in which nothing can be written."""
-        self.patch(reread, "select", lambda table: _Writing())
+        self.patch(reread, "select", lambda *columns: _Writing())
         error = self.assertRaises(AuditAway, list, reread.auditAgain(self.url, Path()))
         self.assertIn("read-only transaction", str(error))
 

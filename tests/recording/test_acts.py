@@ -66,6 +66,27 @@ class ActsTests(SynchronousTestCase):
         self.forge("DELETE FROM audit WHERE id > 4")
         self.found("3 rows are missing")
 
+    def test_moved(self) -> None:
+        """The same rows in another order: who did what first."""
+        for before, after in ((2, 100), (3, 2), (100, 3)):
+            self.forge("UPDATE audit SET id = ? WHERE id = ?", after, before)
+        self.found("row 3 (session.show by uid 0 (röt)) is not where it was")
+
+    def test_copied(self) -> None:
+        """A row once more, in front, in between, or behind: it was done once."""
+        copied = "INSERT INTO audit SELECT ?, at, actor, action, subject, details, hash FROM audit WHERE id = ?"
+        for copy, original, named in ((9, 6, 9), (-1, 1, 1), (9, 2, 9)):
+            self.forge(copied, copy, original)
+            acts = self.verified()
+            self.assertEqual((acts.state, acts.rows, acts.logged), ("TAMPERED", 7, 6))
+            self.assertIn(f"row {named} (session.show by uid 0 (röt)) is there twice", "; ".join(acts.problems))
+            self.forge("DELETE FROM audit WHERE id = ?", copy)
+
+    def test_holds(self) -> None:
+        """The leaves of a hold by a filter come as the sessions do, behind rows that are younger than its own."""
+        more = [leaf("hold-set", BEGAN, session=f"01M85F0DQ0000000000000000{number}", audit=self.hashes[1]) for number in range(3)]
+        self.assertEqual(self.verified([*self.leaves, *more]).state, "consistent")
+
     def test_changed(self) -> None:
         self.forge("UPDATE audit SET actor = 'uid 1 (bob)' WHERE id = 3")
         self.found("row 3 (session.show by uid 1 (bob)) is not what it was")

@@ -35,7 +35,7 @@ class AsideTests(SynchronousTestCase):
             lambda failure: self.failures.append(failure.getErrorMessage()), aside,
         )  # fmt: skip
 
-    def addAudit(self, rows: list[dict[str, Any]]) -> None:
+    def addAudit(self, rows: list[dict[str, Any]], again: bool = False) -> None:
         if self.full:
             raise OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
         for row in rows:

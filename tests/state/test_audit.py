@@ -14,7 +14,7 @@ class Rows:
     def __init__(self) -> None:
         self.batches: list[list[dict[str, Any]]] = []
 
-    def addAudit(self, rows: list[dict[str, Any]]) -> list[str]:
+    def addAudit(self, rows: list[dict[str, Any]], again: bool = False) -> list[str]:
         self.batches.append(rows)
         return ["hash"] * len(rows)
 

@@ -33,7 +33,7 @@ class LapseTests(SynchronousTestCase):
         )
         self.audit = Audit(self, self, self.clock.seconds, self.lapse)
 
-    def addAudit(self, rows: list[dict[str, Any]]) -> list[str]:
+    def addAudit(self, rows: list[dict[str, Any]], again: bool = False) -> list[str]:
         self.rows += rows
         return [""] * len(rows)
 

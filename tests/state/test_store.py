@@ -128,6 +128,14 @@ class AuditTests(SynchronousTestCase):
         (read,) = self.store.auditAfter(1, 10)
         self.assertEqual(auditHash(read), read["hash"])
 
+    def test_again(self) -> None:
+        """Rows of a write of which nobody knows whether it was committed are there once; one that is like them but for its time is another."""
+        rows = [{"at": 5.0, "actor": "uid 0", "action": "x", "subject": subject, "details": {}} for subject in "abc"]
+        self.store.addAudit(rows[:2])
+        later = {**rows[0], "at": 6.0}
+        self.assertEqual(self.store.addAudit([*rows, later], again=True), [auditHash(rows[2]), auditHash(later)])
+        self.assertEqual([row["hash"] for row in self.store.auditAfter(1, 9)], [auditHash(row) for row in (*rows, later)])
+
     def test_after(self) -> None:
         self.store.addAudit([{"at": at, "actor": "", "action": "", "subject": "", "details": {}} for at in (5.0, 3.0)])
         self.assertEqual([row["at"] for row in self.store.auditAfter(0, 2)], [1.0, 5.0])

@@ -17,6 +17,7 @@ class WaitingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.asked: list[list[int]] = []
+        self.again: list[tuple[bool, ...]] = []
         self.answers: list[Deferred[Any]] = []
         self.said: list[str] = []
         self.waiting = Waiting(
@@ -30,6 +31,7 @@ class WaitingTests(SynchronousTestCase):
     def call(self, function: Any, *arguments: Any) -> Deferred[Any]:
         self.assertEqual(function, self.addAudit)
         self.asked.append([row["at"] for row in arguments[0]])
+        self.again.append(arguments[1:])
         self.answers.append(Deferred())
         return self.answers[-1]
 
@@ -70,6 +72,17 @@ class WaitingTests(SynchronousTestCase):
         self.assertEqual(self.asked[1:], [[1, 2, 3]])
         self.answer()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_doubtful(self) -> None:
+        """After a failure nobody knows whether the rows were committed: the store is told so, until they are written, and no longer."""
+        self.add(*range(PAGE + 1))
+        self.waiting.write()
+        for _ in range(2):
+            self.answer(OSError(104, "reset"))
+            self.clock.advance(AGAIN)
+        self.answer()
+        self.answer()
+        self.assertEqual(self.again, [(), (True,), (True,), ()])
 
     def test_lost(self) -> None:
         """So many do not wait; how many is told once, behind those that do, and no page is longer for it."""

@@ -105,6 +105,15 @@ def cli(context: click.Context, config: str) -> None:
 checked(cli)
 
 
+def _ofDatabase(error: Exception) -> str | None:
+    """@return: what a database says, in its first line: the further ones quote what was to be written. C{None}: it was another fault."""
+    known = sys.modules.get("sqlalchemy.exc")  # not loaded, it has failed nobody
+    if known is None or not isinstance(error, known.SQLAlchemyError):
+        return None
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return f"the database can not be used: {lines[0] if lines else type(error).__name__}"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """
     Run one command and exit: 0 done, 1 "no" (denied, not found, tampered, failed), 2 usage or configuration.
@@ -134,5 +143,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         complain(HoopxError(told(error)))
         if isinstance(error, PermissionError):
             say("       Run this as the gateway's own user, or as root.")
+        sys.exit(EXIT_NO)
+    except Exception as error:
+        said = _ofDatabase(error)
+        if said is None:
+            raise
+        complain(HoopxError(said))
         sys.exit(EXIT_NO)
     sys.exit(status if isinstance(status, int) else 0)

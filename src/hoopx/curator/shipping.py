@@ -72,6 +72,8 @@ class Shipping:
         self._outage = Outage(clock, AWAY)
         self._call: Any = None
         self._busy: Deferred[None] | None = None
+        self._edge: tuple[int, int] | None = None
+        self._twin = False
 
     def start(self) -> None:
         self._call = self._clock.callLater(EVERY, self._due)
@@ -136,16 +138,42 @@ class Shipping:
         for name in self._whole(shipped, size):
             receipt = yield self._backend.put(ledgerName(self._node, name), self._path(name), until)
             locked = receipt.retainUntil is not None
+        yield self._lookForTwin(size)
         for name, data in (yield self._parts.ledger.call(self._partial, size)):
             yield self._write(ledgerName(self._node, name), data, until)
         try:
             yield self._write(checkpointName(self._node, size), note, until)
         except StorageConflict:  # with other witnesses, from before a restart
             yield self._same(size, note)
+        self._edge = divmod(size, WIDTH)
         yield self._parts.book.call(self._book.setFact, SHIPPED, size)
         self._stored = size
         self._tell(size, locked)
         self._outage.over()
+
+    @inlineCallbacks
+    def _lookForTwin(self, size: int) -> Any:
+        """
+        Whoever runs a copy of the data directory has our key and our name, and puts leaves of his own beside ours: two trees of one ledger.
+        That is told once, and nobody is kept from anything by what somebody has put there.
+        """
+        number = size // WIDTH
+        prefix = ledgerName(self._node, tilePath(0, number, 1))[:-1]
+        try:
+            found = {_width(each.name[len(prefix) :]): each for each in (yield self._backend.list(prefix)) if not each.deleted}
+            found.pop(0, None)  # of each name the oldest version is left: the one that was put first
+            widest = max(found, default=0)
+            if self._twin or not widest or (number, widest) == self._edge:
+                return
+            there = yield self._parts.book.call(_text, (yield self._backend.open(found[widest])))
+        except StorageError:  # where one may put and not look, too
+            return
+        start = number * WIDTH
+        ours = yield self._parts.ledger.call(self._scribe.ledger.entries, start, start + widest)
+        if there != b"".join(map(leafHash, ours)):
+            self._twin = True
+            why = "has other leaves of this ledger than are here: is a copy of the data directory at work, or is this an older one?"
+            self._alarm("ledger-store", f"the store {why} See {found[widest].name}")
 
     def _path(self, name: str) -> str:
         return os.path.join(self._scribe.ledger.directory, name)
@@ -208,6 +236,11 @@ class Shipping:
             self.log.failure("The ledger can not be stored.", failure)
         if self._outage.failed(hopeless=bool(failure.check(StorageConflict))):
             self._alarm("ledger-store", f"the ledger can not be stored beside the recordings: {why}")
+
+
+def _width(text: str) -> int:
+    """@return: of a partial tile, by the end of its name; 0 where it is none."""
+    return int(text) if len(text) <= 3 and text.isascii() and text.isdigit() and int(text) < WIDTH else 0
 
 
 def _put(path: str, data: bytes) -> None:

@@ -46,6 +46,7 @@ class AuditTrail:
         self._rows = rows
         self._curator = curator
         self._position: int | None = None
+        self._known = ""  # its hash
         self._turn = DeferredLock()
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
@@ -94,28 +95,28 @@ class AuditTrail:
     @inlineCallbacks
     def _take(self) -> Any:
         if self._position is None:
-            self._position = yield self._begin()
+            self._position, self._known = yield self._curator.audited()
         while True:
-            rows = yield self._rows(self._position, PAGE)
+            rows = yield self._fresh()
             if not rows or not self._loop.running:
                 return
             for several in _apart(rows):
                 yield gatherResults([self._one(row) for row in several], consumeErrors=True).addErrback(_first)
-                self._position = several[-1]["id"]
+                self._position, self._known = several[-1]["id"], several[-1]["hash"]
 
     @inlineCallbacks
-    def _begin(self) -> Any:
+    def _fresh(self) -> Any:
         """
-        @return: Deferred[the row after which to go on]: where the audit is not the one that the curator knows, but an older copy that has
-            gone on, all of it is told once more: what is in the ledger already is not added again.
+        @return: Deferred[rows that come next]: where the audit is not the one that was told, but an older copy that has gone on, all of it
+            is told once more: what is in the ledger already is not added again. It may become one at any time.
         """
-        row, known = yield self._curator.audited()
-        if row:
-            found = yield self._rows(row - 1, 1)
-            if not found or (found[0]["id"], found[0]["hash"]) != (row, known):
-                self.log.warn("The state store is another one than before, or an older copy: its whole audit is taken into the ledger.")
-                return 0
-        return row
+        if self._position:
+            rows = yield self._rows(self._position - 1, PAGE + 1)
+            if rows and (rows[0]["id"], rows[0]["hash"]) == (self._position, self._known):
+                return rows[1:]
+            self.log.warn("The state store is another one than before, or an older copy: its whole audit is taken into the ledger.")
+            self._position = 0
+        return (yield self._rows(0, PAGE))
 
     def _one(self, row: dict[str, Any]) -> Any:
         on = HOLDS.get(row["action"])

@@ -54,6 +54,7 @@ class Revocations:
         self._threads = threads
         self._onRevoked = onRevoked
         self._last = 0
+        self._known: str | None = None  # whose it was
         self._alarm = alarm
         self.trouble: str | None = None
         self._clock = clock
@@ -64,11 +65,15 @@ class Revocations:
     def start(self) -> Deferred[None]:
         """@return: fires when the present end of the list is known; only then may somebody be admitted."""
 
-        def known(last: int) -> None:
-            self._last = last
+        def known(rows: list[tuple[int, str]]) -> None:
+            if rows:
+                self._last, self._known = rows[0]
             self._loop.start(POLL_SECONDS, now=False)
 
-        return self._threads.call(self._store.lastRevocation).addCallback(known)
+        def found(last: int) -> Deferred[Any]:
+            return self._threads.call(self._store.revocationsAfter, last - 1, 1)
+
+        return self._threads.call(self._store.lastRevocation).addCallback(found).addCallback(known)
 
     def stop(self) -> None:
         if self._loop.running:
@@ -93,7 +98,8 @@ class Revocations:
         return self._ask()
 
     def _ask(self) -> Deferred[None]:
-        asked: Deferred[Any] = self._threads.call(self._store.revocationsAfter, self._last, BATCH)
+        # With the last one that is known: where it is not there, the store is an older copy, whose numbers have begun again.
+        asked: Deferred[Any] = self._threads.call(self._store.revocationsAfter, self._last - 1, BATCH + 1)
         asked.addCallback(self._answered)
         return asked.addErrback(self._failed)
 
@@ -101,11 +107,16 @@ class Revocations:
         if self.trouble is not None:
             self.trouble = None
             self.log.info("the state store answers again")
-        if not rows:
+        if self._last and rows[:1] != [(self._last, self._known)]:
+            self.log.warn("The state store is another one than before, or an older copy: all that it says was revoked is told again.")
+            self._last, self._known = 0, None
+            return self._ask()
+        fresh = rows[1:] if self._last else rows
+        if not fresh:
             return None
-        self._last = rows[-1][0]
-        self.told([credential for _, credential in rows])
-        return self._ask() if len(rows) == BATCH else None
+        self._last, self._known = fresh[-1]
+        self.told([credential for _, credential in fresh])
+        return self._ask() if len(fresh) >= BATCH else None
 
     def _tell(self, credentials: list[str]) -> None:
         try:

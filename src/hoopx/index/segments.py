@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from heapq import merge
 from typing import Iterator
 
-from hoopx.frames import segmentName
+from hoopx.frames import HEAD, LINK, FrameError, segmentName, unpack
 from hoopx.reading import Opener, readSegment
 from hoopx.recording import catalogue
 from hoopx.recording.elsewhere import Place, placed
@@ -100,7 +100,7 @@ class Segments:
     def __call__(self, session: str, number: int) -> Iterator[Frame]:
         """
         @raise OSError: it is not there.
-        @raise hoopx.frames.FrameError: it is damaged.
+        @raise hoopx.frames.FrameError: it is damaged, or another session's: whoever may put something into the store can give it any name.
         @raise hoopx.recording.stored.Encrypted: the opener has no identity for it.
         @raise hoopx.recording.fetching.Away: the store can not be had.
         """
@@ -109,4 +109,7 @@ class Segments:
             raise FileNotFoundError(2, "the session's recording is not here", session)
         name = segmentName(number)
         with self._opener(os.path.join(folder, name)) as file:
-            yield from readSegment(file, name)
+            for count, frame in enumerate(readSegment(file, name)):
+                if not count and frame.kind in (HEAD, LINK) and (other := unpack(frame.payload).get("session")) != session:
+                    raise FrameError(name, 0, 0, f"the segment is of another session: {other}")
+                yield frame

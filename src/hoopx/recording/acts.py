@@ -1,13 +1,12 @@
 # -*- test-case-name: tests.recording.test_acts -*-
 """
-The audit of a data directory against its ledger: rows that were changed, put in between, or taken away.
+The audit of a data directory against its ledger: rows that were changed, put in between, put elsewhere, copied, or taken away.
 
 The ledger takes the rows in their order. So one without a leaf is new, or older than the ledger, or nobody's.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -17,7 +16,7 @@ from urllib.parse import quote
 from attrs import Factory, define
 
 from hoopx.recording.files import irregular
-from hoopx.state.rows import AuditAway, auditHash
+from hoopx.state.rows import AuditAway, auditHash, detailsOf
 
 STATE: Final = "state.sqlite"
 NAMED: Final = 20
@@ -51,13 +50,13 @@ class Acts:
         return {"state": self.state, "rows": self.rows, "logged": self.logged, "problem": "; ".join(self.problems) or None}
 
 
-def verifyAudit(data: str, vouched: Collection[str], trail: Collection[str], expected: bool = False) -> Acts | None:
+def verifyAudit(data: str, vouched: Collection[str], trail: Mapping[str, int], expected: bool = False) -> Acts | None:
     """
     Read the ledger first: rows are written before their leaves.
 
     @param data: the data directory.
     @param vouched: digests of rows that the signed ledger speaks of: each must be there.
-    @param trail: digests of rows that are in the ledger, in the order of the rows.
+    @param trail: digests of rows that are in the ledger -> their places in the order of the rows.
     @param expected: it has to be in this directory.
     @return: C{None} when it is not here, and the ledger has nothing of it.
     """
@@ -74,7 +73,7 @@ def verifyAudit(data: str, vouched: Collection[str], trail: Collection[str], exp
         return Acts(state="unchecked", problems=[f"{STATE} can not be read: {error}"])
 
 
-def verifyServer(rows: Callable[[], Iterable[Mapping[str, Any]]], vouched: Collection[str], trail: Collection[str]) -> Acts:
+def verifyServer(rows: Callable[[], Iterable[Mapping[str, Any]]], vouched: Collection[str], trail: Mapping[str, int]) -> Acts:
     """
     Likewise, of an audit that is kept in a database server.
 
@@ -96,12 +95,14 @@ def absent(vouched: Collection[str], where: str) -> Acts | None:
     return Acts(state="unchecked", problems=[why], expected=False)
 
 
-def _judged(rows: Iterable[Mapping[str, Any]], vouched: Collection[str], trail: Collection[str]) -> Acts:
+def _judged(rows: Iterable[Mapping[str, Any]], vouched: Collection[str], trail: Mapping[str, int]) -> Acts:
     acts = Acts()
     missing = set(vouched)
     wrong: list[str] = []
     waiting: list[str] = []  # since the last row that is in the ledger
     begun = False
+    last = -1
+    seen: set[str] = set()
     for row in rows:
         acts.rows += 1
         said = f"row {row['id']} ({row['action']} by {row['actor']})"
@@ -111,7 +112,13 @@ def _judged(rows: Iterable[Mapping[str, Any]], vouched: Collection[str], trail: 
             missing.discard(row["hash"])
         missing.discard(digest)
         if digest in trail:
-            acts.logged += 1
+            if digest in seen:
+                wrong.append(f"{said} is there twice: it is one before it once more")
+            elif trail[digest] < last:
+                wrong.append(f"{said} is not where it was: the ledger has it before one that comes earlier here")
+            acts.logged += digest not in seen
+            seen.add(digest)
+            last = max(last, trail[digest])
             wrong += [f"{one} is not in the ledger, which has later ones" for one in waiting if begun]
             waiting, begun = [], True
         elif digest == row["hash"]:
@@ -130,14 +137,6 @@ def _digest(row: Mapping[str, Any]) -> str:
         return ""
 
 
-def _details(text: Any) -> Any:
-    """@return: what has no digest, where it is no JSON."""
-    try:
-        return json.loads(text)
-    except (ValueError, TypeError, RecursionError):
-        return object()
-
-
 def _read(path: str) -> Iterator[Mapping[str, Any]]:
     """The rows, oldest first. Nothing is written: a file that nobody has open is read as it is."""
     wal = os.path.exists(f"{path}-wal")
@@ -145,6 +144,6 @@ def _read(path: str) -> Iterator[Mapping[str, Any]]:
     try:
         database.row_factory = sqlite3.Row
         for row in database.execute(_ROWS):
-            yield {**dict(row), "details": _details(row["details"])}
+            yield {**dict(row), "details": detailsOf(row["details"])}
     finally:
         database.close()

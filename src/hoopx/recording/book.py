@@ -37,7 +37,7 @@ class Book:
     @ivar times: seconds since the epoch of each leaf.
     @ivar last: session -> index of the last leaf that speaks of its recording.
     @ivar vouched: digests of rows of the audit of which signed leaves speak.
-    @ivar trail: digests of rows that leaves have taken in the order of the rows.
+    @ivar trail: digests of rows that leaves have taken in the order of the rows -> which of them it is.
     """
 
     def __init__(self, leaves: Iterable[bytes] = (), pending: Iterable[bytes] = (), following: bool = False) -> None:
@@ -49,10 +49,10 @@ class Book:
         self.times = array("d")
         self.last: dict[str, int] = {}
         self.vouched: set[str] = set()
-        self.trail: set[str] = set()
+        self.trail: dict[str, int] = {}
         for line in leaves:
             self._add(line)
-        self.vouched |= self.trail
+        self.vouched.update(self.trail)
         self._signed = {session for session, said in self.sessions.items() if said.key is not None or said.sealed or said.ended}
         self._logged = {session for session, said in self.sessions.items() if said.key is not None}
         self._erasing: set[str] = set()
@@ -70,7 +70,10 @@ class Book:
         if leaf["type"] == "continued" and len(self.times) == 1:
             self.before = str(leaf["origin"])
         if "audit" in leaf:  # of an erasure before its turn: the row itself has another leaf
-            (self.vouched if leaf["type"] == "erased" else self.trail).add(leaf["audit"])
+            if leaf["type"] == "erased":
+                self.vouched.add(leaf["audit"])
+            else:  # the first one: a hold's further leaves come as sessions do
+                self.trail.setdefault(leaf["audit"], len(self.trail))
         if "session" in leaf:
             self._enter(leaf)
             if leaf["type"] in RECORDED:

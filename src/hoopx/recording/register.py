@@ -131,6 +131,8 @@ class _Inquiry:
         for name, other in ((f"the file {WITNESSED}", witnessed), (GIVEN, given), (REMEMBERED, seen)):
             if other is not None:
                 self.older(name, other, chain)
+        for name, other in getattr(self.path, "earlier", tuple)():  # of a store
+            self.forked(name, other, chain)
         for what in unheard(self.cosigners, found.heard, self.quorum):
             self.wrong(what)
         if found.problems:
@@ -208,6 +210,21 @@ class _Inquiry:
             self.reader.compare(claimed)
         except (ProofError, LedgerError) as error:
             self.wrong(str(error) if name == GIVEN else f"{name}: {error}")
+
+
+    def forked(self, name: str, note: bytes, chain: Sequence[Verifier]) -> None:
+        """One that lies in the store: if it is this ledger's, that has grown out of it. What others have put there says nothing."""
+        try:
+            text, signatures = openNote(note, chain)
+            claimed = parseCheckpoint(text)
+        except NoteError:
+            return
+        if claimed.origin != self.found.origin or all(one.timestamp is not None for one in signatures):
+            return
+        try:
+            self.reader.compare(claimed)
+        except (ProofError, LedgerError) as error:
+            self.wrong(f"{name} is signed by this ledger's key, which has signed two trees: {error}")
 
 
 def isLedger(path: str) -> bool:

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, select
+from sqlalchemy import URL, Text, cast, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from hoopx.errors import ConfigurationError
 from hoopx.state import engine as engines
 from hoopx.state.address import locate
-from hoopx.state.rows import AuditAway
+from hoopx.state.rows import AuditAway, detailsOf
 from hoopx.state.tables import audit
 
 PAGE: Final = 1000
@@ -44,11 +44,14 @@ def auditAgain(url: Any, data: Path) -> Iterator[dict[str, Any]]:
 
 
 def _pages(engine: Any) -> Iterator[dict[str, Any]]:
-    chosen = select(audit).order_by(audit.c.id).limit(PAGE)
+    # What stands there may be no JSON that can be read: the row is named then, and the others are still looked at.
+    details = cast(audit.c.details, Text).label("details")
+    columns = [column if column.name != "details" else details for column in audit.c]
+    chosen = select(*columns).order_by(audit.c.id).limit(PAGE)
     more = chosen
     while True:
         with engine.connect().execution_options(postgresql_readonly=True) as connection:
-            rows = [dict(row) for row in connection.execute(more).mappings()]
+            rows = [dict(row, details=detailsOf(row["details"])) for row in connection.execute(more).mappings()]
         yield from rows
         if len(rows) < PAGE:
             return

@@ -33,6 +33,14 @@ def personOf(actor: str) -> str:
     return actor.partition(AS)[0]
 
 
+def detailsOf(text: Any) -> Any:
+    """@return: the details that stand in the store; what has no digest, where that is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return object()
+
+
 def auditRow(at: float, actor: str, action: str, subject: str, details: Mapping[str, Any]) -> dict[str, Any]:
     """
     What L{hoopx.state.store.Store.addAudit} takes.

@@ -146,12 +146,15 @@ class Store:
 
     # Audit
 
-    def addAudit(self, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    def addAudit(self, rows: Iterable[Mapping[str, Any]], again: bool = False) -> list[str]:
         """
         @param rows: C{at, actor, action, subject, details} each.
-        @return: the hash of each.
+        @param again: they were written before, and nobody knows whether that was committed: those that are there are left out.
+        @return: the hash of each that was added.
         """
         with self._writing.begin() as connection:
+            if again:
+                rows = [row for row in rows if not _isThere(connection, row)]
             return self.auditIn(connection, rows)
 
     def auditIn(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -173,6 +176,11 @@ class Store:
     def _audit(self, chosen: Any) -> list[Row]:
         with self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(chosen).mappings()]
+
+
+def _isThere(connection: Connection, row: Mapping[str, Any]) -> bool:
+    found = select(audit.c.id).where(audit.c.at == row["at"], audit.c.hash == auditHash(row))
+    return connection.execute(found).first() is not None
 
 
 def _said(url: URL) -> str:

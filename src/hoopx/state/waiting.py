@@ -28,7 +28,8 @@ REFUSED: Final = 3
 class Waiting:
     """
     They are written in their order, one page at a time, and again until it works. Where the store does not take a value, they are written
-    one by one until the row that has it is found; that is put aside, and those behind it go on.
+    one by one until the row that has it is found; that is put aside, and those behind it go on. What may have been committed although its
+    write has failed is not written twice: the ledger would have it once.
 
     @param threads: where the store's calls run.
     @param clock: L{twisted.internet.interfaces.IReactorTime}.
@@ -61,6 +62,7 @@ class Waiting:
         self._aside = aside
         self._single = 0  # rows to be written one by one
         self._refused = 0  # times that the first of them was
+        self._doubtful = False  # some of the first page's may be there
         self._rows: deque[dict[str, Any]] = deque()
         self._lost = 0
         self._busy: Deferred[None] | None = None
@@ -109,6 +111,7 @@ class Waiting:
             for _ in range(count):
                 self._rows.popleft()
             self._lost -= lost
+            self._doubtful = self._doubtful and self._single > 1
             if self._single:
                 self._single -= 1
                 self._refused = 0
@@ -133,9 +136,11 @@ class Waiting:
             away(failure)
 
         def away(failure: Failure) -> None:
+            self._doubtful = True
             self._failed(failure)  # may add a row, which is none to try at once
             self._busy = None
             self.later()
             busy.callback(None)
 
-        self._threads.call(self._store.addAudit, rows).addCallbacks(written, failed)
+        again = (True,) if self._doubtful else ()
+        self._threads.call(self._store.addAudit, rows, *again).addCallbacks(written, failed)

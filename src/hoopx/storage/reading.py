@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
-from hoopx.storage.errors import StorageError, StorageRefused, StorageUnavailable
+from hoopx.ledger.tiles import WIDTH
+from hoopx.storage.errors import NotStored, StorageError, StorageRefused, StorageUnavailable
 from hoopx.storage.names import checked, isName, ledgerName
 from hoopx.values import Receipt
 
@@ -25,8 +26,9 @@ HUGE: Final = 1 << 30
 """Bytes of an object that is fetched: twice the largest segment there can be. Somebody else may have put it there, and disks end."""
 PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds between two tries: half a minute, which a restart of a store takes."""
-
-_CHECKPOINT: Final = re.compile(r"checkpoint/[0-9]{12}")
+SIZED: Final = 12
+"""Digits of the size in the name of a checkpoint."""
+_CHECKPOINT: Final = re.compile(rf"checkpoint/[0-9]{{{SIZED}}}")
 
 
 class Here:
@@ -144,11 +146,28 @@ class StoredLedger:
         self._names = {name for name in names if name.startswith(f"{node}/ledger/")}
         points = sorted(name for name in self._names if _CHECKPOINT.fullmatch(name.removeprefix(f"{node}/ledger/")))
         self._newest = points[-1] if points else None
+        self._points = points[:-1]
 
     def __call__(self, name: str) -> bytes | None:
         """@raise hoopx.storage.errors.StorageError:"""
         there = self._newest if name == "checkpoint" else ledgerName(self._node, name)
         return self._objects.read(there, LARGEST) if there in self._names else None
+
+
+    def earlier(self) -> Iterator[tuple[str, bytes]]:
+        """
+        @return: name and bytes of the checkpoints before the newest, as far back as the last full tile: what came before that, the tile
+            tells. So there are fewer than one has hashes.
+        """
+        if self._newest is None:
+            return
+        full = int(self._newest[-SIZED:]) // WIDTH * WIDTH
+        for name in self._points:
+            if int(name[-SIZED:]) > full:
+                try:
+                    yield name, self._objects.read(name, LARGEST)
+                except (StorageRefused, NotStored):  # what we put there can be read
+                    continue
 
 
 def ledgers(names: Iterable[str]) -> list[str]:
