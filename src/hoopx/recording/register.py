@@ -211,7 +211,6 @@ class _Inquiry:
         except (ProofError, LedgerError) as error:
             self.wrong(str(error) if name == GIVEN else f"{name}: {error}")
 
-
     def forked(self, name: str, note: bytes, chain: Sequence[Verifier]) -> None:
         """One that lies in the store: if it is this ledger's, that has grown out of it. What others have put there says nothing."""
         try:
